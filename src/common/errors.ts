@@ -1,0 +1,56 @@
+/** What an error tells besides its headline; every field is one line or a few. */
+export interface ErrorDetails {
+  /** file:line:column, a configuration key, an index, a rank. */
+  where?: string;
+  /** What was there instead. */
+  found?: string;
+  /** What would have been right. */
+  allowed?: string;
+  /** The command or option that mends it. */
+  help?: string;
+  cause?: unknown;
+}
+
+/**
+ * Base of every error a user may cause. The message is complete: the command line prints it alone and
+ * shows a stack trace only when LAVIS_DEBUG=1.
+ */
+export class LavisError extends Error {
+  /** The first line of the message. */
+  readonly headline: string;
+  readonly details: ErrorDetails;
+
+  constructor(headline: string, details: ErrorDetails = {}) {
+    super(formatMessage(headline, details), { cause: details.cause });
+    this.name = new.target.name;
+    this.headline = headline;
+    this.details = details;
+  }
+}
+
+/** A configuration, option or name that cannot be used. */
+export class ConfigError extends LavisError {}
+/** A checkpoint that cannot be read, written or fitted to the model. */
+export class CheckpointError extends LavisError {}
+/** An annotation, image, vocabulary or download that cannot be used. */
+export class DataError extends LavisError {}
+/** A device, backend or kernel that cannot do what is asked. */
+export class EngineError extends LavisError {}
+/** A worker, communicator or launcher that failed. */
+export class DistributedError extends LavisError {}
+
+const LABELS = ['where', 'found', 'allowed', 'help'] as const;
+
+function formatMessage(headline: string, details: ErrorDetails): string {
+  const lines = [headline];
+  for (const label of LABELS) {
+    const text = details[label];
+    if (text) lines.push(`  ${`${label}:`.padEnd(9)}${text.replaceAll('\n', `\n${' '.repeat(11)}`)}`);
+  }
+  return lines.join('\n');
+}
+
+/** The message of anything thrown, errors or not. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

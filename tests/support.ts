@@ -1,0 +1,23 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after } from 'node:test';
+
+/** A file of tests/fixtures: numbers made by running the reference. */
+export const fixture = (...parts: string[]) => resolve('tests/fixtures', ...parts);
+
+export const fixtureJson = <T>(...parts: string[]): T =>
+  JSON.parse(readFileSync(fixture(...parts), 'utf8')) as T;
+
+/** A file that lies beside the project on some machines and is never part of it; undefined where it is absent. */
+export function shared(...parts: string[]): string | undefined {
+  const path = resolve('../shared', ...parts);
+  return existsSync(path) ? path : undefined;
+}
+
+/** An empty folder that is removed after the tests of the file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lavis-test-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
