@@ -1,0 +1,1 @@
+export * from './lr_schedulers.js';
