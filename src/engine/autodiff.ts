@@ -1,0 +1,220 @@
+import { tf } from './tf.js';
+
+/** One recorded operation, as TensorFlow.js 4.22 keeps it on its tape. */
+interface TapeNode {
+  id: number;
+  kernelName: string;
+  inputs: tf.NamedTensorMap;
+  outputs: tf.Tensor[];
+  saved?: tf.Tensor[];
+  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
+}
+
+interface TapeState {
+  activeTape: TapeNode[] | null;
+  gradientDepth: number;
+  kernelDepth: number;
+}
+
+const tapeState = () => tf.engine().state as unknown as TapeState;
+
+export interface ValueAndGradsOptions {
+  /** Called during the backward pass, as soon as a variable's gradient is final. */
+  onGrad?: (name: string, grad: tf.Tensor) => void;
+}
+
+/**
+ * The value of `f` and its gradients by variable; a variable that `f` does not reach has none. Walks the
+ * tape itself, and disposes what each operation saved as soon as its backward pass is done: the memory of a
+ * step falls while gradients grow. The caller owns all that is returned.
+ */
+export function valueAndGrads(
+  f: () => tf.Scalar,
+  variables: Map<string, tf.Variable>,
+  { onGrad }: ValueAndGradsOptions = {},
+): { value: tf.Scalar; grads: Map<string, tf.Tensor> } {
+  const names = [...variables.keys()];
+  const { value, grads } = gradients(f, [...variables.values()], {
+    onGrad: onGrad && ((index, grad) => onGrad(names[index], grad)),
+  });
+  const byName = new Map<string, tf.Tensor>();
+  grads.forEach((grad, index) => {
+    if (grad) byName.set(names[index], grad);
+  });
+  return { value: value as tf.Scalar, grads: byName };
+}
+
+/**
+ * Gradient checkpointing: f(x), of which only x is kept; the backward pass runs `f` again.
+ * @param f deterministic (seeds are fixed outside), and depending on no other tensors that take gradients
+ * than `x` and `variables`
+ */
+export function recompute(f: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, variables: tf.Variable[]): tf.Tensor {
+  const inputs: tf.NamedTensorMap = { x };
+  variables.forEach((variable, index) => {
+    inputs[`v${index}`] = variable;
+  });
+  const names = Object.keys(inputs);
+  return recordOperation({
+    inputs,
+    forwardFunc: (_backend, save) => {
+      save([x]);
+      return f(x);
+    },
+    backwardsFunc: (dy, [kept]) => {
+      const { value, grads } = gradients(() => f(kept), [kept, ...variables], { seed: dy });
+      value.dispose();
+      return Object.fromEntries(
+        names.map((name, index) => [name, () => grads[index] ?? tf.zerosLike(inputs[name])]),
+      );
+    },
+  });
+}
+
+interface Operation {
+  inputs: tf.NamedTensorMap;
+  forwardFunc(backend: unknown, save: (tensors: tf.Tensor[]) => void): tf.Tensor;
+  backwardsFunc(dy: tf.Tensor, saved: tf.Tensor[]): Record<string, () => tf.Tensor>;
+}
+
+/** What tf.customGrad does, with gradients by name. */
+const recordOperation = (operation: Operation): tf.Tensor =>
+  (tf.engine() as unknown as { runKernelFunc(operation: Operation): tf.Tensor }).runKernelFunc(operation);
+
+interface GradientsOptions {
+  /** The gradient of the result, 1 unless given. */
+  seed?: tf.Tensor;
+  onGrad?: (index: number, grad: tf.Tensor) => void;
+}
+
+/** The value of `f` and its gradients over `xs`. May be called while an outer tape is walked or recorded. */
+function gradients(f: () => tf.Tensor, xs: tf.Tensor[], { seed, onGrad }: GradientsOptions) {
+  const state = tapeState();
+  const { activeTape, gradientDepth, kernelDepth } = state;
+  const restore = () => Object.assign(state, { activeTape, gradientDepth, kernelDepth });
+  Object.assign(state, { activeTape: [], gradientDepth: 1, kernelDepth: 0 });
+  let tape: TapeNode[] = [];
+  try {
+    const value = tf.tidy('forward', f);
+    tape = state.activeTape!;
+    state.gradientDepth = 0; // the backward pass is not recorded
+    const grads = tf.tidy('backward', () => walk(tape, xs, value, seed, onGrad));
+    return { value, grads };
+  } finally {
+    for (const node of state.activeTape ?? []) disposeSaved(node);
+    restore();
+  }
+}
+
+function disposeSaved(node: TapeNode): void {
+  for (const tensor of node.saved ?? []) tensor.dispose();
+  node.saved = [];
+}
+
+/** Walks the tape backward; returns the gradient of each of `xs`, undefined where `y` does not depend on it. */
+function walk(
+  tape: TapeNode[],
+  xs: tf.Tensor[],
+  y: tf.Tensor,
+  seed: tf.Tensor | undefined,
+  onGrad: GradientsOptions['onGrad'],
+): (tf.Tensor | undefined)[] {
+  const { nodes, needed } = relevantNodes(tape, xs, y);
+  const relevant = new Set(nodes);
+  for (const node of tape) if (!relevant.has(node)) disposeSaved(node);
+
+  const finals = finalUses(nodes, xs);
+  const wanted = new Set(xs.map((x) => x.id));
+  const grads = new Map<number, tf.Tensor>();
+  grads.set(y.id, seed ? seed.clone() : tf.onesLike(y));
+  for (let position = nodes.length - 1; position >= 0; position--) {
+    const node = nodes[position];
+    const dys = node.outputs.map((output) => grads.get(output.id) ?? null);
+    if (dys.some((dy) => dy !== null)) {
+      for (const [x, dx] of inputGradients(node, dys, needed)) accumulate(grads, x, dx);
+    }
+    disposeSaved(node);
+    for (const output of node.outputs) {
+      if (wanted.has(output.id)) continue;
+      grads.get(output.id)?.dispose();
+      grads.delete(output.id);
+    }
+    for (const index of finals.get(position) ?? []) {
+      const grad = grads.get(xs[index].id);
+      if (grad) onGrad?.(index, grad);
+    }
+  }
+  return xs.map((x) => grads.get(x.id));
+}
+
+/** The nodes on a path from `xs` to `y`, in the tape's order, and the ids of tensors that depend on `xs`. */
+function relevantNodes(tape: TapeNode[], xs: tf.Tensor[], y: tf.Tensor) {
+  const needed = new Set(xs.map((x) => x.id));
+  const dependent = tape.filter((node) => {
+    if (!Object.values(node.inputs).some((input) => needed.has(input.id))) return false;
+    for (const output of node.outputs) needed.add(output.id);
+    return true;
+  });
+  const leading = new Set([y.id]);
+  const nodes = dependent.toReversed().filter((node) => {
+    if (!node.outputs.some((output) => leading.has(output.id))) return false;
+    for (const input of Object.values(node.inputs)) leading.add(input.id);
+    return true;
+  });
+  return { nodes: nodes.reverse(), needed };
+}
+
+/** For each position on the tape, the indices of `xs` that no earlier node uses: their gradients are final there. */
+function finalUses(nodes: TapeNode[], xs: tf.Tensor[]): Map<number, number[]> {
+  const first = new Map<number, number>();
+  nodes.forEach((node, position) => {
+    for (const input of Object.values(node.inputs)) {
+      if (!first.has(input.id)) first.set(input.id, position);
+    }
+  });
+  const finals = new Map<number, number[]>();
+  xs.forEach((x, index) => {
+    const position = first.get(x.id);
+    if (position !== undefined) finals.set(position, [...(finals.get(position) ?? []), index]);
+  });
+  return finals;
+}
+
+/** The gradients of a node's inputs that are needed, each a tensor of its own. */
+function inputGradients(
+  node: TapeNode,
+  dys: (tf.Tensor | null)[],
+  needed: Set<number>,
+): [tf.Tensor, tf.Tensor][] {
+  if (!node.gradient) throw new Error(`no gradient is registered for ${node.kernelName}`);
+  const inputs = Object.entries(node.inputs).filter(([, input]) => needed.has(input.id));
+  const taken = new Set<tf.Tensor | null | undefined>([...dys, ...(node.saved ?? [])]);
+  const dxs = tf.tidy(() => {
+    const functions = node.gradient!(dys);
+    return inputs.map(([name, input]) => {
+      if (!functions[name]) throw new Error(`${node.kernelName} has no gradient for its input '${name}'`);
+      const dx = functions[name]();
+      if (!tf.util.arraysEqual(dx.shape, input.shape)) {
+        throw new Error(
+          `the gradient of ${node.kernelName} for '${name}' is [${dx.shape}], the input [${input.shape}]`,
+        );
+      }
+      const own = taken.has(dx) ? dx.clone() : dx;
+      taken.add(own);
+      return own;
+    });
+  });
+  return inputs.map(([, input], index) => [input, dxs[index]]);
+}
+
+/** Adds `dx` to the gradient of `x`. */
+function accumulate(grads: Map<number, tf.Tensor>, x: tf.Tensor, dx: tf.Tensor): void {
+  const before = grads.get(x.id);
+  if (!before) {
+    grads.set(x.id, dx);
+    return;
+  }
+  grads.set(x.id, before.add(dx));
+  before.dispose();
+  dx.dispose();
+}

@@ -1,0 +1,40 @@
+import { tf } from '../tf.js';
+import { dropoutMask } from './dropout.js';
+import { fused } from './run.js';
+
+export interface AttentionOptions {
+  numHeads: number;
+  /** Factor of the scores; 1 / sqrt(D / numHeads) unless given. */
+  scale?: number;
+  /** Added to the scores; broadcastable to [B, H, Tq, Tk]. Takes no gradient. */
+  mask?: tf.Tensor;
+  /** Dropout of the probabilities. */
+  dropout?: { rate: number; seed: number };
+}
+
+/**
+ * Scaled dot-product attention; heads are split and merged inside.
+ * @param query [B, Tq, D]
+ * @param key [B, Tk, D]
+ * @param value [B, Tk, D]
+ * @returns [B, Tq, D]
+ */
+export function attention(
+  query: tf.Tensor,
+  key: tf.Tensor,
+  value: tf.Tensor,
+  { numHeads, scale = 1 / Math.sqrt(query.shape[2]! / numHeads), mask, dropout }: AttentionOptions,
+): tf.Tensor {
+  const rate = dropout?.rate ?? 0;
+  const seed = dropout?.seed ?? 0;
+  return fused('LavisAttention', { query, key, value, mask }, { numHeads, scale, rate, seed }, () => {
+    const [batch, steps, width] = query.shape;
+    const split = (x: tf.Tensor) =>
+      x.reshape([batch, x.shape[1]!, numHeads, width / numHeads]).transpose([0, 2, 1, 3]);
+    let scores = tf.matMul(split(query), split(key), false, true).mul(scale); // [B, H, Tq, Tk]
+    if (mask) scores = scores.add(mask);
+    let probabilities = scores.softmax();
+    if (rate > 0) probabilities = probabilities.mul(dropoutMask(probabilities.shape, rate, seed));
+    return tf.matMul(probabilities, split(value)).transpose([0, 2, 1, 3]).reshape([batch, steps, width]);
+  });
+}
