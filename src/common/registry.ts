@@ -52,22 +52,22 @@ export class Registry {
   }
 
   /** @throws ConfigError when the name is unknown; the message lists the nearest names. */
-  getModelClass(name: string) {
+  getModelClass(name: string): ClassOf<'model'> {
     return this.get('model', name);
   }
-  getProcessorClass(name: string) {
+  getProcessorClass(name: string): ClassOf<'processor'> {
     return this.get('processor', name);
   }
-  getBuilderClass(name: string) {
+  getBuilderClass(name: string): ClassOf<'builder'> {
     return this.get('builder', name);
   }
-  getTaskClass(name: string) {
+  getTaskClass(name: string): ClassOf<'task'> {
     return this.get('task', name);
   }
-  getRunnerClass(name: string) {
+  getRunnerClass(name: string): ClassOf<'runner'> {
     return this.get('runner', name);
   }
-  getLrSchedulerClass(name: string) {
+  getLrSchedulerClass(name: string): ClassOf<'lrScheduler'> {
     return this.get('lrScheduler', name);
   }
 
