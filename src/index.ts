@@ -1,3 +1,4 @@
 /** The library's door: `import { registry, Config, setupEngine, loadModel } from 'lavis'`. */
+export { Config, type Origin, type PlainObject, type PlainValue } from './common/config.js';
 export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';

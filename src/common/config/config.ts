@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { ConfigError } from '../errors.js';
+import { resolveFile } from '../paths.js';
+import { type Registry, registry } from '../registry.js';
+import { datasetDefaults, modelDefaults } from './defaults.js';
+import { readConfigFile } from './files.js';
+import { resolveTree } from './interpolation.js';
+import { parseOptions } from './options.js';
+import { loadPlugin } from './plugins.js';
+import {
+  emptyMap,
+  findTree,
+  isPlainObject,
+  mergeTrees,
+  type Origin,
+  type PlainObject,
+  splitKey,
+  type Tree,
+  toPlain,
+  wrap,
+} from './tree.js';
+import { parseYaml } from './yaml.js';
+
+export interface ConfigOptions {
+  /** Where the classes are looked up; the process's own registry where left out. */
+  registry?: Registry;
+}
+
+/** Sections of the user's file that are taken over; the default files may bring others. */
+const SECTIONS = ['run', 'model', 'datasets', 'plugins', 'env'];
+
+/**
+ * A run's configuration: the defaults of the model and the datasets, the user's YAML over them, the
+ * options over both. Source: lavis/common/config.py.
+ */
+export class Config {
+  private constructor(
+    /** The YAML file, absolute. */
+    readonly path: string,
+    /** The merged configuration, each value with its origin. */
+    readonly tree: Tree,
+    readonly registry: Registry,
+  ) {}
+
+  /**
+   * Reads and merges. Loads the plug-ins that the YAML or the options name, as defaults come from
+   * registered classes.
+   * @param options as typed after --options: `['run.max_epoch=2']` or `['run.max_epoch', '2']`.
+   * @throws ConfigError for a missing or broken file, an unknown architecture, model type or dataset.
+   */
+  static async fromFile(
+    path: string,
+    options: readonly string[] = [],
+    { registry: known = registry }: ConfigOptions = {},
+  ): Promise<Config> {
+    const file = readConfigFile(path);
+    const user = parseYaml(file.text, { kind: 'file', file: file.shown });
+    if (user.kind !== 'map') {
+      throw new ConfigError(`${file.shown} is no configuration`, {
+        found: user.kind === 'scalar' && user.value === null ? 'an empty file' : `a ${user.kind}`,
+        allowed: 'the sections model, datasets and run',
+      });
+    }
+    const typed = parseOptions(options);
+    const chosen = mergeTrees(user, typed);
+    for (const plugin of pluginsOf(chosen, file.path)) await loadPlugin(plugin);
+    const defaults = mergeTrees(modelDefaults(chosen, known), datasetDefaults(chosen, known));
+    requireRun(chosen, file.shown);
+    const sections = SECTIONS.map((name) => pick(user, name)).filter((section) => section !== undefined);
+    const merged = [...sections, typed].reduce(mergeTrees, defaults);
+    return new Config(file.path, merged, known);
+  }
+
+  /** The `model` section, interpolations resolved. */
+  get model(): PlainObject {
+    return this.section('model');
+  }
+  /** The `datasets` section, interpolations resolved: one section for each dataset. */
+  get datasets(): Record<string, PlainObject> {
+    return this.section('datasets') as Record<string, PlainObject>;
+  }
+  /** The `run` section, interpolations resolved. */
+  get run(): PlainObject {
+    return this.section('run');
+  }
+
+  /** Any section, interpolations resolved; empty where there is none. */
+  section(name: string): PlainObject {
+    const tree = findTree(this.tree, [name]);
+    if (!tree) return {};
+    const value = resolveTree(this.tree, tree, [name]);
+    return isPlainObject(value) ? value : {};
+  }
+
+  /** The merged configuration with interpolations as written. */
+  toJSON(): PlainObject {
+    return toPlain(this.tree) as PlainObject;
+  }
+
+  /** Where the value of a dotted key was written; undefined where there is no such key. */
+  originOf(key: string): Origin | undefined {
+    return findTree(this.tree, splitKey(key))?.origin;
+  }
+
+  /** The plug-in files that the configuration names, absolute. */
+  get plugins(): string[] {
+    return pluginsOf(this.tree, this.path);
+  }
+}
+
+function pick(tree: Tree, name: string): Tree | undefined {
+  const entry = tree.kind === 'map' ? tree.entries.get(name) : undefined;
+  return entry && wrap(name, entry.tree, entry.keyOrigin);
+}
+
+function requireRun(chosen: Tree, shown: string): void {
+  if (findTree(chosen, ['run'])?.kind === 'map') return;
+  throw new ConfigError("the section 'run' is missing", {
+    where: shown,
+    allowed: 'run: with task, max_epoch, init_lr, … (it may be empty: run: {})',
+  });
+}
+
+/** `plugins: my.js` or a list; looked for beside the YAML, then in the working directory. */
+function pluginsOf(tree: Tree, configPath: string): string[] {
+  const section = findTree(tree, ['plugins']) ?? emptyMap(tree.origin);
+  const value = toPlain(section);
+  const names = typeof value === 'string' ? [value] : Array.isArray(value) ? value : [];
+  return names.map((name) => {
+    const beside = resolve(dirname(configPath), String(name));
+    return existsSync(beside) ? beside : resolveFile(String(name));
+  });
+}

@@ -1,0 +1,96 @@
+import { ConfigError } from '../errors.js';
+import type { Kind, Registry } from '../registry.js';
+import { didYouMean } from '../suggest.js';
+import { readConfigFile } from './files.js';
+import { describeOrigin, emptyMap, findEntry, findTree, mergeTrees, type Origin, type Tree } from './tree.js';
+import { parseYaml } from './yaml.js';
+
+/** What a registered class tells of its defaults: the file for each type. */
+export interface HasDefaults {
+  readonly defaultConfigs?: Readonly<Record<string, string>>;
+}
+
+/** The default file of the chosen architecture and model type. */
+export function modelDefaults(chosen: Tree, registry: Registry): Tree {
+  if (findTree(chosen, ['model'])?.kind !== 'map') {
+    throw new ConfigError("the section 'model' is missing", {
+      where: fileOf(chosen.origin),
+      allowed: `model: with arch (${registry.list('model').join(', ')}) and model_type`,
+    });
+  }
+  const arch = nameAt(chosen, ['model', 'arch']);
+  if (!arch) throw missingKey(chosen, 'model.arch', registry.list('model'));
+  const defaults = defaultsOf(registry, 'model', arch.name, arch.origin);
+  const type = nameAt(chosen, ['model', 'model_type']);
+  if (!type) throw missingKey(chosen, 'model.model_type', Object.keys(defaults));
+  return readDefaults(defaults, type, `model type of ${arch.name}`);
+}
+
+/** The default files of the chosen datasets, merged. */
+export function datasetDefaults(chosen: Tree, registry: Registry): Tree {
+  const datasets = findTree(chosen, ['datasets']);
+  if (datasets?.kind !== 'map') {
+    throw new ConfigError("the section 'datasets' is missing", {
+      where: fileOf(datasets?.origin ?? chosen.origin),
+      allowed: `datasets: with a mapping under each dataset's name (${registry.list('builder').join(', ')})`,
+    });
+  }
+  let merged = emptyMap({ kind: 'default', file: 'defaults' });
+  for (const [name, entry] of datasets.entries) {
+    const defaults = defaultsOf(registry, 'builder', name, entry.keyOrigin);
+    if (entry.tree.kind !== 'map') {
+      throw new ConfigError(`the dataset '${name}' has no mapping under it`, {
+        where: describeOrigin(entry.keyOrigin),
+        allowed: `${name}: {} takes all defaults`,
+      });
+    }
+    const type = nameAt(chosen, ['datasets', name, 'type']) ?? { name: 'default', origin: entry.keyOrigin };
+    merged = mergeTrees(merged, readDefaults(defaults, type, `type of the dataset ${name}`));
+  }
+  return merged;
+}
+
+interface Named {
+  name: string;
+  origin: Origin;
+}
+
+function nameAt(tree: Tree, path: string[]): Named | undefined {
+  const found = findEntry(tree, path)?.tree;
+  if (found?.kind !== 'scalar' || found.value === null) return undefined;
+  return { name: String(found.value), origin: found.origin };
+}
+
+function defaultsOf(registry: Registry, kind: Kind, name: string, origin: Origin): Record<string, string> {
+  try {
+    return { ...(registry.get(kind, name) as HasDefaults).defaultConfigs };
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    throw new ConfigError(thrown.headline, { ...thrown.details, where: describeOrigin(origin) });
+  }
+}
+
+/** A class without default files has empty defaults for every type. */
+function readDefaults(files: Record<string, string>, type: Named, what: string): Tree {
+  const known = Object.keys(files);
+  if (known.length === 0) return emptyMap({ kind: 'default', file: what });
+  if (!Object.hasOwn(files, type.name)) {
+    throw new ConfigError(`no ${what} is named '${type.name}'`, {
+      where: describeOrigin(type.origin),
+      found: [`'${type.name}'`, didYouMean(type.name, known)].filter(Boolean).join('; '),
+      allowed: known.join(', '),
+    });
+  }
+  const file = readConfigFile(files[type.name]);
+  return parseYaml(file.text, { kind: 'default', file: file.shown });
+}
+
+function missingKey(chosen: Tree, key: string, names: string[]): ConfigError {
+  const section = findTree(chosen, [key.split('.')[0]]);
+  return new ConfigError(`${key} is missing`, {
+    where: describeOrigin(section?.origin ?? chosen.origin),
+    allowed: names.join(', ') || 'none is registered',
+  });
+}
+
+const fileOf = (origin: Origin) => origin.file ?? describeOrigin(origin);
