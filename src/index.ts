@@ -2,3 +2,4 @@
 export { Config, type Origin, type PlainObject, type PlainValue } from './common/config.js';
 export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
+export * from './processors/index.js';

@@ -1,0 +1,22 @@
+import type { RgbImage } from './rgb_image.js';
+
+/**
+ * Moves each pixel away from (factor > 1) or towards (factor < 1) the mean of its neighbourhood, in which
+ * it counts five times and its eight neighbours once; the border stays. 1 changes nothing.
+ */
+export function sharpness({ data, width, height }: RgbImage, factor: number): RgbImage {
+  if (factor === 1) return { data, width, height };
+  const out = data.slice();
+  const stride = width * 3;
+  const f = Math.fround(factor);
+  for (let y = 1; y < height - 1; y++) {
+    for (let i = y * stride + 3; i < (y + 1) * stride - 3; i++) {
+      const above = data[i - stride - 3] + data[i - stride] + data[i - stride + 3];
+      const below = data[i + stride - 3] + data[i + stride] + data[i + stride + 3];
+      const smooth = Math.round((above + data[i - 3] + 5 * data[i] + data[i + 3] + below) / 13);
+      const sharp = Math.fround(smooth + Math.fround(f * (data[i] - smooth)));
+      out[i] = Math.trunc(Math.min(255, Math.max(0, sharp)));
+    }
+  }
+  return { data: out, width, height };
+}

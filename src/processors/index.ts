@@ -1,0 +1,12 @@
+/** Image and text processors: what lies between a file or a caption and the model. */
+export { ImageProcessor, type ProcessorClass, type ProcessorSection, TextProcessor } from './base.js';
+export { decodeImage } from './decode.js';
+export {
+  BlipImageEvalProcessor,
+  type BlipImageOptions,
+  type BlipImageTrainOptions,
+  BlipImageTrainProcessor,
+} from './image.js';
+export { loadImageProcessor, loadProcessor, loadTextProcessor } from './load.js';
+export type { ImageArray, RgbImage } from './rgb_image.js';
+export { BaseTextProcessor, BlipCaptionProcessor, BlipQuestionProcessor } from './text.js';

@@ -1,0 +1,79 @@
+import { registry } from '../common/registry.js';
+import { type ProcessorSection, TextProcessor } from './base.js';
+import { count, readSection, text } from './section.js';
+
+/** `. ! " ( ) * # : ; ~` */
+const MARKS = /[.!"()*#:;~]/g;
+/** Two or more of what Python calls white space: U+001C … U+001F and U+0085 are, U+FEFF is not. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are white space to Python
+const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]{2,}/g;
+
+/** Cleans a caption and puts the prompt in front. Source: lavis/processors/blip_processors.py. */
+@registry.registerProcessor('blip_caption')
+export class BlipCaptionProcessor extends TextProcessor {
+  readonly prompt: string;
+  readonly maxWords: number;
+
+  constructor({ prompt = '', maxWords = 50 } = {}) {
+    super();
+    this.prompt = prompt;
+    this.maxWords = maxWords;
+  }
+
+  /** Keys: `prompt` (''), `max_words` (50). @throws ConfigError */
+  static fromConfig(section?: ProcessorSection): BlipCaptionProcessor {
+    const { prompt, max_words } = readSection('blip_caption', section, {
+      prompt: text(''),
+      max_words: count(50),
+    });
+    return new BlipCaptionProcessor({ prompt, maxWords: max_words });
+  }
+
+  apply(caption: string): string {
+    const spaced = caption.toLowerCase().replace(MARKS, ' ').replace(SPACES, ' ');
+    // Line ends first, then blanks: a single tab or line end inside stays, as in the reference.
+    const stripped = spaced.replace(/\n+$/, '').replace(/^ +| +$/g, '');
+    return this.prompt + firstWords(stripped, this.maxWords);
+  }
+}
+
+/** Cleans a question. Source: lavis/processors/blip_processors.py. */
+@registry.registerProcessor('blip_question')
+export class BlipQuestionProcessor extends TextProcessor {
+  readonly maxWords: number;
+
+  constructor({ maxWords = 50 } = {}) {
+    super();
+    this.maxWords = maxWords;
+  }
+
+  /** Keys: `max_words` (50). @throws ConfigError */
+  static fromConfig(section?: ProcessorSection): BlipQuestionProcessor {
+    const { max_words } = readSection('blip_question', section, { max_words: count(50) });
+    return new BlipQuestionProcessor({ maxWords: max_words });
+  }
+
+  apply(question: string): string {
+    return firstWords(question.toLowerCase().replace(MARKS, '').replace(/ +$/, ''), this.maxWords);
+  }
+}
+
+/** Leaves the text as it is: what a dataset uses that names no text processor. */
+@registry.registerProcessor('base_processor')
+export class BaseTextProcessor extends TextProcessor {
+  /** Takes no keys. @throws ConfigError */
+  static fromConfig(section?: ProcessorSection): BaseTextProcessor {
+    readSection('base_processor', section, {});
+    return new BaseTextProcessor();
+  }
+
+  apply(text: string): string {
+    return text;
+  }
+}
+
+/** A word is what stands between single blanks. */
+function firstWords(text: string, most: number): string {
+  const words = text.split(' ');
+  return words.length > most ? words.slice(0, most).join(' ') : text;
+}
