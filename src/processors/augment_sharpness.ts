@@ -2,7 +2,8 @@ import type { RgbImage } from './rgb_image.js';
 
 /**
  * Moves each pixel away from (factor > 1) or towards (factor < 1) the mean of its neighbourhood, in which
- * it counts five times and its eight neighbours once; the border stays. 1 changes nothing.
+ * it counts five times and its eight neighbours once; the border stays. 1, the factor of level 5, changes
+ * nothing. Above 1, values past 0 … 255 wrap around, as they do in the reference.
  */
 export function sharpness({ data, width, height }: RgbImage, factor: number): RgbImage {
   if (factor === 1) return { data, width, height };
@@ -15,7 +16,7 @@ export function sharpness({ data, width, height }: RgbImage, factor: number): Rg
       const below = data[i + stride - 3] + data[i + stride] + data[i + stride + 3];
       const smooth = Math.round((above + data[i - 3] + 5 * data[i] + data[i + 3] + below) / 13);
       const sharp = Math.fround(smooth + Math.fround(f * (data[i] - smooth)));
-      out[i] = Math.trunc(Math.min(255, Math.max(0, sharp)));
+      out[i] = Math.trunc(sharp) & 255;
     }
   }
   return { data: out, width, height };
