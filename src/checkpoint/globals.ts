@@ -1,0 +1,185 @@
+import type { HostDType } from '../common/host_tensor.js';
+import { DTYPE_NAMES, DTYPES } from './dtypes.js';
+import { numpyGlobals } from './numpy.js';
+import { AttributeInstance, Global } from './pickled.js';
+import { type TorchStorage, viewOf } from './storage.js';
+import { OrderedDict } from './values.js';
+
+/** The class of a storage in a persistent id. */
+export class StorageType {
+  constructor(readonly dtype: HostDType | undefined) {}
+}
+
+/** What a persistent id becomes: a storage that tensors look into. */
+export class StorageInstance {
+  constructor(readonly storage: TorchStorage) {}
+}
+
+/** A call that only hands on one of its arguments. */
+const argument = (index: number) => (args: readonly unknown[]) => args[index];
+
+/**
+ * Every name that a checkpoint may use, and what it does. Whatever is not here is refused.
+ * @param error the error for tensors that cannot be, from the file they are in.
+ */
+export function allowedGlobals(error: TorchStorage['error']): ReadonlyMap<string, Global> {
+  const globals = [...torchGlobals(), ...pythonGlobals(), ...omegaconfGlobals(), ...numpyGlobals(error)];
+  return new Map(globals.map((global) => [global.name, global]));
+}
+
+function torchGlobals(): Global[] {
+  const globals: Global[] = [];
+  for (const dtype of DTYPE_NAMES) {
+    const value = new StorageType(dtype);
+    for (const module of ['torch', 'torch.cuda']) {
+      globals.push(new Global(`${module}.${DTYPES[dtype].torchStorage}`, { value }));
+    }
+    globals.push(new Global(`torch.${dtype}`, { value: dtype }));
+  }
+  for (const name of [
+    'torch.UntypedStorage',
+    'torch.storage.UntypedStorage',
+    'torch.storage._UntypedStorage',
+  ]) {
+    globals.push(new Global(name, { value: new StorageType(undefined) }));
+  }
+  const tensorClasses = ['torch.Tensor', 'torch._tensor.Tensor', 'torch.nn.parameter.Parameter'];
+  return [
+    ...globals,
+    ...tensorClasses.map((name) => new Global(name)),
+    new Global('torch._utils._rebuild_tensor', { call: (args) => rebuildTensor(args) }),
+    new Global('torch._utils._rebuild_tensor_v2', { call: (args) => rebuildTensor(args) }),
+    new Global('torch._utils._rebuild_tensor_v3', { call: (args) => rebuildTensor(args, dtypeIn(args[6])) }),
+    new Global('torch._utils._rebuild_parameter', { call: argument(0) }),
+    new Global('torch._utils._rebuild_parameter_with_state', { call: argument(0) }),
+    new Global('torch._tensor._rebuild_from_type_v2', { call: rebuildFromType }),
+    new Global('torch.Size', { call: ([sizes]) => Object.freeze([...iterable(sizes)]) }),
+    new Global('torch.device', {
+      call: ([type, index]) => (typeof index === 'number' ? `${type}:${index}` : `${type}`),
+    }),
+    new Global('torch.serialization._get_layout', { call: ([name]) => `${name}` }),
+  ];
+}
+
+/** `(storage, offset, size, stride, …)`. */
+function rebuildTensor(args: readonly unknown[], dtype?: HostDType): unknown {
+  const [storage, offset, shape, strides] = args;
+  if (!(storage instanceof StorageInstance)) throw new TypeError('a tensor without a storage');
+  if (typeof offset !== 'number' || !isNumbers(shape) || !isNumbers(strides)) {
+    throw new TypeError('a tensor of unknown form');
+  }
+  const type = dtype ?? storage.storage.dtype;
+  if (!type) throw new TypeError('a tensor of unknown element type');
+  return viewOf(storage.storage, type, offset, shape, strides);
+}
+
+/** `(function, class, args, state)`: tensors that carry attributes. The attributes are let go. */
+function rebuildFromType(args: readonly unknown[]): unknown {
+  const [rebuild, , inner] = args;
+  if (
+    !(rebuild instanceof Global) ||
+    !rebuild.name.startsWith('torch._utils._rebuild_') ||
+    !Array.isArray(inner)
+  ) {
+    throw new TypeError('a tensor of unknown form');
+  }
+  return rebuild.call!(inner);
+}
+
+function dtypeIn(global: unknown): HostDType {
+  const value = global instanceof Global ? global.value : undefined;
+  if (typeof value !== 'string') throw new TypeError('a tensor of unknown element type');
+  return value as HostDType;
+}
+
+function isNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'number');
+}
+
+function* iterable(value: unknown): Generator<unknown> {
+  if (Array.isArray(value) || value instanceof Set) yield* value;
+  else if (value instanceof Map) yield* value.keys();
+  else if (value !== undefined) throw new TypeError('items of what is no list');
+}
+
+function pairs(value: unknown): Map<unknown, unknown> {
+  if (value === undefined) return new Map();
+  if (value instanceof Map) return new Map(value);
+  const map = new Map<unknown, unknown>();
+  for (const item of iterable(value)) {
+    if (!Array.isArray(item) || item.length !== 2) throw new TypeError('a dict of what are no pairs');
+    map.set(item[0], item[1]);
+  }
+  return map;
+}
+
+/** `_codecs.encode(text, 'latin1')`: how protocol 2 writes bytes. */
+function encode([text, encoding]: readonly unknown[]): Uint8Array {
+  if (typeof text !== 'string' || !/^(latin-?1|utf-?8|ascii)$/i.test(String(encoding ?? 'utf-8'))) {
+    throw new TypeError('bytes of unknown encoding');
+  }
+  return new Uint8Array(Buffer.from(text, /^utf/i.test(String(encoding ?? 'utf-8')) ? 'utf8' : 'latin1'));
+}
+
+const namespace = () => new AttributeInstance((attributes) => attributes);
+
+function pythonGlobals(): Global[] {
+  const calls: Record<string, Global['call']> = {
+    dict: ([items]) => pairs(items),
+    list: ([items]) => [...iterable(items)],
+    tuple: ([items]) => Object.freeze([...iterable(items)]),
+    set: ([items]) => new Set(iterable(items)),
+    frozenset: ([items]) => new Set(iterable(items)),
+    complex: ([real, imaginary]) => new Map(Object.entries({ real, imaginary })),
+    bytes: ([items]) => byteArray(items),
+    bytearray: ([items, encoding]) =>
+      typeof items === 'string' ? encode([items, encoding]) : byteArray(items),
+  };
+  const inert = ['int', 'float', 'bool', 'str', 'object'];
+  const globals: Global[] = [];
+  for (const module of ['builtins', '__builtin__']) {
+    for (const [name, call] of Object.entries(calls)) globals.push(new Global(`${module}.${name}`, { call }));
+    for (const name of inert) globals.push(new Global(`${module}.${name}`));
+  }
+  for (const module of ['copyreg', 'copy_reg']) {
+    globals.push(
+      new Global(`${module}._reconstructor`, {
+        call: ([type]) => {
+          if (!(type instanceof Global) || !type.call) throw new TypeError('an object of unknown class');
+          return type.call([]);
+        },
+      }),
+    );
+  }
+  return [
+    ...globals,
+    new Global('collections.OrderedDict', { call: ([items]) => new OrderedDict(pairs(items)) }),
+    new Global('collections.defaultdict', { call: (args) => pairs(args[1]) }),
+    new Global('collections.Counter', { call: ([items]) => pairs(items) }),
+    new Global('collections.deque', { call: ([items]) => [...iterable(items)] }),
+    new Global('_codecs.encode', { call: encode }),
+    new Global('argparse.Namespace', { call: namespace }),
+  ];
+}
+
+function byteArray(items: unknown): Uint8Array {
+  if (items instanceof Uint8Array) return items;
+  return Uint8Array.from(iterable(items), (item) => Number(item));
+}
+
+/** OmegaConf's containers keep their values in `_content`, its leaves in `_val`. */
+function omegaconfGlobals(): Global[] {
+  const holding = (attribute: string) => ({
+    call: () => new AttributeInstance((attributes) => attributes.get(attribute) ?? null),
+  });
+  const containers = ['omegaconf.dictconfig.DictConfig', 'omegaconf.listconfig.ListConfig'];
+  const nodes = ['AnyNode', 'BooleanNode', 'IntegerNode', 'FloatNode', 'StringNode', 'BytesNode'];
+  const metadata = ['omegaconf.base.ContainerMetadata', 'omegaconf.base.Metadata'];
+  const types = ['Any', 'Dict', 'List', 'Tuple', 'Optional', 'Union'];
+  return [
+    ...containers.map((name) => new Global(name, holding('_content'))),
+    ...nodes.map((name) => new Global(`omegaconf.nodes.${name}`, holding('_val'))),
+    ...metadata.map((name) => new Global(name, { call: namespace })),
+    ...types.map((name) => new Global(`typing.${name}`)),
+  ];
+}

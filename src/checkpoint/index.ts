@@ -1,0 +1,14 @@
+/** Checkpoints: PyTorch files and safetensors, read and written. */
+export { type Checkpoint, type CheckpointFormat, openCheckpoint } from './open.js';
+export {
+  type CheckpointValue,
+  dictEntries,
+  isHostTensor,
+  isTensorRef,
+  type LazyTensor,
+  OrderedDict,
+  PyFloat,
+  type SavedTensor,
+  type TensorRef,
+  tuple,
+} from './values.js';

@@ -1,0 +1,162 @@
+import { type HostDType, sizeOf } from '../common/host_tensor.js';
+import { bytesOf, DTYPES, swapBytes, viewAs } from './dtypes.js';
+import { Global, Instance } from './pickled.js';
+import { type TorchStorage, viewOf } from './storage.js';
+
+/** numpy's type codes, and the type that holds their values here. */
+const KINDS: Record<string, { bytes: number; dtype: HostDType }> = {
+  f8: { bytes: 8, dtype: 'float64' },
+  f4: { bytes: 4, dtype: 'float32' },
+  f2: { bytes: 2, dtype: 'float16' },
+  i8: { bytes: 8, dtype: 'int64' },
+  i4: { bytes: 4, dtype: 'int32' },
+  i2: { bytes: 2, dtype: 'int16' },
+  i1: { bytes: 1, dtype: 'int8' },
+  u8: { bytes: 8, dtype: 'int64' },
+  u4: { bytes: 4, dtype: 'int64' },
+  u2: { bytes: 2, dtype: 'int32' },
+  u1: { bytes: 1, dtype: 'uint8' },
+  b1: { bytes: 1, dtype: 'bool' },
+};
+
+class NumpyDType extends Instance {
+  bigEndian = false;
+  constructor(readonly code: string) {
+    super();
+    if (!Object.hasOwn(KINDS, code)) throw new TypeError(`the element type '${code}'`);
+  }
+
+  override setState(state: unknown): void {
+    if (!Array.isArray(state)) throw new TypeError('a numpy dtype state that is no tuple');
+    this.bigEndian = state[1] === '>';
+  }
+
+  override plain(): unknown {
+    return this.code;
+  }
+
+  /** The elements in a type that a checkpoint knows. */
+  elements(raw: Uint8Array): { dtype: HostDType; bytes: Uint8Array } {
+    const { bytes: size, dtype } = KINDS[this.code];
+    const bytes = new Uint8Array(raw);
+    if (this.bigEndian) swapBytes(bytes, size);
+    if (this.code === 'u2') return { dtype, bytes: bytesOf(Int32Array.from(new Uint16Array(bytes.buffer))) };
+    if (this.code === 'u4') {
+      return { dtype, bytes: bytesOf(BigInt64Array.from(new Uint32Array(bytes.buffer), BigInt)) };
+    }
+    if (this.code === 'u8' && new BigInt64Array(bytes.buffer).some((value) => value < 0n)) {
+      throw new TypeError('whole numbers above 2^63');
+    }
+    return { dtype, bytes };
+  }
+}
+
+/** A numpy array; it becomes a tensor. */
+class NumpyArray extends Instance {
+  #made: unknown;
+
+  constructor(private readonly error: TorchStorage['error']) {
+    super();
+  }
+
+  override setState(state: unknown): void {
+    if (!Array.isArray(state)) throw new TypeError('a numpy array state that is no tuple');
+    const [shape, dtype, fortran, raw] = state.length === 5 ? state.slice(1) : state;
+    this.fill(raw, dtype, shape, fortran === true);
+  }
+
+  fill(raw: unknown, dtype: unknown, shape: unknown, fortran: boolean): void {
+    if (!(dtype instanceof NumpyDType) || !Array.isArray(shape))
+      throw new TypeError('a numpy array of unknown form');
+    const { bytes, dtype: type } = dtype.elements(bytesIn(raw));
+    if (!shape.every(Number.isSafeInteger)) throw new TypeError('a numpy array of impossible shape');
+    if (sizeOf(shape) * DTYPES[type].bytes !== bytes.length) throw new TypeError('a numpy array cut short');
+    const storage: TorchStorage = {
+      key: '',
+      dtype: type,
+      length: bytes.length,
+      bigEndian: false,
+      read: async (offset, length) => bytes.slice(offset, offset + length),
+      error: this.error,
+    };
+    // A fresh object for each array: none shares its numbers with another.
+    this.#made = { ...viewOf(storage, type, 0, shape, stridesOf(shape, fortran)), identity: bytes };
+  }
+
+  override plain(): unknown {
+    if (this.#made === undefined) throw this.error('is damaged', 'a numpy array without its numbers');
+    return this.#made;
+  }
+}
+
+function stridesOf(shape: readonly number[], fortran: boolean): number[] {
+  const strides = shape.map(() => 1);
+  const axes = shape.map((_, i) => i);
+  if (!fortran) axes.reverse();
+  let stride = 1;
+  for (const axis of axes) {
+    strides[axis] = stride;
+    stride *= shape[axis];
+  }
+  return strides;
+}
+
+/** Bytes, or the text that Python 2 wrote for them. */
+function bytesIn(raw: unknown): Uint8Array {
+  if (raw instanceof Uint8Array) return raw;
+  if (typeof raw === 'string') return Buffer.from(raw, 'latin1');
+  throw new TypeError('numbers that are no bytes');
+}
+
+function scalar(args: readonly unknown[]): unknown {
+  const [dtype, raw] = args;
+  if (!(dtype instanceof NumpyDType) || raw === undefined)
+    throw new TypeError('a numpy scalar of unknown form');
+  const { bytes, dtype: type } = dtype.elements(bytesIn(raw));
+  if (bytes.length !== DTYPES[type].bytes) throw new TypeError('a numpy scalar cut short');
+  const value = viewAs(type, bytes)[0];
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (type === 'bool') return value !== 0;
+  return type === 'float16' ? halfToNumber(value) : value;
+}
+
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+}
+
+/** numpy's names, old and new. */
+export function numpyGlobals(error: TorchStorage['error']): Global[] {
+  const ndarray = new Global('numpy.ndarray');
+  const globals = [
+    ndarray,
+    new Global('numpy.dtype', {
+      call: ([code]) => {
+        if (typeof code !== 'string') throw new TypeError('a numpy dtype without a code');
+        return new NumpyDType(code);
+      },
+    }),
+  ];
+  for (const core of ['numpy.core', 'numpy._core']) {
+    globals.push(
+      new Global(`${core}.multiarray.scalar`, { call: scalar }),
+      new Global(`${core}.multiarray._reconstruct`, {
+        call: ([type]) => {
+          if (type !== ndarray) throw new TypeError('a numpy array of another class');
+          return new NumpyArray(error);
+        },
+      }),
+      new Global(`${core}.numeric._frombuffer`, {
+        call: ([raw, dtype, shape, order]) => {
+          const array = new NumpyArray(error);
+          array.fill(raw, dtype, shape, order === 'F');
+          return array;
+        },
+      }),
+    );
+  }
+  return globals;
+}

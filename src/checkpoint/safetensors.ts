@@ -1,0 +1,70 @@
+import { type HostDType, sizeOf } from '../common/host_tensor.js';
+import { DTYPE_NAMES, DTYPES, viewAs } from './dtypes.js';
+import { LIMITS } from './limits.js';
+import type { Source } from './source.js';
+import type { TensorRef } from './values.js';
+
+export interface SafetensorsFile {
+  tensors: Map<string, TensorRef>;
+  metadata: Record<string, string>;
+}
+
+const BY_CODE = new Map<string, HostDType>(DTYPE_NAMES.map((dtype) => [DTYPES[dtype].safetensors, dtype]));
+
+/** The length of a JSON header in eight bytes, the header, the numbers. Source: huggingface/safetensors. */
+export async function readSafetensors(source: Source): Promise<SafetensorsFile> {
+  const length = (await source.read(0, 8)).readBigUInt64LE();
+  if (length > BigInt(LIMITS.headerBytes))
+    throw source.error('is damaged', `a safetensors header of ${length} bytes`);
+  const header = parseHeader(source, (await source.read(8, Number(length))).toString('utf8'));
+  const start = 8 + Number(length);
+  const tensors = new Map<string, TensorRef>();
+  const metadata: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__') {
+      for (const [key, value] of Object.entries(entry ?? {})) metadata[key] = String(value);
+    } else tensors.set(name, tensorOf(source, name, entry, start));
+  }
+  return { tensors, metadata };
+}
+
+function parseHeader(source: Source, text: string): Record<string, unknown> {
+  try {
+    const header: unknown = JSON.parse(text);
+    if (typeof header === 'object' && header !== null && !Array.isArray(header)) {
+      return header as Record<string, unknown>;
+    }
+  } catch (thrown) {
+    throw source.error('is damaged', 'a safetensors header that is no JSON', thrown);
+  }
+  throw source.error('is damaged', 'a safetensors header that is no object');
+}
+
+function tensorOf(source: Source, name: string, entry: unknown, start: number): TensorRef {
+  const { dtype: code, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  const where = `tensor '${name.slice(0, 200)}'`;
+  const dtype = typeof code === 'string' ? BY_CODE.get(code) : undefined;
+  if (!dtype) {
+    throw source.error(
+      `holds elements of an unknown type`,
+      `${where}: ${JSON.stringify(code)?.slice(0, 40)}`,
+    );
+  }
+  const natural = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+  const isShape = Array.isArray(shape) && shape.length <= LIMITS.dimensions && shape.every(natural);
+  if (!isShape || !Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(natural)) {
+    throw source.error('is damaged', `${where} without a shape or place`);
+  }
+  const [from, to] = offsets as [number, number];
+  if (to - from !== sizeOf(shape) * DTYPES[dtype].bytes) {
+    throw source.error('is damaged', `${where}: shape [${shape}] does not fill ${to - from} bytes`);
+  }
+  if (start + to > source.size)
+    throw source.error('is cut short', `${source.size} bytes, ${where} ends at ${start + to}`);
+  return {
+    dtype,
+    shape: Object.freeze(shape),
+    identity: `${from}-${to}/${dtype}/${shape}`,
+    read: async () => ({ dtype, shape, data: viewAs(dtype, await source.read(start + from, to - from)) }),
+  };
+}

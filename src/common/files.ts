@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DataError, messageOf } from './errors.js';
+
+/**
+ * Writes a whole file or nothing: aside in the same folder, synced, renamed over `path`, the folder synced.
+ * Readers see the old file or the new one, also after a kill or a power cut. Missing folders are made.
+ * @throws DataError when the folder cannot be written or the disk is full; the older file is untouched.
+ */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  try {
+    await writeAside(path, (handle) => handle.writeFile(data));
+  } catch (thrown) {
+    throw new DataError(`cannot write ${path}`, {
+      found: explainWriteFailure(thrown),
+      help: 'the file that was there before, if any, is unchanged',
+      cause: thrown,
+    });
+  }
+}
+
+/** As writeFileAtomic, for content that `fill` writes piece by piece; what goes wrong is thrown as it is. */
+export async function writeAside(path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const target = resolve(path);
+  const folder = dirname(target);
+  await mkdir(folder, { recursive: true });
+  await removeAbandoned(target);
+  const aside = join(folder, asideName(basename(target)));
+  const handle = await open(aside, 'wx');
+  try {
+    try {
+      await fill(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(aside, target);
+  } catch (thrown) {
+    await unlink(aside).catch(() => {});
+    throw thrown;
+  }
+  await syncFolder(folder);
+}
+
+/** What a failed write means, for people: a full disk, no permission, or the system's own words. */
+export function explainWriteFailure(thrown: unknown): string {
+  switch ((thrown as NodeJS.ErrnoException)?.code) {
+    case 'ENOSPC':
+      return 'the disk is full';
+    case 'EDQUOT':
+      return 'the disk quota is used up';
+    case 'EFBIG':
+      return 'the file is larger than the file system or the limit of this process allows';
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'no permission to write there';
+    default:
+      return messageOf(thrown);
+  }
+}
+
+/** Makes a rename in `folder` last through a power cut; not every system can, and none needs it to go on. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}
+
+const host = hostname().replaceAll(/[^A-Za-z0-9-]/g, '_') || 'host';
+
+const asideName = (name: string) => `.${name}.${host}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+
+/** Removes what killed processes of this machine left aside for the same target. */
+async function removeAbandoned(target: string): Promise<void> {
+  const prefix = `.${basename(target)}.${host}.`;
+  for (const name of await readdir(dirname(target))) {
+    if (!name.startsWith(prefix) || !name.endsWith('.tmp')) continue;
+    const pid = Number(name.slice(prefix.length).split('.')[0]);
+    if (Number.isInteger(pid) && !isAlive(pid)) await unlink(join(dirname(target), name)).catch(() => {});
+  }
+}
+
+/** Whether a process of this machine runs; one that belongs to somebody else does. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
