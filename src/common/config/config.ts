@@ -15,6 +15,7 @@ import {
   mergeTrees,
   type Origin,
   type PlainObject,
+  type PlainValue,
   splitKey,
   type Tree,
   toPlain,
@@ -87,10 +88,15 @@ export class Config {
 
   /** Any section, interpolations resolved; empty where there is none. */
   section(name: string): PlainObject {
-    const tree = findTree(this.tree, [name]);
-    if (!tree) return {};
-    const value = resolveTree(this.tree, tree, [name]);
+    const value = this.value(name);
     return isPlainObject(value) ? value : {};
+  }
+
+  /** The value of a dotted key, interpolations resolved; null where there is none. */
+  value(key: string): PlainValue {
+    const path = splitKey(key);
+    const tree = findTree(this.tree, path);
+    return tree ? resolveTree(this.tree, tree, path) : null;
   }
 
   /** The merged configuration with interpolations as written. */

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { register } from 'node:module';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError, LavisError, messageOf } from '../errors.js';
+import { packageRoot } from '../paths.js';
 
 /**
  * Runs a user's module, which registers its classes. A module runs once, however often it is named.
@@ -15,6 +17,7 @@ export async function loadPlugin(path: string): Promise<void> {
       allowed: 'a JavaScript module that registers classes with lavis',
     });
   }
+  shareLavis();
   try {
     await import(pathToFileURL(file).href);
   } catch (cause) {
@@ -25,6 +28,18 @@ export async function loadPlugin(path: string): Promise<void> {
       cause,
     });
   }
+}
+
+let shared = false;
+
+/** Lets `import … from 'lavis'` in a plug-in mean this running package, wherever the plug-in lies. */
+function shareLavis(): void {
+  if (shared) return;
+  shared = true;
+  const door = JSON.stringify(pathToFileURL(join(packageRoot, 'dist', 'index.js')).href);
+  const hook = `export const resolve = async (name, context, next) =>
+    name === 'lavis' ? { url: ${door}, shortCircuit: true } : next(name, context);`;
+  register(`data:text/javascript,${encodeURIComponent(hook)}`);
 }
 
 function placeOf(cause: unknown, file: string): string {

@@ -1,0 +1,75 @@
+import { dump } from 'js-yaml';
+import {
+  type Config,
+  describeOrigin,
+  isPlainObject,
+  leaves,
+  type PlainObject,
+  type PlainValue,
+  toPlain,
+} from '../common/config.js';
+import { defineCommand } from './command.js';
+import { configOptions, loadConfig } from './config_options.js';
+
+export const config = defineCommand({
+  command: 'config',
+  describe: 'Print the merged configuration of a run',
+  options: {
+    ...configOptions,
+    origin: { type: 'boolean', default: false, describe: 'Say where each value was written' },
+    resolved: { type: 'boolean', default: false, describe: 'Replace the interpolations by their values' },
+    json: { type: 'boolean', default: false, describe: 'Print JSON' },
+  },
+  examples: [
+    ['lavis config --cfg-path projects/blip/train/caption_coco_ft.yaml', 'the defaults and the file, merged'],
+    [
+      'lavis config --cfg-path projects/blip/train/caption_coco_ft.yaml --origin --options run.max_epoch=2',
+      'with the place of each value',
+    ],
+  ],
+  async handler(args) {
+    const loaded = await loadConfig(args);
+    const value = args.resolved ? resolved(loaded) : loaded.toJSON();
+    if (args.json) console.log(JSON.stringify(args.origin ? origins(loaded, value) : value, null, 2));
+    else process.stdout.write(args.origin ? withOrigins(loaded, value) : dump(value, { lineWidth: -1 }));
+  },
+});
+
+function resolved(loaded: Config): PlainObject {
+  return Object.fromEntries(Object.keys(loaded.toJSON()).map((name) => [name, loaded.value(name)]));
+}
+
+/** Each leaf's key, value and origin. */
+function origins(loaded: Config, value: PlainValue) {
+  return [...leaves(loaded.tree)].map(({ path, tree }) => ({
+    key: path.join('.'),
+    value: valueAt(value, path),
+    origin: describeOrigin(tree.origin),
+  }));
+}
+
+/** YAML with the origin as a comment on each line. */
+function withOrigins(loaded: Config, value: PlainValue): string {
+  const rows: [text: string, origin: string][] = [];
+  let above: string[] = [];
+  for (const { path, tree } of leaves(loaded.tree)) {
+    const shared = path.findIndex((key, i) => key !== above[i]);
+    for (let depth = Math.max(0, shared); depth < path.length - 1; depth++) {
+      rows.push([`${'  '.repeat(depth)}${inline(path[depth])}:`, '']);
+    }
+    const shown = inline(value === undefined ? toPlain(tree) : valueAt(value, path));
+    rows.push([
+      `${'  '.repeat(path.length - 1)}${inline(path.at(-1)!)}: ${shown}`,
+      describeOrigin(tree.origin),
+    ]);
+    above = path;
+  }
+  const width = Math.min(64, Math.max(...rows.map(([text]) => text.length)));
+  return rows.map(([text, origin]) => `${origin ? `${text.padEnd(width)}  # ${origin}` : text}\n`).join('');
+}
+
+function valueAt(value: PlainValue, path: readonly string[]): PlainValue {
+  return path.reduce<PlainValue>((below, key) => (isPlainObject(below) ? (below[key] ?? null) : null), value);
+}
+
+const inline = (value: PlainValue) => dump(value, { flowLevel: 0, lineWidth: -1 }).trimEnd();

@@ -1,0 +1,58 @@
+import type { Options } from 'yargs';
+import { Config, loadPlugin } from '../common/config.js';
+import { setCacheRoot } from '../common/paths.js';
+
+/** The options of every command that reads a run configuration; spread them into the command's table. */
+export const configOptions = {
+  'cfg-path': {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'YAML file of the run, as in projects/blip/train/',
+  },
+  options: {
+    type: 'string',
+    array: true,
+    default: [] as string[],
+    defaultDescription: 'none',
+    describe: 'Change values: key=value … or key value …, keys dotted, values YAML',
+  },
+  plugin: {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    default: [] as string[],
+    defaultDescription: 'none',
+    describe: 'JavaScript module that registers classes of yours; may be repeated',
+  },
+  'allow-unknown': {
+    type: 'boolean',
+    default: false,
+    describe: 'Let configuration keys pass that nothing here knows',
+  },
+} as const satisfies Record<string, Options>;
+
+export interface ConfigArguments {
+  'cfg-path': string;
+  options: string[];
+  plugin: string[];
+  'allow-unknown': boolean;
+}
+
+/** Loads every class that registers itself: ours, then the user's. */
+export async function loadClasses(plugins: readonly string[] = []): Promise<void> {
+  await import('../index.js');
+  for (const plugin of plugins) await loadPlugin(plugin);
+}
+
+/**
+ * The configuration that a command line names, ready for use: plug-ins loaded, cache root set.
+ * @throws ConfigError
+ */
+export async function loadConfig(args: ConfigArguments): Promise<Config> {
+  await loadClasses(args.plugin);
+  const config = await Config.fromFile(args['cfg-path'], args.options);
+  const { cache_root } = config.section('env');
+  if (typeof cache_root === 'string') setCacheRoot(cache_root);
+  return config;
+}

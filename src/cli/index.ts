@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import yargs, { type Argv } from 'yargs';
+import { LavisError, messageOf } from '../common/errors.js';
+import { packageRoot } from '../common/paths.js';
+import { didYouMean } from '../common/suggest.js';
+import { type Command, UsageError } from './command.js';
+import { config } from './config.js';
+import { zoo } from './zoo.js';
+
+/** In the order that the help lists them. */
+const commands: readonly Command[] = [zoo, config];
+
+/**
+ * Runs one command line.
+ * @param argv what follows `lavis`.
+ * @returns the exit code: 0, 1 for a failure, 2 for a command line that cannot be understood.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  process.stdout.once('error', closedPipe);
+  try {
+    return await run(argv);
+  } catch (thrown) {
+    return report(thrown, argv[0]);
+  }
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  const parser = yargs([...argv])
+    .scriptName('lavis')
+    .usage('$0 <command>\n\nTrain, evaluate and run BLIP image captioning from a YAML file.')
+    .version(version())
+    .alias('help', 'h')
+    .alias('version', 'v')
+    .locale('en')
+    .parserConfiguration({ 'camel-case-expansion': false, 'strip-aliased': true, 'dot-notation': false })
+    .wrap(Math.min(110, process.stdout.columns || 100))
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .strict()
+    .demandCommand(1, '')
+    .epilogue(
+      `${examplesText([
+        [
+          'lavis train --cfg-path projects/blip/train/caption_shapes.yaml',
+          'learns a small task from scratch',
+        ],
+        ['lavis caption photo.jpg --model blip_caption --model-type base_coco', 'captions a photo'],
+      ])}\n\nlavis <command> --help shows the options of a command, and examples.`,
+    )
+    .completion('completion', 'Print a script for shell completion')
+    .fail((message, error) => {
+      // yargs's own complaints come as a message, some as a YError too
+      throw error && error.name !== 'YError' ? error : new UsageError(message ?? error.message);
+    });
+  for (const command of commands) {
+    parser.command({
+      command: command.command,
+      describe: command.describe,
+      builder: (sub) => describe(sub, command),
+      handler: async (args) => {
+        code = (await command.handler(args as never)) ?? 0;
+      },
+    });
+  }
+  if (argv.length === 0) {
+    parser.showHelp('log');
+    return 2;
+  }
+  await parser.parseAsync();
+  return code;
+}
+
+function describe(sub: Argv, command: Command): Argv {
+  sub.usage(`$0 ${command.command} [options]\n\n${command.describe}.`).options(command.options);
+  for (const [name, positional] of Object.entries(command.positionals ?? {}))
+    sub.positional(name, positional);
+  return sub.epilogue([examplesText(command.examples), command.epilogue].filter(Boolean).join('\n\n'));
+}
+
+/** One line each, so that they can be copied. */
+function examplesText(examples: Command['examples']): string {
+  return ['Examples:', ...examples.map(([line, what]) => `  ${line}\n      ${what}`)].join('\n');
+}
+
+/** Prints an error as its reader needs it. */
+function report(thrown: unknown, name: string | undefined): number {
+  const command = commands.find((candidate) => nameOf(candidate) === name);
+  if (thrown instanceof UsageError) {
+    const help = command ? `lavis ${name} --help` : 'lavis --help';
+    process.stderr.write(`lavis: ${explain(thrown.message, command)}\n  help:    ${help}\n`);
+    return 2;
+  }
+  if (process.env.LAVIS_DEBUG === '1' && thrown instanceof Error) {
+    process.stderr.write(`${thrown.stack}\n`);
+  } else if (thrown instanceof LavisError) {
+    process.stderr.write(`${thrown.name}: ${thrown.message}\n`);
+  } else {
+    process.stderr.write(`lavis: ${messageOf(thrown)}\n  help:    LAVIS_DEBUG=1 shows where\n`);
+  }
+  return 1;
+}
+
+/** yargs's sentence for a wrong command line, with what may have been meant. */
+function explain(message: string, command: Command | undefined): string {
+  const missing = /^Missing required arguments?: (.*)$/.exec(message)?.[1].split(', ');
+  if (missing) return `${missing.map((name) => `--${name}`).join(', ')} is needed`;
+  const valueless = /^Not enough arguments following: (.*)$/.exec(message)?.[1];
+  if (valueless) return `--${valueless} needs a value`;
+  const unknown = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message)?.[1].split(', ');
+  if (!unknown) return message || 'a command is needed';
+  const names = command
+    ? [...Object.keys(command.options), 'help', 'version'].map((option) => `--${option}`)
+    : [...commands.map(nameOf), 'completion'];
+  const said = unknown.map((word) => {
+    const typed = command && /^[\w-]+$/.test(word) && word.length > 1 ? `--${word}` : word;
+    const close = didYouMean(typed, names);
+    return `'${typed}'${close ? ` (${close})` : ''}`;
+  });
+  const others = command ? '' : `; there are: ${commands.map(nameOf).join(', ')}`;
+  return `no ${command ? 'option' : 'command'} is named ${said.join(', ')}${others}`;
+}
+
+const nameOf = (command: Command) => command.command.split(' ')[0];
+
+function version(): string {
+  return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** `lavis zoo | head`: the reader has seen enough. */
+function closedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}

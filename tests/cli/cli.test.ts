@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { temporaryFolder } from '../support.js';
+
+const folder = temporaryFolder();
+
+function lavis(...argv: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/lavis.js', ...argv], {
+    encoding: 'utf8',
+    env: { ...process.env, LAVIS_DEBUG: '' },
+  });
+  return { status, stdout, stderr };
+}
+
+describe('the frame', () => {
+  test('--version and --help answer, and every command has an example', () => {
+    assert.match(lavis('--version').stdout, /^\d+\.\d+\.\d+\n$/);
+    const { status, stdout } = lavis('--help');
+    assert.equal(status, 0);
+    for (const [, name] of stdout.matchAll(/^ {2}lavis ([a-z]+)(?: \[?<.*>\]?)? {2,}/gm)) {
+      if (name === 'completion') continue;
+      const help = lavis(name, '--help');
+      assert.equal(help.status, 0, name);
+      assert.match(help.stdout, new RegExp(`Examples:\n  lavis ${name}`), name);
+    }
+  });
+
+  test('a command line that cannot be understood exits with 2 and says what was meant', () => {
+    const cases: [string[], RegExp][] = [
+      [['zo'], /no command is named 'zo' \(did you mean 'zoo'\?\)/],
+      [['zoo', '--jso'], /no option is named '--jso' \(did you mean '--json'\?\)/],
+      [['config'], /--cfg-path is needed/],
+      [['config', '--cfg-path'], /--cfg-path needs a value/],
+    ];
+    for (const [argv, message] of cases) {
+      const { status, stderr } = lavis(...argv);
+      assert.equal(status, 2, argv.join(' '));
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /\n\s+at /);
+    }
+  });
+
+  test('a failure exits with 1 and prints its message alone', () => {
+    const { status, stderr } = lavis('config', '--cfg-path', 'nowhere.yaml');
+    assert.equal(status, 1);
+    assert.match(stderr, /^ConfigError: there is no configuration file nowhere\.yaml\n {2}where:/);
+    assert.doesNotMatch(stderr, /\n\s+at /);
+  });
+});
+
+describe('a plug-in', () => {
+  const plugin = join(folder, 'mine.mjs');
+  writeFileSync(
+    plugin,
+    `import { registry } from 'lavis';
+     registry.registerModel('my_model')(class { static defaultConfigs = { tiny: '${join(folder, 'tiny.yaml')}' } });
+     registry.registerBuilder('my_data')(class {});\n`,
+  );
+  writeFileSync(join(folder, 'tiny.yaml'), 'model:\n  width: 8\n');
+  const yaml = join(folder, 'run.yaml');
+  writeFileSync(
+    yaml,
+    `model: {arch: my_model, model_type: tiny}\ndatasets: {my_data: {}}\nrun:\n  output_dir: out\n  here: "\${.output_dir}/x"\n`,
+  );
+
+  test('is in the zoo, though it lies outside the package', () => {
+    const { status, stdout } = lavis('zoo', '--plugin', plugin);
+    assert.equal(status, 0);
+    assert.match(stdout, /^my_model +tiny$/m);
+    const listed = JSON.parse(lavis('zoo', '--json', '--plugin', plugin).stdout);
+    assert.deepEqual(listed.model.my_model, ['tiny']);
+    assert.ok(listed.builder.my_data);
+  });
+
+  test('brings its defaults to lavis config, which can tell each origin', () => {
+    const print = (...more: string[]) =>
+      lavis('config', '--cfg-path', yaml, '--plugin', plugin, '--allow-unknown', ...more);
+    assert.deepEqual(JSON.parse(print('--json', '--options', 'run.seed=3').stdout), {
+      model: { arch: 'my_model', model_type: 'tiny', width: 8 },
+      datasets: { my_data: {} },
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: printed as written
+      run: { output_dir: 'out', here: '${.output_dir}/x', seed: 3 },
+    });
+    assert.match(print('--resolved').stdout, /here: out\/x/);
+    const told = print('--origin', '--options', 'run.seed', '-3').stdout;
+    assert.match(told, /^ {2}width: 8 +# .*tiny\.yaml:2:10 \(default\)$/m);
+    assert.match(told, /^ {2}output_dir: out +# .*run\.yaml:4:15$/m);
+    assert.match(told, /^ {2}seed: -3 +# --options run\.seed -3$/m);
+  });
+});
