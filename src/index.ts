@@ -2,4 +2,5 @@
 export { Config, type Origin, type PlainObject, type PlainValue } from './common/config.js';
 export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
+export * from './datasets/index.js';
 export * from './processors/index.js';

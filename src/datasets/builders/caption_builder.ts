@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DataError } from '../../common/errors.js';
+import { readAnnotations } from '../datasets/annotations.js';
+import type { AnnotatedDataset, CaptionDatasetParts } from '../datasets/caption_dataset.js';
+import { CaptionReader } from '../datasets/caption_reader.js';
+import type { ReaderSpec, SampleReader, Split } from '../types.js';
+import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
+import type { DatasetBuilder, Splits } from './builder.js';
+import { fetchAnnotations } from './fetch_annotations.js';
+import { processorsOf } from './processors.js';
+
+type DatasetClass = new (parts: CaptionDatasetParts) => AnnotatedDataset;
+
+/**
+ * Base of builders whose captions lie in annotation files and whose images lie in one folder. A subclass
+ * names itself, its dataset classes and its default configuration.
+ */
+export abstract class CaptionBuilder implements DatasetBuilder {
+  abstract readonly name: string;
+  protected readonly trainDataset?: DatasetClass;
+  protected readonly evalDataset?: DatasetClass;
+  /** What to do when the image folder is missing. */
+  protected readonly imageHelp?: string;
+
+  constructor(readonly section: DatasetSection) {}
+
+  async buildDatasets(splits?: readonly Split[]): Promise<Splits> {
+    const files = await this.prepare(splits);
+    this.#checkFolder();
+    const datasets: Splits = {};
+    for (const [split, list] of files) datasets[split] = await this.#build(split, list);
+    return datasets;
+  }
+
+  reader(split: Split): SampleReader {
+    const { image, text } = processorsOf(this.section, this.name, split);
+    return new CaptionReader(this.folder, image, text);
+  }
+
+  /** Brings the annotation files of the wanted splits; a subclass may make them. */
+  protected async prepare(splits?: readonly Split[]): Promise<Map<Split, AnnotationFile[]>> {
+    const files = annotationFiles(this.section, this.name);
+    for (const split of files.keys()) {
+      if ((splits && !splits.includes(split)) || !this.#datasetOf(split)) files.delete(split);
+    }
+    await fetchAnnotations(this.name, files);
+    return files;
+  }
+
+  protected get folder(): string {
+    return imageFolder(this.section, this.name);
+  }
+
+  #datasetOf(split: Split): DatasetClass | undefined {
+    return split === 'train' ? this.trainDataset : this.evalDataset;
+  }
+
+  async #build(split: Split, files: AnnotationFile[]): Promise<AnnotatedDataset> {
+    const name = `${this.name} ${split}`;
+    const annotations = await readAnnotations(files.map(({ path }) => path));
+    if (annotations.length === 0) {
+      throw new DataError(`the dataset ${name} is empty`, {
+        where: files.map(({ path }) => path).join('\n'),
+        help: `--options ${files[0].option}`,
+      });
+    }
+    const readerSpec: ReaderSpec = { builder: this.name, section: this.section, split };
+    const DatasetClass = this.#datasetOf(split)!;
+    const dataset = new DatasetClass({ name, annotations, reader: this.reader(split), readerSpec });
+    this.#checkSomeImages(dataset);
+    return dataset;
+  }
+
+  #checkFolder(): void {
+    const folder = this.folder;
+    if (existsSync(folder)) return;
+    throw new DataError(`the images of ${this.name} are not there`, {
+      where: folder,
+      help: this.#imageHelp(),
+    });
+  }
+
+  /** A folder that holds none of a few images is the wrong folder: better said now than in the first step. */
+  #checkSomeImages({ name, records }: AnnotatedDataset): void {
+    const some = [0, 0.2, 0.4, 0.6, 0.8].map((part) => records[Math.floor(part * records.length)].image);
+    if (some.some((image) => existsSync(join(this.folder, image)))) return;
+    throw new DataError(`the image folder holds none of the images of ${name}`, {
+      where: this.folder,
+      found: `no ${some[0]}, for one`,
+      help: this.#imageHelp(),
+    });
+  }
+
+  #imageHelp(): string {
+    const elsewhere = `--options datasets.${this.name}.build_info.images.storage=/path/to/images`;
+    return this.imageHelp ? `${this.imageHelp}, or ${elsewhere}` : elsewhere;
+  }
+}

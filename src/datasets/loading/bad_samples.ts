@@ -1,0 +1,74 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { DataError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
+
+/** A sample that cannot be read. */
+export interface BadSample {
+  /** The dataset and split. */
+  dataset: string;
+  index: number;
+  /** The file, and the annotation it comes from. */
+  where?: string;
+  reason: string;
+}
+
+export interface BadSamplesOptions {
+  /** `run.max_bad_samples`: how many different samples may be skipped. */
+  limit?: number;
+  /** One JSON object a line; entries of an interrupted run are read back and count. */
+  file?: string;
+  onBadSample?: (bad: BadSample) => void;
+}
+
+/** Counts samples that cannot be read, each once, up to a limit. Loaders of one run share it. */
+export class BadSamples {
+  readonly limit: number;
+  readonly list: BadSample[] = [];
+  readonly #known = new Set<string>();
+  readonly #file?: string;
+  readonly #onBadSample?: (bad: BadSample) => void;
+
+  constructor({ limit = 0, file, onBadSample }: BadSamplesOptions = {}) {
+    this.limit = limit;
+    this.#file = file;
+    this.#onBadSample = onBadSample;
+    if (file && existsSync(file)) {
+      for (const line of readFileSync(file, 'utf8').split('\n')) {
+        // A last line that a kill cut short is found again.
+        if (line.endsWith('}')) this.#add(JSON.parse(line) as BadSample);
+      }
+    }
+  }
+
+  has(dataset: string, index: number): boolean {
+    return this.#known.has(`${dataset} ${index}`);
+  }
+
+  /** @throws the error itself at a limit of 0, or a DataError when this one is past the limit. */
+  report(dataset: string, index: number, error: DataError): void {
+    if (this.has(dataset, index)) return;
+    if (this.limit === 0) throw error;
+    const bad = { dataset, index, where: error.details.where, reason: reasonOf(error) };
+    this.#add(bad);
+    if (this.#file) appendFileSync(this.#file, `${JSON.stringify(bad)}\n`);
+    this.#onBadSample?.(bad);
+    log.warn(
+      `${dataset}: sample ${index} is skipped (${this.list.length} of at most ${this.limit}): ${bad.reason}`,
+    );
+    if (this.list.length > this.limit) {
+      throw new DataError(`more than ${this.limit} samples cannot be read`, {
+        where: this.#file ? `${error.details.where}\nall are listed in ${this.#file}` : error.details.where,
+        found: bad.reason,
+        help: '--options run.max_bad_samples=N allows more',
+        cause: error,
+      });
+    }
+  }
+
+  #add(bad: BadSample): void {
+    this.#known.add(`${bad.dataset} ${bad.index}`);
+    this.list.push(bad);
+  }
+}
+
+const reasonOf = ({ headline, details }: DataError) => [headline, details.found].filter(Boolean).join(': ');

@@ -1,0 +1,56 @@
+import { DataError } from '../../common/errors.js';
+import { Rng } from '../../common/random.js';
+import type { Sample, SampleJob } from '../types.js';
+
+/** A sample to be read: in a worker by its job, here by `read`. */
+export interface SampleTask {
+  job?: SampleJob;
+  /** Where its random numbers come from: the parts of an `Rng.of`. */
+  rng: (number | string)[];
+  read(rng: Rng): Promise<Sample>;
+}
+
+/** A sample, or why there is none. */
+export type Outcome = { sample: Sample } | { bad: DataError };
+
+/** Where samples are read. */
+export interface Executor {
+  /** How many batches are worth reading ahead. */
+  readonly prefetch: number;
+  /** One outcome a task, in order. Anything but a DataError is thrown. */
+  run(tasks: SampleTask[]): Promise<Outcome[]>;
+}
+
+/** Reads in this thread; the decoding itself runs in the thread pool of libuv. */
+export const here: Executor = {
+  prefetch: 1,
+  run: (tasks) => mapConcurrently(tasks, 8, ({ rng, read }) => attempt(() => read(Rng.of(...rng)))),
+};
+
+/** A DataError becomes an outcome. */
+export async function attempt(read: () => Promise<Sample>): Promise<Outcome> {
+  try {
+    return { sample: await read() };
+  } catch (thrown) {
+    if (thrown instanceof DataError) return { bad: thrown };
+    throw thrown;
+  }
+}
+
+/** `f` of every item in order, at most `limit` at a time. */
+export async function mapConcurrently<T, R>(
+  items: readonly T[],
+  limit: number,
+  f: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  let next = 0;
+  const lane = async () => {
+    while (next < items.length) {
+      const i = next++;
+      results[i] = await f(items[i], i);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
+  return results;
+}

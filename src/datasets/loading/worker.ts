@@ -1,0 +1,58 @@
+/** Runs in a worker thread: reads samples and hands their pixels over. */
+import { pathToFileURL } from 'node:url';
+import sharp from 'sharp';
+import Tinypool from 'tinypool';
+import { Rng } from '../../common/random.js';
+import { registry } from '../../common/registry.js';
+import '../builders/index.js';
+import type { ReaderSpec, SampleReader } from '../types.js';
+import { attempt, mapConcurrently, type Outcome } from './executor.js';
+import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
+
+// One image a thread: the workers are the parallelism.
+sharp.concurrency(1);
+sharp.cache(false);
+
+const readers = new Map<string, SampleReader>();
+
+function readerOf(key: string): SampleReader {
+  let reader = readers.get(key);
+  if (!reader) {
+    const { builder, section, split } = JSON.parse(key) as ReaderSpec;
+    reader = registry
+      .getBuilderClass(builder)
+      .fromConfig(section as Record<string, unknown>)
+      .reader(split);
+    readers.set(key, reader);
+  }
+  return reader;
+}
+
+export default async function readSamples({ plugins, tasks }: WorkerRequest): Promise<unknown> {
+  for (const plugin of plugins) await import(pathToFileURL(plugin).href);
+  // Two at a time: one is decoded while the other is resized.
+  const outcomes = await mapConcurrently(tasks, 2, async ({ job, rng }) =>
+    plain(await attempt(() => readerOf(job.reader).read(job.record, Rng.of(...rng)))),
+  );
+  return Tinypool.move(new HandedOver(outcomes) as never);
+}
+
+function plain(outcome: Outcome): WorkerOutcome {
+  if ('sample' in outcome) return outcome;
+  const { headline, details } = outcome.bad;
+  return { headline, details: { ...details, cause: undefined } };
+}
+
+/** Marks the pixels' buffers as moved, not copied, between the threads. */
+class HandedOver {
+  constructor(readonly outcomes: WorkerOutcome[]) {}
+
+  get [Tinypool.transferableSymbol](): ArrayBufferLike[] {
+    const buffers = this.outcomes.map((o) => ('sample' in o ? o.sample.image.data.buffer : undefined));
+    return [...new Set(buffers.filter((buffer) => buffer !== undefined))];
+  }
+
+  get [Tinypool.valueSymbol](): WorkerOutcome[] {
+    return this.outcomes;
+  }
+}

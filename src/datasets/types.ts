@@ -1,0 +1,83 @@
+import type { Rng } from '../common/random.js';
+import type { ImageArray } from '../processors/index.js';
+
+/** `train`, `val` and `test`; a builder may have others. */
+export type Split = string;
+
+/** One example in host memory. */
+export interface Sample {
+  image: ImageArray;
+  text_input?: string;
+  image_id?: number | string;
+  instance_id?: string;
+  [key: string]: unknown;
+}
+
+/** Samples put together: images stacked [B, H, W, 3], every other key a list of B values. */
+export interface Batch {
+  image: { data: Float32Array; shape: [number, number, number, number] };
+  text_input?: string[];
+  image_id?: (number | string)[];
+  instance_id?: string[];
+  [key: string]: unknown;
+}
+
+/** Makes a sample of a record; lives in the main thread or in a worker. */
+export interface SampleReader {
+  /** @throws DataError when the record's image cannot be read. */
+  read(record: SampleRecord, rng: Rng): Promise<Sample>;
+}
+
+/** What is known of a sample before its image is read: plain data. */
+export type SampleRecord = Record<string, unknown>;
+
+/** How a worker finds the reader: `registry.getBuilderClass(builder).fromConfig(section).reader(split)`. */
+export interface ReaderSpec {
+  builder: string;
+  section: unknown;
+  split: Split;
+}
+
+/** Map-style: any index at any time. */
+export interface Dataset {
+  /** The dataset's name, and its split: 'coco_caption train'. */
+  readonly name: string;
+  readonly length: number;
+  get(index: number, rng: Rng): Promise<Sample>;
+  collate(samples: Sample[]): Batch;
+  /** What a worker needs for `get`; a dataset without it is read in the main thread. */
+  job?(index: number): SampleJob;
+}
+
+/** Stream-style: shards that are read from front to back. */
+export interface IterableDataset {
+  readonly name: string;
+  readonly iterable: true;
+  /** The samples of this rank in this epoch, not yet decoded. */
+  stream(position: StreamPosition): AsyncIterable<SampleJob>;
+  /** Reads a job of `stream` in the main thread. */
+  read(job: SampleJob, rng: Rng): Promise<Sample>;
+  collate(samples: Sample[]): Batch;
+  /** Samples an epoch of all ranks, where the configuration tells it. */
+  readonly samplesPerEpoch?: number;
+}
+
+export interface StreamPosition {
+  epoch: number;
+  seed: number;
+  rank: number;
+  worldSize: number;
+}
+
+/** A sample's record and the reader it belongs to; plain data. */
+export interface SampleJob {
+  /** A ReaderSpec as JSON: a worker keeps one reader for each. */
+  reader: string;
+  record: SampleRecord;
+}
+
+/** COCO's ground-truth file: what captions are scored against. */
+export interface GroundTruth {
+  annotations: { image_id: number | string; caption: string; id: number }[];
+  images: { id: number | string }[];
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
+import { test } from 'node:test';
+import {
+  BadSamples,
+  type Batch,
+  CocoCaptionBuilder,
+  DataLoader,
+  type DataLoaderOptions,
+  type Dataset,
+} from '#src/datasets/index.js';
+import { DataError } from '#src/index.js';
+import { collect, type TinyCoco, tinyCoco } from './support.js';
+
+async function trainOf({ section }: TinyCoco): Promise<Dataset> {
+  const { train } = await CocoCaptionBuilder.fromConfig(section).buildDatasets(['train']);
+  return train as Dataset;
+}
+
+type Options = Omit<DataLoaderOptions, 'dataset' | 'batchSize'>;
+const training = (dataset: Dataset, options: Options = {}) =>
+  new DataLoader({ dataset, batchSize: 3, shuffle: true, dropLast: true, seed: 7, ...options });
+
+const ids = (batches: Batch[]) => batches.map((batch) => batch.image_id);
+
+test('training drops the last partial batch, evaluation keeps it', async () => {
+  const dataset = await trainOf(await tinyCoco(8));
+  assert.equal(training(dataset).batchesPerEpoch, 2);
+  const evaluation = new DataLoader({ dataset, batchSize: 3 });
+  assert.equal(evaluation.batchesPerEpoch, 3);
+  assert.deepEqual(
+    ids(await collect(evaluation.epoch(0))).map((batch) => batch?.length),
+    [3, 3, 2],
+  );
+});
+
+test('two workers give the batches that none gives, bit for bit', async () => {
+  const dataset = await trainOf(await tinyCoco(11));
+  const alone = await collect(training(dataset).epoch(1));
+  const loader = training(dataset, { numWorkers: 2 });
+  const helped = await collect(loader.epoch(1));
+  await loader.close();
+  assert.deepEqual(helped, alone);
+});
+
+test('an epoch resumed after two batches goes on with the third, and reads none of the first', async () => {
+  const coco = await tinyCoco(12);
+  const dataset = await trainOf(coco);
+  const whole = await collect(training(dataset).epoch(3));
+  for (const id of whole.slice(0, 2).flatMap((batch) => batch.image_id!)) {
+    rmSync(coco.path(`images/COCO_00000${String(id).slice(5)}.jpg`), { force: true });
+  }
+  const rest = await collect(training(dataset).epoch(3, { skipBatches: 2 }));
+  assert.deepEqual(rest, whole.slice(2));
+});
+
+test('augmentation differs between epochs and seeds', async () => {
+  const dataset = await trainOf(await tinyCoco(3));
+  const [first] = await collect(training(dataset).epoch(0));
+  const [again] = await collect(training(dataset).epoch(0));
+  const [later] = await collect(training(dataset).epoch(1));
+  assert.deepEqual(first, again);
+  assert.notDeepEqual(first.image.data, later.image.data);
+});
+
+test('two ranks share an epoch', async () => {
+  const dataset = await trainOf(await tinyCoco(12));
+  const ranks = [0, 1].map((rank) => training(dataset, { rank, worldSize: 2 }));
+  const seen = (await Promise.all(ranks.map((loader) => collect(loader.epoch(0))))).flatMap(ids).flat();
+  assert.equal(new Set(seen).size, 12);
+});
+
+test('a batch larger than the dataset is told', async () => {
+  const dataset = await trainOf(await tinyCoco(2));
+  assert.throws(
+    () => training(dataset),
+    (error) => error instanceof DataError && /larger than the dataset coco_caption train/.test(error.message),
+  );
+});
+
+for (const numWorkers of [0, 1]) {
+  test(`bad samples are skipped up to a limit, counted once and listed, with ${numWorkers} workers`, async () => {
+    const coco = await tinyCoco(6);
+    const dataset = await trainOf(coco);
+    rmSync(coco.path('images/COCO_000002.jpg'));
+    rmSync(coco.path('images/COCO_000003.jpg'));
+    const file = coco.path('bad.jsonl');
+    const badSamples = new BadSamples({ limit: 2, file });
+    const loader = new DataLoader({ dataset, batchSize: 3, numWorkers, badSamples });
+    for (const epoch of [0, 1]) {
+      assert.deepEqual(ids(await collect(loader.epoch(epoch))), [
+        ['coco_0', 'coco_1', 'coco_4'],
+        ['coco_4', 'coco_4', 'coco_5'],
+      ]);
+    }
+    await loader.close();
+    assert.deepEqual(badSamples.list.map((bad) => bad.index).sort(), [2, 3]);
+    const lines = readFileSync(file, 'utf8').trim().split('\n');
+    assert.equal(lines.length, 2);
+    assert.match(lines.sort()[0], /COCO_00000[23]\.jpg/);
+    assert.equal(new BadSamples({ limit: 2, file }).list.length, 2);
+
+    const strict = new DataLoader({ dataset, batchSize: 3, numWorkers, maxBadSamples: 1 });
+    await assert.rejects(collect(strict.epoch(0)), /more than 1 samples cannot be read/);
+    await strict.close();
+  });
+}
+
+test('a consumer that leaves early leaves nothing behind', async () => {
+  const dataset = await trainOf(await tinyCoco(9));
+  const loader = training(dataset, { numWorkers: 1 });
+  for await (const batch of loader.epoch(0)) {
+    assert.equal(batch.image.shape[0], 3);
+    break;
+  }
+  await loader.close();
+});

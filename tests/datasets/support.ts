@@ -1,0 +1,55 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import type { Batch } from '#src/datasets/index.js';
+import { temporaryFolder } from '../support.js';
+
+export interface TinyCoco {
+  folder: string;
+  /** A section for coco_caption over these files. */
+  section: Record<string, unknown>;
+  path(name: string): string;
+}
+
+const colourOf = (i: number) => ({ r: (i * 37) % 256, g: (i * 91) % 256, b: (i * 17) % 256 });
+
+/** `n` images of 24 x 20 pixels with a caption each, as train, val and test annotations. */
+export async function tinyCoco(n: number, imageSize = 16): Promise<TinyCoco> {
+  const folder = temporaryFolder();
+  const path = (name: string) => join(folder, name);
+  mkdirSync(path('images'));
+  const names = Array.from({ length: n }, (_, i) => `COCO_${String(i).padStart(6, '0')}.jpg`);
+  await Promise.all(
+    names.map((name, i) =>
+      sharp({ create: { width: 24, height: 20, channels: 3, background: colourOf(i) } })
+        .jpeg()
+        .toFile(path(`images/${name}`)),
+    ),
+  );
+  const train = names.map((image, i) => ({ image, image_id: `coco_${i}`, caption: `Picture Number ${i}.` }));
+  const val = names.map((image, i) => ({ image, caption: [`a ${i}`, `b ${i}`] }));
+  writeFileSync(path('train.json'), JSON.stringify(train));
+  writeFileSync(path('val.json'), JSON.stringify(val));
+  const processor = (name: string) => ({ name, image_size: imageSize });
+  const section = {
+    data_type: 'images',
+    vis_processor: { train: processor('blip_image_train'), eval: processor('blip_image_eval') },
+    text_processor: { train: { name: 'blip_caption' }, eval: { name: 'blip_caption' } },
+    build_info: {
+      annotations: {
+        train: { storage: [path('train.json')] },
+        val: { storage: path('val.json') },
+        test: { storage: path('val.json') },
+      },
+      images: { storage: path('images') },
+    },
+  };
+  return { folder, section, path };
+}
+
+/** All batches of an iterable. */
+export async function collect(batches: AsyncIterable<Batch>): Promise<Batch[]> {
+  const all: Batch[] = [];
+  for await (const batch of batches) all.push(batch);
+  return all;
+}
