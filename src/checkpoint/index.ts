@@ -1,5 +1,6 @@
 /** Checkpoints: PyTorch files and safetensors, read and written. */
 export { type Checkpoint, type CheckpointFormat, openCheckpoint } from './open.js';
+export { saveSafetensors, saveTorch } from './save.js';
 export {
   type CheckpointValue,
   dictEntries,
