@@ -4,3 +4,4 @@ export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
 export * from './datasets/index.js';
 export * from './processors/index.js';
+export * from './metrics/index.js';
