@@ -3,5 +3,5 @@ export { Config, type Origin, type PlainObject, type PlainValue } from './common
 export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
 export * from './datasets/index.js';
-export * from './processors/index.js';
 export * from './metrics/index.js';
+export * from './processors/index.js';

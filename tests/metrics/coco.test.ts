@@ -3,7 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DataError } from '#src/common/errors.js';
-import { type CaptionResult, cocoEvaluate, type GroundTruth, scoreTokenized } from '#src/metrics/index.js';
+import {
+  type CaptionAnnotations,
+  type CaptionResult,
+  cocoEvaluate,
+  scoreTokenized,
+} from '#src/metrics/index.js';
 import { temporaryFolder } from '../support.js';
 
 const folder = temporaryFolder();
@@ -13,7 +18,7 @@ const file = (name: string, value: unknown) => {
   return path;
 };
 
-const groundTruth: GroundTruth = {
+const groundTruth: CaptionAnnotations = {
   images: [{ id: 30 }, { id: 10 }, { id: 20 }],
   annotations: [
     { image_id: 10, caption: 'A man riding a wave.' },
@@ -26,7 +31,7 @@ const results: CaptionResult[] = [
   { image_id: 20, caption: 'a dog with a red toy' },
   { image_id: 10, caption: 'a man riding a wave' },
 ];
-const evaluate = (r: string | CaptionResult[], g: string | GroundTruth) =>
+const evaluate = (r: string | CaptionResult[], g: string | CaptionAnnotations) =>
   cocoEvaluate(r, g, { scorers: [] });
 
 test('captions are tokenized and only images with a result are scored, in the ground truth order', async () => {

@@ -5,9 +5,9 @@ import { overallScores, type Scores, scoreImages } from '../scores/score.js';
 import type { ImageId, TokenizedImage } from '../scores/tokens.js';
 import { ptbTokenizeLines } from '../tokenizer/ptb.js';
 import {
+  type CaptionAnnotations,
   type CaptionResult,
   type CaptionsById,
-  type GroundTruth,
   readReferences,
   readResults,
 } from './files.js';
@@ -41,7 +41,7 @@ const ORDER = ['Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'METEOR', 'ROUGE_L', 'CID
  */
 export async function cocoEvaluate(
   results: string | readonly CaptionResult[],
-  groundTruth: string | GroundTruth,
+  groundTruth: string | CaptionAnnotations,
   options: CocoOptions = {},
 ): Promise<CocoScores> {
   const generated = byImage(await readResults(results));

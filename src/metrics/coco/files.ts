@@ -9,7 +9,7 @@ export interface CaptionResult {
 }
 
 /** A COCO annotation file, as far as evaluation reads it. */
-export interface GroundTruth {
+export interface CaptionAnnotations {
   readonly images?: readonly { readonly id: ImageId }[];
   readonly annotations: readonly CaptionResult[];
 }
@@ -27,7 +27,7 @@ export async function readResults(results: string | readonly CaptionResult[]): P
  * Reference captions by image, in the order of `images` where the file has them.
  * @throws DataError naming the file, the entry's index and its key.
  */
-export async function readReferences(groundTruth: string | GroundTruth): Promise<CaptionsById> {
+export async function readReferences(groundTruth: string | CaptionAnnotations): Promise<CaptionsById> {
   const { value, where } = await open(groundTruth, 'the ground truth');
   if (!isRecord(value) || !Array.isArray(value.annotations)) {
     throw new DataError('the ground truth is no COCO caption file', {
