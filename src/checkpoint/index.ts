@@ -7,9 +7,12 @@ export {
   isHostTensor,
   isTensorRef,
   type LazyTensor,
+  type LiveTensor,
   OrderedDict,
   PyFloat,
   type SavedTensor,
+  savedState,
+  savedTensor,
   type TensorRef,
   tuple,
 } from './values.js';

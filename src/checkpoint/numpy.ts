@@ -1,3 +1,4 @@
+import { halfValue } from '../common/convert_tensor.js';
 import { type HostDType, sizeOf } from '../common/host_tensor.js';
 import { bytesOf, DTYPES, swapBytes, viewAs } from './dtypes.js';
 import { Global, Instance } from './pickled.js';
@@ -117,15 +118,7 @@ function scalar(args: readonly unknown[]): unknown {
   const value = viewAs(type, bytes)[0];
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (type === 'bool') return value !== 0;
-  return type === 'float16' ? halfToNumber(value) : value;
-}
-
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+  return type === 'float16' ? halfValue(value) : value;
 }
 
 /** numpy's names, old and new. */

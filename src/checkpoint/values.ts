@@ -82,3 +82,55 @@ export function dictEntries(value: unknown): [unknown, unknown][] | undefined {
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null ? Object.entries(value) : undefined;
 }
+
+/** What a model's state dict holds: a tensor of the engine, seen only as far as saving needs it. */
+export interface LiveTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  dataSync(): ArrayLike<number>;
+}
+
+/**
+ * A model's or optimizer's tensors as they are to be saved: read when their turn comes, tied ones stored
+ * once, int32 as PyTorch's int64.
+ */
+export function savedState<T extends LiveTensor>(
+  state: ReadonlyMap<string, T>,
+): OrderedDict<string, LazyTensor> {
+  return new OrderedDict([...state].map(([name, tensor]) => [name, savedTensor(tensor)]));
+}
+
+/** One tensor of `savedState`. */
+export function savedTensor(tensor: LiveTensor): LazyTensor {
+  const { shape } = tensor;
+  const base = { shape, identity: tensor };
+  switch (tensor.dtype) {
+    case 'float32':
+      return {
+        ...base,
+        dtype: 'float32',
+        read: () => ({ dtype: 'float32', shape, data: asFloat32(tensor.dataSync()) }),
+      };
+    case 'int32':
+      return {
+        ...base,
+        dtype: 'int64',
+        read: () => ({
+          dtype: 'int64',
+          shape,
+          data: BigInt64Array.from(Array.from(tensor.dataSync()), BigInt),
+        }),
+      };
+    case 'bool':
+      return {
+        ...base,
+        dtype: 'bool',
+        read: () => ({ dtype: 'bool', shape, data: Uint8Array.from(tensor.dataSync()) }),
+      };
+    default:
+      throw new TypeError(`a tensor of type ${tensor.dtype} cannot be saved`);
+  }
+}
+
+const asFloat32 = (data: ArrayLike<number>) =>
+  data instanceof Float32Array ? data : Float32Array.from(data);
