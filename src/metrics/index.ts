@@ -1,7 +1,7 @@
 export { type CocoOptions, type CocoScores, cocoEvaluate, type ImageScores } from './coco/evaluate.js';
 export type { CaptionAnnotations, CaptionResult } from './coco/files.js';
 export { coreNlpArchive, type MetricFile, metricFiles } from './java/archives.js';
-export type { Scorer } from './java/index.js';
+export { javaScorers, type Scorer } from './java/index.js';
 export { evalLine, Meteor, parseScore, scoreLine } from './java/meteor.js';
 export { parseSpice, Spice, type SpiceCategories, spiceInput } from './java/spice.js';
 export { type Scores, scoreTokenized, type TokenizedScores } from './scores/score.js';

@@ -88,7 +88,10 @@ export function ptbTokenizeLines(captions: readonly string[]): string[][] {
 /** A line break inside a caption would shift all captions after it; the reference minds only \n. */
 const LINE_BREAKS = /[\r\n\u2028\u2029\v\f]/g;
 
-/** One caption's tokens, lower case, without punctuation. Source: PTBTokenizer's documented rules. */
+/**
+ * One caption's tokens, lower case, without punctuation, as a line among others has them.
+ * Source: the rules that Stanford documents for its PTBTokenizer.
+ */
 export function ptbTokenize(caption: string): string[] {
-  return ptbTokenizeLines([caption])[0];
+  return ptbTokenizeLines([caption, ''])[0];
 }
