@@ -10,6 +10,8 @@ export {
 } from './datasets/caption_dataset.js';
 export { CaptionReader, type CaptionRecord } from './datasets/caption_reader.js';
 export { imageId, numericId } from './datasets/image_id.js';
+export { captionsOf, shapesVocabulary } from './datasets/shapes/captions.js';
+export { scenesOf } from './datasets/shapes/draw.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';
 export { collate } from './loading/collate.js';
 export {

@@ -1,0 +1,39 @@
+import { BACKGROUNDS, COLOURS, RELATIONS, type Scene, SHAPES, SIZES, type Thing } from './scene.js';
+
+const OPPOSITE = { above: 'below', below: 'above', 'left of': 'right of', 'right of': 'left of' } as const;
+
+const phrase = (relation: Scene['relation']) =>
+  relation === 'left of' || relation === 'right of' ? `to the ${relation}` : relation;
+
+const noun = ({ size, colour, shape }: Thing) => `${size} ${colour} ${shape}`;
+
+/** Five ways to tell a scene; all say the same. */
+export function captionsOf({ background, things: [a, b], relation }: Scene): string[] {
+  const there = `a ${noun(a)} ${phrase(relation)} a ${noun(b)}`;
+  const back = `a ${noun(b)} ${phrase(OPPOSITE[relation])} a ${noun(a)}`;
+  return [
+    there,
+    back,
+    `${there} on a ${background} background`,
+    `${back} on a ${background} background`,
+    `the ${noun(a)} is ${phrase(relation)} the ${noun(b)}`,
+  ];
+}
+
+/** Every word that captions and their prompt ("a picture of") use, sorted. */
+export function captionWords(): string[] {
+  const words = [...SHAPES, ...COLOURS, ...SIZES, ...BACKGROUNDS, ...RELATIONS];
+  const glue = 'a the is to on of background picture';
+  return [...new Set(`${words.join(' ')} ${glue}`.split(' '))].sort();
+}
+
+/**
+ * A WordPiece vocabulary for them, a token a line: BERT's special tokens, the letters with their
+ * continuations (so that any word can be spelled), the words.
+ */
+export function shapesVocabulary(): string[] {
+  const letters = [...'abcdefghijklmnopqrstuvwxyz'];
+  const words = captionWords().filter((word) => word.length > 1);
+  const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
+  return [...special, ...letters, ...letters.map((letter) => `##${letter}`), ...words];
+}
