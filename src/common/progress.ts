@@ -1,0 +1,44 @@
+import { log } from './logging.js';
+
+/** "1.5 GB": bytes for people, decimal as disks and providers count. */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return unit === 0 ? `${bytes} bytes` : `${value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
+}
+
+/**
+ * Tells how far a download is: one line that moves on a terminal, a line for every tenth in a log.
+ * @returns to be called with the bytes received and the bytes in all, where they are known.
+ */
+export function downloadProgress(label: string): (received: number, total: number | undefined) => void {
+  const terminal = process.stderr.isTTY === true;
+  let start: { at: number; bytes: number } | undefined;
+  let told = 0;
+  let tenth = 0;
+  return (received, total) => {
+    const now = Date.now();
+    start ??= { at: now, bytes: received };
+    const done = received === total;
+    const rate = (received - start.bytes) / Math.max(1, now - start.at);
+    const left =
+      total === undefined || rate === 0 ? '' : `, ${Math.ceil((total - received) / rate / 1000)} s left`;
+    const of = total === undefined ? '' : ` of ${formatBytes(total)}`;
+    const line = `${label}: ${formatBytes(received)}${of}, ${formatBytes(rate * 1000)}/s${done ? '' : left}`;
+    if (terminal) {
+      if (!done && now - told < 200) return;
+      told = now;
+      process.stderr.write(`\r\x1b[K${line}${done ? '\n' : ''}`);
+    } else {
+      const reached = total ? Math.floor((received / total) * 10) : Math.floor(received / 1e8);
+      if (reached === tenth) return;
+      tenth = reached;
+      log.info(line);
+    }
+  };
+}
