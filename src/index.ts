@@ -4,4 +4,13 @@ export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
 export * from './datasets/index.js';
 export * from './metrics/index.js';
+export {
+  BlipCaption,
+  type BlipCaptionOutput,
+  type GenerateOptions,
+  loadModel,
+  loadModelAndPreprocess,
+  modelZoo,
+} from './models/index.js';
+export { Module } from './nn/index.js';
 export * from './processors/index.js';

@@ -1,0 +1,73 @@
+/**
+ * Arithmetic on the scores of one text's next word, [V] float32, changed in place.
+ * Source: transformers 4.20, generation_logits_process.py.
+ */
+export function repetitionPenalty(scores: Float32Array, ids: readonly number[], penalty: number): void {
+  if (penalty === 1) return;
+  for (const id of new Set(ids)) {
+    const score = scores[id];
+    scores[id] = score < 0 ? score * penalty : score / penalty;
+  }
+}
+
+/** No end before the text has `minLength` tokens. */
+export function minimumLength(scores: Float32Array, length: number, minLength: number, eos: number): void {
+  if (length < minLength) scores[eos] = Number.NEGATIVE_INFINITY;
+}
+
+export function temperature(scores: Float32Array, degree: number): void {
+  if (degree === 1) return;
+  for (let i = 0; i < scores.length; i++) scores[i] /= degree;
+}
+
+/** Leaves the k best; those equal to the last of them stay too. */
+export function topK(scores: Float32Array, k: number): void {
+  if (k >= scores.length) return;
+  const least = scores[bestIndices(scores, k)[k - 1]];
+  for (let i = 0; i < scores.length; i++) if (scores[i] < least) scores[i] = Number.NEGATIVE_INFINITY;
+}
+
+/** Leaves the fewest words whose probabilities pass p, the one that passes it included. */
+export function topP(scores: Float32Array, p: number): void {
+  if (p >= 1) return;
+  const finite: number[] = [];
+  for (let i = 0; i < scores.length; i++) if (scores[i] > Number.NEGATIVE_INFINITY) finite.push(i);
+  const order = finite.sort((a, b) => scores[b] - scores[a] || a - b);
+  const probabilities = softmax(Float32Array.from(order, (i) => scores[i]));
+  let cumulative = 0;
+  order.forEach((index, rank) => {
+    // The word after the one that passed p goes, and all below it.
+    if (rank > 0 && cumulative > p) scores[index] = Number.NEGATIVE_INFINITY;
+    cumulative = Math.fround(cumulative + probabilities[rank]);
+  });
+}
+
+export function softmax(scores: Float32Array): Float32Array {
+  const best = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const weights = Float32Array.from(scores, (score) => Math.exp(score - best));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((weight) => weight / sum);
+}
+
+/** log softmax, in place. */
+export function logSoftmax(scores: Float32Array): void {
+  let best = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < scores.length; i++) if (scores[i] > best) best = scores[i];
+  let sum = 0;
+  for (let i = 0; i < scores.length; i++) sum += Math.exp(scores[i] - best);
+  const shift = best + Math.log(sum);
+  for (let i = 0; i < scores.length; i++) scores[i] -= shift;
+}
+
+/** The indices of the k largest values, best first; of equal ones the lower index first. */
+export function bestIndices(values: Float32Array, k: number): number[] {
+  const best: number[] = []; // kept in order; k is small against values.length
+  for (let i = 0; i < values.length; i++) {
+    if (best.length === k && !(values[i] > values[best[k - 1]])) continue;
+    if (best.length === k) best.pop();
+    let at = best.length;
+    while (at > 0 && values[i] > values[best[at - 1]]) at--;
+    best.splice(at, 0, i);
+  }
+  return best;
+}

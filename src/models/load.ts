@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { isPlainObject, type PlainObject, parseYaml, shownPath, toPlain } from '../common/config.js';
+import { ConfigError } from '../common/errors.js';
+import { resolveFile } from '../common/paths.js';
+import { registry } from '../common/registry.js';
+import { didYouMean } from '../common/suggest.js';
+import {
+  type ImageProcessor,
+  loadImageProcessor,
+  loadTextProcessor,
+  type TextProcessor,
+} from '../processors/index.js';
+import type { BlipCaption } from './blip_caption.js';
+import type { BuildOptions } from './model.js';
+
+export interface LoadModelOptions extends BuildOptions {
+  /** Dropout and stochastic depth off. */
+  isEval?: boolean;
+  /** A path or URL that is loaded over the model's own weights. */
+  checkpoint?: string;
+  /** Keys of the `model` section that replace the defaults, such as `{ tokenizer: 'vocab.txt' }`. */
+  model?: PlainObject;
+}
+
+export interface ModelAndPreprocess {
+  model: BlipCaption;
+  visProcessors: { train: ImageProcessor; eval: ImageProcessor };
+  txtProcessors: { train: TextProcessor; eval: TextProcessor };
+}
+
+/**
+ * A model with the weights that its default configuration names, as LAVIS's load_model.
+ * @param modelType the first of the architecture's types where left out
+ * @throws ConfigError for unknown names, DataError or CheckpointError for files.
+ */
+export async function loadModel(
+  name: string,
+  modelType?: string,
+  { isEval = false, checkpoint, model: replaced = {}, ...options }: LoadModelOptions = {},
+): Promise<BlipCaption> {
+  const { model: section = {} } = readDefaults(name, modelType);
+  if (checkpoint) section.load_finetuned = section.load_pretrained = false; // its weights come all the same
+  const model: BlipCaption = await registry
+    .getModelClass(name)
+    .fromConfig({ ...section, ...replaced }, options);
+  if (checkpoint) await model.loadCheckpoint(checkpoint);
+  return isEval ? model.eval() : model;
+}
+
+/** `loadModel` and the processors that its default configuration names. */
+export async function loadModelAndPreprocess(
+  name: string,
+  modelType?: string,
+  options: LoadModelOptions = {},
+): Promise<ModelAndPreprocess> {
+  const { preprocess = {} } = readDefaults(name, modelType);
+  const sectionOf = (kind: string, split: string) => {
+    const kinds = preprocess[kind];
+    const section = isPlainObject(kinds) ? kinds[split] : undefined;
+    return isPlainObject(section) ? section : {};
+  };
+  const image = (split: string, fallback: string) => {
+    const section = sectionOf('vis_processor', split);
+    return loadImageProcessor(String(section.name ?? fallback), section);
+  };
+  const text = (split: string) => {
+    const section = sectionOf('text_processor', split);
+    return loadTextProcessor(String(section.name ?? 'blip_caption'), section);
+  };
+  const visProcessors = { train: image('train', 'blip_image_train'), eval: image('eval', 'blip_image_eval') };
+  const txtProcessors = { train: text('train'), eval: text('eval') };
+  return { model: await loadModel(name, modelType, options), visProcessors, txtProcessors };
+}
+
+/** Every architecture with its model types. */
+export function modelZoo(): Record<string, string[]> {
+  const types = (name: string) => Object.keys(registry.getModelClass(name).defaultConfigs);
+  return Object.fromEntries(registry.listModels().map((name) => [name, types(name)]));
+}
+
+/** The sections of a model type's default file. */
+function readDefaults(name: string, modelType?: string): Record<string, PlainObject> {
+  const files: Readonly<Record<string, string>> = registry.getModelClass(name).defaultConfigs;
+  const type = modelType ?? Object.keys(files)[0];
+  if (!Object.hasOwn(files, type)) {
+    const known = Object.keys(files);
+    throw new ConfigError(`no model type of ${name} is named '${type}'`, {
+      found: [`'${type}'`, didYouMean(type, known)].filter(Boolean).join('; '),
+      allowed: known.join(', '),
+    });
+  }
+  const path = resolveFile(files[type]);
+  const tree = parseYaml(readFileSync(path, 'utf8'), { kind: 'default', file: shownPath(path) });
+  const sections = Object.entries(toPlain(tree) as PlainObject);
+  return Object.fromEntries(
+    sections.filter((entry): entry is [string, PlainObject] => isPlainObject(entry[1])),
+  );
+}

@@ -1,0 +1,121 @@
+import { Tokenizer } from '@huggingface/tokenizers';
+import { DataError } from '../../common/errors.js';
+
+/** Texts as ids, padded to the longest. */
+export interface EncodedTexts {
+  /** [B][T] */
+  inputIds: number[][];
+  /** [B][T], 1 at tokens and 0 at padding. */
+  attentionMask: number[][];
+}
+
+const SPECIAL = { pad: '[PAD]', unk: '[UNK]', cls: '[CLS]', sep: '[SEP]', mask: '[MASK]' } as const;
+const ADDED = { bos: '[DEC]', enc: '[ENC]' } as const;
+
+/**
+ * BERT's uncased WordPiece with BLIP's two added tokens, [DEC] (begin) and [ENC].
+ * Equal to transformers' slow BertTokenizer as LAVIS's init_tokenizer sets it up.
+ */
+export class BertTokenizer {
+  readonly #tokenizer: Tokenizer;
+  /** The number of ids, added tokens included. */
+  readonly length: number;
+  readonly padId: number;
+  readonly sepId: number;
+  readonly bosId: number;
+
+  /**
+   * @param words the lines of vocab.txt; a word's id is its line.
+   * @throws DataError when a special token is not among the words.
+   */
+  constructor(words: readonly string[], where = 'vocab.txt') {
+    const vocab = new Map(words.map((word, id) => [word, id]));
+    const missing = Object.values(SPECIAL).filter((token) => !vocab.has(token));
+    if (missing.length) {
+      throw new DataError('the vocabulary lacks special tokens', {
+        where,
+        found: `${words.length} lines without ${missing.join(', ')}`,
+        allowed: "BERT's vocab.txt: one word a line",
+      });
+    }
+    for (const token of Object.values(ADDED)) if (!vocab.has(token)) vocab.set(token, vocab.size);
+    this.length = vocab.size;
+    this.padId = vocab.get(SPECIAL.pad)!;
+    this.sepId = vocab.get(SPECIAL.sep)!;
+    this.bosId = vocab.get(ADDED.bos)!;
+    this.#tokenizer = new Tokenizer(tokenizerJson(vocab), { clean_up_tokenization_spaces: true });
+  }
+
+  /** The ids of one text, [CLS] and [SEP] around it; cut to maxLength ids, the last of them [SEP]. */
+  encode(text: string, maxLength = Number.POSITIVE_INFINITY): number[] {
+    // The one character whose lower case depends on its neighbours: Python lowers it alone.
+    const { ids } = this.#tokenizer.encode(text.replaceAll('Σ', 'σ'));
+    return ids.length <= maxLength ? ids : [...ids.slice(0, maxLength - 1), this.sepId];
+  }
+
+  /** Encodes a batch, padded with [PAD] on the right. */
+  encodeBatch(texts: readonly string[], maxLength?: number): EncodedTexts {
+    const rows = texts.map((text) => this.encode(text, maxLength));
+    const longest = Math.max(...rows.map((ids) => ids.length));
+    const padded = (ids: number[], filler: number) =>
+      Array.from({ length: longest }, (_, i) => ids[i] ?? filler);
+    return {
+      inputIds: rows.map((ids) => padded(ids, this.padId)),
+      attentionMask: rows.map((ids) =>
+        padded(
+          ids.map(() => 1),
+          0,
+        ),
+      ),
+    };
+  }
+
+  /** The text of some ids, spaces before punctuation and in contractions removed as transformers does. */
+  decode(ids: readonly number[], { skipSpecialTokens = true, cleanUp = true } = {}): string {
+    if (ids.length === 0) return '';
+    return this.#tokenizer.decode([...ids], {
+      skip_special_tokens: skipSpecialTokens,
+      clean_up_tokenization_spaces: cleanUp,
+    });
+  }
+}
+
+/** The tokenizer.json that bert-base-uncased would have with these words. */
+function tokenizerJson(vocab: Map<string, number>) {
+  const special = [...Object.values(SPECIAL), ...Object.values(ADDED)];
+  const token = (content: string) => ({ SpecialToken: { id: content, type_id: 0 } });
+  const template = (content: string) => ({ id: content, ids: [vocab.get(content)], tokens: [content] });
+  return {
+    added_tokens: special.map((content) => ({
+      id: vocab.get(content),
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: {
+      type: 'BertNormalizer',
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      lowercase: true,
+    },
+    pre_tokenizer: { type: 'BertPreTokenizer' },
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [token(SPECIAL.cls), { Sequence: { id: 'A', type_id: 0 } }, token(SPECIAL.sep)],
+      pair: [],
+      special_tokens: { [SPECIAL.cls]: template(SPECIAL.cls), [SPECIAL.sep]: template(SPECIAL.sep) },
+    },
+    decoder: { type: 'WordPiece', prefix: '##', cleanup: false },
+    model: {
+      type: 'WordPiece',
+      unk_token: SPECIAL.unk,
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 100,
+      vocab: Object.fromEntries(vocab),
+    },
+  };
+}

@@ -1,0 +1,15 @@
+/** Module and layers, with PyTorch's parameter names, shapes and layouts. */
+export { assignValues } from './assign.js';
+export { type Initializer, normal, ones, truncatedNormal, uniformFanIn, zeros } from './init.js';
+export { dropoutIn, dropPathIn, Embedding, LayerNorm, Linear, Mlp } from './layers.js';
+export {
+  firstFew,
+  type LoadReport,
+  Module,
+  matchNames,
+  type StateSource,
+  type StateValue,
+  sameShape,
+  shapeDifferences,
+} from './module.js';
+export { type Block, runBlock } from './run_block.js';

@@ -1,0 +1,218 @@
+import { CheckpointError } from '../common/errors.js';
+import type { HostTensor } from '../common/host_tensor.js';
+import { Rng } from '../common/random.js';
+import { tf } from '../engine/index.js';
+import { assignValues } from './assign.js';
+import type { Initializer } from './init.js';
+
+/** What a state dict may hold: tensors of the engine or of host memory. */
+export type StateValue = tf.Tensor | HostTensor;
+export type StateSource = ReadonlyMap<string, StateValue> | Readonly<Record<string, StateValue>>;
+
+/** Names that did not find their match, in the order of the state dict they belong to. */
+export interface LoadReport {
+  missing: string[];
+  unexpected: string[];
+}
+
+interface Declared {
+  variable: tf.Variable;
+  /** Draws the first values; absent for a tied name, whose first name has it. */
+  init?: Initializer;
+}
+
+/**
+ * A tree of named parameters, with PyTorch's names, shapes and layouts.
+ *
+ * Parameters belong to the module and live until `dispose()`; whatever a forward function makes belongs to
+ * the enclosing tf.tidy. Parameters start as zeros: `initialize` draws them, `loadStateDict` copies them.
+ */
+export abstract class Module {
+  readonly #parameters = new Map<string, Declared>();
+  readonly #buffers = new Map<string, tf.Variable>();
+  readonly #children = new Map<string, Module>();
+  #training = true;
+
+  get training(): boolean {
+    return this.#training;
+  }
+
+  /** Dropout and drop path on (as a new module is). */
+  train(): this {
+    return this.#setTraining(true);
+  }
+
+  /** Dropout and drop path off. */
+  eval(): this {
+    return this.#setTraining(false);
+  }
+
+  /** Parameters by their first name, in PyTorch's order; a tied one is listed once. */
+  namedParameters(): Map<string, tf.Variable> {
+    const named = new Map<string, tf.Variable>();
+    const seen = new Set<tf.Variable>();
+    for (const { name, variable, kind } of this.#entries()) {
+      if (kind === 'buffer' || seen.has(variable)) continue;
+      seen.add(variable);
+      named.set(name, variable);
+    }
+    return named;
+  }
+
+  namedBuffers(): Map<string, tf.Variable> {
+    const named = new Map<string, tf.Variable>();
+    for (const { name, variable, kind } of this.#entries()) {
+      if (kind === 'buffer') named.set(name, variable);
+    }
+    return named;
+  }
+
+  /** The live tensors under every name, tied ones and buffers included, in PyTorch's order. */
+  stateDict(): Map<string, tf.Variable> {
+    const state = new Map<string, tf.Variable>();
+    for (const { name, variable } of this.#entries()) state.set(name, variable);
+    return state;
+  }
+
+  /**
+   * Copies values in.
+   * @throws CheckpointError when a shape differs; and, if strict, when a name is missing or unexpected.
+   */
+  loadStateDict(state: StateSource, { strict = true }: { strict?: boolean } = {}): LoadReport {
+    const given = state instanceof Map ? state : new Map(Object.entries(state));
+    const own = this.stateDict();
+    const report = matchNames(own, given);
+    if (strict && (report.missing.length || report.unexpected.length)) throw namesDiffer(report);
+    const wrong = shapeDifferences(own, given);
+    if (wrong.length) throw shapesDiffer(wrong);
+    for (const [name, variable] of own) {
+      const value = given.get(name);
+      if (value) assignValues(variable, value);
+    }
+    return report;
+  }
+
+  /** Draws parameters; each from a stream of its own, so that no order matters. @param names default: all. */
+  initialize(seed: number, names?: ReadonlySet<string>): void {
+    for (const { name, variable, init } of this.#entries()) {
+      if (!init || (names && !names.has(name))) continue;
+      const values = new Float32Array(variable.size);
+      init(values, Rng.of(seed, 'init', name));
+      assignValues(variable, { dtype: 'float32', shape: variable.shape, data: values });
+    }
+  }
+
+  /** Frees parameters and buffers; the module cannot be used after. */
+  dispose(): void {
+    for (const variable of new Set(this.stateDict().values())) {
+      if (!variable.isDisposed) variable.dispose();
+    }
+  }
+
+  /** Declares a parameter. @param name as PyTorch's. */
+  protected parameter(name: string, shape: number[], init: Initializer): tf.Variable {
+    const variable = tf.tidy(() => tf.variable(tf.zeros(shape)));
+    this.#parameters.set(name, { variable, init });
+    return variable;
+  }
+
+  /** Declares a second name of another module's parameter. */
+  protected tied(name: string, variable: tf.Variable): tf.Variable {
+    this.#parameters.set(name, { variable });
+    return variable;
+  }
+
+  /** Declares a tensor that is saved and never trained. */
+  protected buffer(name: string, value: () => tf.Tensor): tf.Variable {
+    const variable = tf.tidy(() => tf.variable(value(), false));
+    this.#buffers.set(name, variable);
+    return variable;
+  }
+
+  /** Declares a module below this one. */
+  protected child<M extends Module>(name: string, module: M): M {
+    this.#children.set(name, module);
+    return module;
+  }
+
+  /** Declares a list of modules, named name.0, name.1, … */
+  protected childList<M extends Module>(name: string, modules: M[]): M[] {
+    modules.forEach((module, i) => {
+      this.child(`${name}.${i}`, module);
+    });
+    return modules;
+  }
+
+  /** PyTorch's order: own parameters, own buffers, then the children's. */
+  *#entries(
+    prefix = '',
+  ): Generator<{ name: string; variable: tf.Variable; kind: 'parameter' | 'buffer'; init?: Initializer }> {
+    for (const [name, declared] of this.#parameters) {
+      yield { name: prefix + name, kind: 'parameter', ...declared };
+    }
+    for (const [name, variable] of this.#buffers) yield { name: prefix + name, kind: 'buffer', variable };
+    for (const [name, module] of this.#children) yield* module.#entries(`${prefix}${name}.`);
+  }
+
+  #setTraining(training: boolean): this {
+    this.#training = training;
+    for (const module of this.#children.values()) module.#setTraining(training);
+    return this;
+  }
+}
+
+interface Shaped {
+  readonly shape: readonly number[];
+}
+
+/** Compares the names of two state dicts. */
+export function matchNames(
+  own: ReadonlyMap<string, unknown>,
+  given: ReadonlyMap<string, unknown>,
+): LoadReport {
+  return {
+    missing: [...own.keys()].filter((name) => !given.has(name)),
+    unexpected: [...given.keys()].filter((name) => !own.has(name)),
+  };
+}
+
+/** The names whose shapes differ, each with both shapes. */
+export function shapeDifferences(
+  own: ReadonlyMap<string, Shaped>,
+  given: ReadonlyMap<string, Shaped>,
+): string[] {
+  const wrong: string[] = [];
+  for (const [name, { shape }] of own) {
+    const other = given.get(name)?.shape;
+    if (other && !sameShape(shape, other)) wrong.push(`${name}: [${other}] for [${shape}]`);
+  }
+  return wrong;
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+/** The first few of a long list, and how many more there are. */
+export function firstFew(names: readonly string[], count = 4): string {
+  const rest = names.length - count;
+  return names.slice(0, count).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+function namesDiffer({ missing, unexpected }: LoadReport): CheckpointError {
+  const found = [
+    missing.length ? `missing: ${firstFew(missing)}` : '',
+    unexpected.length ? `unexpected: ${firstFew(unexpected)}` : '',
+  ];
+  return new CheckpointError("the state dict does not have the model's names", {
+    found: found.filter(Boolean).join('\n'),
+    help: 'with { strict: false } they are reported and left as they are',
+  });
+}
+
+function shapesDiffer(wrong: string[]): CheckpointError {
+  return new CheckpointError("the state dict's tensors have other shapes than the model's", {
+    found: wrong.slice(0, 4).join('\n') + (wrong.length > 4 ? `\nand ${wrong.length - 4} more` : ''),
+    allowed: 'the sizes that the checkpoint was made with',
+  });
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it, test } from 'node:test';
+import { DataError } from '#src/common/errors.js';
+import { BertTokenizer, loadTokenizer } from '#src/models/index.js';
+import { fixture, fixtureJson, shared } from '../support.js';
+
+interface TokenizerCases {
+  cases: {
+    text: string;
+    ids: number[];
+    decoded: string;
+    decoded_with_special: string;
+    decoded_no_cleanup: string;
+  }[];
+  decode_only: { ids: number[]; decoded: string; decoded_with_special: string }[];
+}
+interface Batches {
+  batches: { texts: string[]; max_length: number; input_ids: number[][]; attention_mask: number[][] }[];
+  prompt_length: Record<string, number>;
+}
+
+const vocabulary = shared('bert-base-uncased', 'vocab.txt');
+
+describe('with the genuine vocabulary', {
+  skip: !vocabulary && 'bert-base-uncased/vocab.txt is not here',
+}, () => {
+  const { cases, decode_only } = fixtureJson<TokenizerCases>('text', 'tokenizer.json');
+  const { batches, prompt_length } = fixtureJson<Batches>('text', 'batches.json');
+
+  it('gives every text the ids that the reference gives it', async () => {
+    const tokenizer = await loadTokenizer(vocabulary);
+    assert.equal(tokenizer.length, 30524);
+    for (const { text, ids } of cases) assert.deepEqual(tokenizer.encode(text), ids, text);
+  });
+
+  it('decodes as the reference does, with and without special tokens and clean-up', async () => {
+    const tokenizer = await loadTokenizer(vocabulary);
+    for (const { ids, decoded, decoded_with_special } of [...cases, ...decode_only]) {
+      assert.equal(tokenizer.decode(ids), decoded);
+      assert.equal(tokenizer.decode(ids, { skipSpecialTokens: false }), decoded_with_special);
+    }
+    for (const { ids, decoded_no_cleanup } of cases) {
+      assert.equal(tokenizer.decode(ids, { cleanUp: false }), decoded_no_cleanup);
+    }
+  });
+
+  it('pads and cuts batches, and counts the prompt, as the reference does', async () => {
+    const tokenizer = await loadTokenizer(vocabulary);
+    for (const { texts, max_length, input_ids, attention_mask } of batches) {
+      const { inputIds, attentionMask } = tokenizer.encodeBatch(texts, max_length);
+      assert.deepEqual(inputIds, input_ids);
+      assert.deepEqual(attentionMask, attention_mask);
+    }
+    for (const [prompt, length] of Object.entries(prompt_length)) {
+      assert.equal(tokenizer.encode(prompt).length - 1, length, prompt);
+    }
+  });
+});
+
+test('two ids are added after the vocabulary for [DEC] and [ENC]', async () => {
+  const tokenizer = await loadTokenizer(fixture('tiny_caption', 'vocab.txt'));
+  assert.equal(tokenizer.length, 284);
+  assert.equal(tokenizer.bosId, 282);
+  assert.equal(
+    tokenizer.decode([282, 42, 104, 3, 0], { skipSpecialTokens: false }),
+    '[DEC] a cat [SEP] [PAD]',
+  );
+  assert.equal(tokenizer.decode([]), '');
+});
+
+test('a vocabulary without special tokens is refused by name', () => {
+  assert.throws(
+    () => new BertTokenizer(['a', 'b'], 'my.txt'),
+    (error: DataError) => error instanceof DataError && /my\.txt[\s\S]*\[PAD\]/.test(error.message),
+  );
+});
+
+test('a vocabulary file that is not there names the option', async () => {
+  await assert.rejects(loadTokenizer('no/such/vocab.txt'), (error: DataError) => {
+    return error instanceof DataError && error.message.includes('model.tokenizer=FILE');
+  });
+});
