@@ -5,7 +5,7 @@ import type { ImageArray, RgbImage } from './rgb_image.js';
 /** A plain section of the configuration: `name` and the processor's own keys. */
 export type ProcessorSection = Readonly<Record<string, unknown>>;
 
-/** Turns decoded pixels into what the model takes. Keeps no state: safe to share and to rebuild in a worker. */
+/** Turns decoded pixels into what the model takes. Keeps no state but scratch memory: safe to share and to rebuild in a worker. */
 export abstract class ImageProcessor {
   /**
    * @param rng where a random processor draws from; one that is not random ignores it.

@@ -5,7 +5,7 @@ import { ImageProcessor, type ProcessorSection } from './base.js';
 import { CLIP_MEAN, CLIP_STD, Normalizer } from './normalize.js';
 import { RandAugment } from './rand_augment.js';
 import { randomCrop } from './random_crop.js';
-import { resizeBicubic } from './resample.js';
+import { Resampler } from './resample.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
 import { count, fraction, readSection, type Triple, triple } from './section.js';
 
@@ -27,6 +27,7 @@ export interface BlipImageOptions {
 export class BlipImageEvalProcessor extends ImageProcessor {
   readonly imageSize: number;
   readonly #normalizer: Normalizer;
+  readonly #resampler = new Resampler();
 
   constructor({ imageSize = 384, mean = CLIP_MEAN, std = CLIP_STD }: BlipImageOptions = {}) {
     super();
@@ -42,7 +43,7 @@ export class BlipImageEvalProcessor extends ImageProcessor {
 
   apply(image: RgbImage, _rng?: Rng, out?: Float32Array): ImageArray {
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    return this.#normalizer.apply(resizeBicubic(image, whole, this.imageSize, this.imageSize), out);
+    return this.#normalizer.apply(this.#resampler.resize(image, whole, this.imageSize, this.imageSize), out);
   }
 }
 
@@ -63,6 +64,7 @@ export class BlipImageTrainProcessor extends ImageProcessor {
   readonly maxScale: number;
   readonly #augment = new RandAugment({ operations: 2, level: 5 });
   readonly #normalizer: Normalizer;
+  readonly #resampler = new Resampler();
 
   constructor(options: BlipImageTrainOptions = {}) {
     super();
@@ -104,7 +106,7 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     }
     const box = randomCrop(image.width, image.height, this.minScale, this.maxScale, rng);
     const mirror = rng.next() < 0.5;
-    const square = resizeBicubic(image, box, this.imageSize, this.imageSize, mirror);
+    const square = this.#resampler.resize(image, box, this.imageSize, this.imageSize, mirror);
     return this.#normalizer.apply(this.#augment.apply(square, rng), out);
   }
 }

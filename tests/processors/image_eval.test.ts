@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { BlipImageEvalProcessor, decodeImage } from '#src/processors/index.js';
-import { resizeBicubic } from '#src/processors/resample.js';
+import { Resampler } from '#src/processors/resample.js';
 import { fixture, fixtureJson } from '../support.js';
 import { channelsLast, decodedFixture, difference, readTensors } from './support.js';
 
@@ -16,6 +16,7 @@ interface ImageCase {
 }
 const { images } = fixtureJson<{ images: ImageCase[] }>('image_eval', 'images.json');
 const resized = readTensors('image_eval', 'resized.safetensors');
+const resampler = new Resampler();
 const normalized = readTensors('image_eval', 'normalized.safetensors');
 
 for (const { file, note, width, height, decoded_rgb_png, decoded_sha256 } of images) {
@@ -28,7 +29,7 @@ for (const { file, note, width, height, decoded_rgb_png, decoded_sha256 } of ima
   test(`${file} resizes to Pillow's bytes`, async () => {
     const image = await decodedFixture(file, decoded_rgb_png);
     const box = { x: 0, y: 0, width, height };
-    assert.deepEqual(resizeBicubic(image, box, 96, 96).data, resized.get(file)!.data);
+    assert.deepEqual(resampler.resize(image, box, 96, 96).data, resized.get(file)!.data);
   });
 
   test(`${file} goes through blip_image_eval as through the reference`, async () => {

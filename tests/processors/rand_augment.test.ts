@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Rng } from '#src/common/random.js';
 import { CLIP_MEAN, CLIP_STD, Normalizer } from '#src/processors/normalize.js';
 import { AUGMENTATIONS, RandAugment } from '#src/processors/rand_augment.js';
-import { resizeBicubic } from '#src/processors/resample.js';
+import { Resampler } from '#src/processors/resample.js';
 import { fixtureJson } from '../support.js';
 import { asImage, channelsLast, difference, readTensors } from './support.js';
 
@@ -25,6 +25,7 @@ interface Cases {
 }
 const { op_list, cases, crops, train_processor } = fixtureJson<Cases>('randaugment', 'cases.json');
 const images = readTensors('randaugment', 'images.safetensors');
+const resampler = new Resampler();
 const traces = readTensors('randaugment', 'train_traces.safetensors');
 const image = (key: string) => asImage(images.get(key)!);
 
@@ -62,7 +63,7 @@ test('AutoContrast leaves a constant channel', () => {
 for (const { key, i, j, h, w, size } of crops) {
   test(`${key} is cut and resized to the reference's bytes`, () => {
     const box = { x: j, y: i, width: w, height: h };
-    assert.deepEqual(resizeBicubic(image('crop_source'), box, size, size).data, image(key).data);
+    assert.deepEqual(resampler.resize(image('crop_source'), box, size, size).data, image(key).data);
   });
 }
 
@@ -70,7 +71,7 @@ for (const { key, crop, flip, applied_ops } of train_processor.traces) {
   test(`the training run ${key}, replayed, gives the reference's pixels`, () => {
     const { source, image_size: size } = train_processor;
     const box = { x: crop.j, y: crop.i, width: crop.w, height: crop.h };
-    let actual = resizeBicubic(image(source), box, size, size, flip);
+    let actual = resampler.resize(image(source), box, size, size, flip);
     for (const { op, args } of applied_ops) actual = AUGMENTATIONS[op].apply(actual, args[0] ?? 0);
     const { data } = new Normalizer(CLIP_MEAN, CLIP_STD).apply(actual);
     const { max } = difference(data, channelsLast(traces.get(key)!));
