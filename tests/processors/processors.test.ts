@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError } from '#src/common/errors.js';
+import { Rng } from '#src/common/random.js';
+import { registry } from '#src/common/registry.js';
+import {
+  type BlipCaptionProcessor,
+  BlipImageEvalProcessor,
+  type BlipImageTrainProcessor,
+  loadImageProcessor,
+  loadProcessor,
+  loadTextProcessor,
+} from '#src/processors/index.js';
+import { fixture } from '../support.js';
+import { difference } from './support.js';
+
+const photo = fixture('image_eval', 'exif_orientation6.jpg');
+
+/** The message of the ConfigError that this throws. */
+function complaint(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.message;
+  }
+  return assert.fail('nothing was thrown');
+}
+
+test('the processors are registered under the reference’s names', () => {
+  const names = ['blip_image_eval', 'blip_image_train', 'blip_caption', 'blip_question'];
+  for (const name of names) assert.ok(registry.listProcessors().includes(name), name);
+  assert.ok(loadProcessor('blip_image_eval') instanceof BlipImageEvalProcessor);
+});
+
+test('defaults are the reference’s', () => {
+  assert.equal((loadProcessor('blip_image_eval') as BlipImageEvalProcessor).imageSize, 384);
+  const train = loadProcessor('blip_image_train', {}) as BlipImageTrainProcessor;
+  assert.deepEqual([train.imageSize, train.minScale, train.maxScale], [384, 0.5, 1]);
+  const caption = loadProcessor('blip_caption') as BlipCaptionProcessor;
+  assert.deepEqual([caption.prompt, caption.maxWords], ['', 50]);
+});
+
+test('keys are taken from the section, and null stands for the default', () => {
+  const section = { name: 'blip_image_train', image_size: 64, mean: null, min_scale: 0.2, max_scale: 0.9 };
+  const train = loadProcessor('blip_image_train', section) as BlipImageTrainProcessor;
+  assert.deepEqual([train.imageSize, train.minScale, train.maxScale], [64, 0.2, 0.9]);
+});
+
+test('mean and std change the result as they should', () => {
+  const pixels = { data: Uint8Array.from({ length: 12 }, (_, i) => i * 20), width: 2, height: 2 };
+  const section = { image_size: 2, mean: [0, 0.5, 1], std: [1, 0.5, 2] };
+  const { data } = loadImageProcessor('blip_image_eval', section).apply(pixels);
+  const expected = [...pixels.data].map((v, i) => (v / 255 - [0, 0.5, 1][i % 3]) / [1, 0.5, 2][i % 3]);
+  assert.ok(difference(data, expected).max < 1e-6);
+});
+
+test('an unknown processor lists the nearest', () => {
+  assert.match(
+    complaint(() => loadProcessor('blip_image_evl')),
+    /blip_image_evl[\s\S]*'blip_image_eval'/,
+  );
+});
+
+test('an unknown key is an error with a suggestion', () => {
+  const message = complaint(() => loadProcessor('blip_image_eval', { name: 'x', image_sise: 96 }));
+  assert.match(message, /'image_sise' is no key of blip_image_eval; did you mean 'image_size'/);
+  assert.match(
+    complaint(() => loadProcessor('blip_question', { prompt: 'q' })),
+    /'prompt' is no key/,
+  );
+});
+
+test('wrong values are told all at once', () => {
+  const section = { image_size: 'big', mean: [1, 2], std: [0, 1, 1], min_scale: 0, max_scale: 1.5 };
+  const message = complaint(() => loadProcessor('blip_image_train', section));
+  for (const key of ['image_size: "big"', 'mean: [1,2]', 'std: [0,1,1]', 'min_scale: 0', 'max_scale: 1.5']) {
+    assert.ok(message.includes(key), `${key} in ${message}`);
+  }
+  assert.match(
+    complaint(() => loadProcessor('blip_caption', { max_words: 0 })),
+    /max_words: 0, expected/,
+  );
+  assert.match(
+    complaint(() => loadProcessor('blip_caption', { prompt: 3 })),
+    /prompt: 3, expected a string/,
+  );
+  const swapped = { min_scale: 0.9, max_scale: 0.5 };
+  assert.match(
+    complaint(() => loadProcessor('blip_image_train', swapped)),
+    /min_scale at most max_scale/,
+  );
+});
+
+test('a processor of the other kind is refused', () => {
+  assert.match(
+    complaint(() => loadImageProcessor('blip_caption')),
+    /not an image processor/,
+  );
+  assert.match(
+    complaint(() => loadTextProcessor('blip_image_eval')),
+    /not a text processor/,
+  );
+});
+
+test('a training image depends on its generator alone', async () => {
+  const train = loadImageProcessor('blip_image_train', { image_size: 32 });
+  const [a, again] = [await train.process(photo, Rng.of(5)), await train.process(photo, Rng.of(5))];
+  assert.deepEqual(a, again);
+  const other = await train.process(photo, Rng.of(6));
+  assert.ok(difference(a.data, other.data).mean > 0.01);
+  const elsewhere = loadImageProcessor('blip_image_train', { image_size: 32 });
+  assert.deepEqual(await elsewhere.process(photo, Rng.of(5)), a);
+});
+
+test('training without a generator is an error', async () => {
+  await assert.rejects(loadImageProcessor('blip_image_train').process(photo), ConfigError);
+});
+
+test('pixels go into the array that is given', async () => {
+  const processor = loadImageProcessor('blip_image_eval', { image_size: 16 });
+  const expected = await processor.process(photo);
+  const batch = new Float32Array(3 * 16 * 16 * 3);
+  const { data } = await processor.process(photo, undefined, batch.subarray(768, 1536));
+  assert.deepEqual(data, expected.data);
+  assert.deepEqual(batch.slice(768, 1536), expected.data);
+  assert.ok(batch.subarray(0, 768).every((v) => v === 0) && batch.subarray(1536).every((v) => v === 0));
+  await assert.rejects(processor.process(photo, undefined, new Float32Array(5)), ConfigError);
+});
