@@ -13,4 +13,7 @@ export {
   modelZoo,
 } from './models/index.js';
 export { Module } from './nn/index.js';
+export * from './optim/index.js';
 export * from './processors/index.js';
+export * from './runners/index.js';
+export * from './tasks/index.js';

@@ -4,12 +4,15 @@ import yargs, { type Argv } from 'yargs';
 import { LavisError, messageOf } from '../common/errors.js';
 import { packageRoot } from '../common/paths.js';
 import { didYouMean } from '../common/suggest.js';
+import { caption } from './caption.js';
 import { type Command, UsageError } from './command.js';
 import { config } from './config.js';
+import { evaluate } from './eval.js';
+import { train } from './train.js';
 import { zoo } from './zoo.js';
 
 /** In the order that the help lists them. */
-const commands: readonly Command[] = [zoo, config];
+const commands: readonly Command[] = [train, evaluate, caption, zoo, config];
 
 /**
  * Runs one command line.

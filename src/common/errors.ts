@@ -36,6 +36,8 @@ export class CheckpointError extends LavisError {}
 export class DataError extends LavisError {}
 /** A device, backend or kernel that cannot do what is asked. */
 export class EngineError extends LavisError {}
+/** A training run that cannot go on: its loss is no number, say. */
+export class TrainingError extends LavisError {}
 /** A worker, communicator or launcher that failed. */
 export class DistributedError extends LavisError {}
 

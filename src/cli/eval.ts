@@ -1,0 +1,39 @@
+import { defineCommand } from './command.js';
+import { loadConfig } from './config_options.js';
+import { makeRunner, prepareRun } from './prepare_run.js';
+import { printScores } from './print_scores.js';
+import { runOptions } from './run_options.js';
+
+export const evaluate = defineCommand({
+  command: 'eval',
+  describe: 'Caption and score the test splits of a YAML',
+  options: {
+    ...runOptions,
+    checkpoint: {
+      type: 'string',
+      requiresArg: true,
+      describe: "Weights to evaluate, in place of the model section's",
+    },
+  },
+  examples: [
+    [
+      'lavis eval --cfg-path projects/blip/eval/caption_coco_eval.yaml',
+      "scores BLIP base on COCO's test split",
+    ],
+    [
+      'lavis eval --cfg-path projects/blip/train/caption_shapes.yaml --checkpoint output/…/checkpoint_best.pth',
+      'scores what a training run made',
+    ],
+  ],
+  async handler(args) {
+    const weights = args.checkpoint ? [`run.resume_ckpt_path=${args.checkpoint}`] : [];
+    const unused = args.checkpoint ? ['model.load_finetuned=False', 'model.load_pretrained=False'] : [];
+    const options = [...args.options, ...weights, ...unused, 'run.evaluate=True'];
+    const config = await loadConfig({ ...args, options });
+    const runner = makeRunner(
+      await prepareRun(config, { device: args.device, training: false }),
+      args['job-id'],
+    );
+    printScores(await runner.evaluate());
+  },
+});

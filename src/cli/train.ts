@@ -1,0 +1,63 @@
+import { basename, dirname, resolve } from 'node:path';
+import { log } from '../common/logging.js';
+import { expandHome } from '../common/paths.js';
+import { newestCheckpoint, RunInterrupted, runSettings } from '../runners/index.js';
+import { defineCommand } from './command.js';
+import { type ConfigArguments, loadConfig } from './config_options.js';
+import { makeRunner, prepareRun } from './prepare_run.js';
+import { printScores } from './print_scores.js';
+import { runOptions } from './run_options.js';
+
+export const train = defineCommand({
+  command: 'train',
+  describe: 'Train a model as a YAML says, then test it',
+  options: {
+    ...runOptions,
+    resume: {
+      type: 'boolean',
+      default: false,
+      describe: 'Go on from the newest whole checkpoint of output_dir, in its folder',
+    },
+  },
+  examples: [
+    [
+      'lavis train --cfg-path projects/blip/train/caption_shapes.yaml',
+      'a small model from scratch, in minutes, without downloads',
+    ],
+    [
+      'lavis train --cfg-path projects/blip/train/caption_coco_ft.yaml --options run.batch_size_train=4 run.max_epoch=1',
+      'fine-tunes BLIP base on COCO captions',
+    ],
+    ['lavis train --cfg-path projects/blip/train/caption_shapes.yaml --resume', 'goes on after a stop'],
+  ],
+  epilogue:
+    'Ctrl-C finishes the step, saves checkpoint_latest.pth and exits with 130; a second one stops at once.',
+  async handler(args) {
+    const resumed = args.resume ? await findCheckpoint(args) : undefined;
+    const config = await loadConfig(withCheckpoint(args, resumed));
+    const runner = makeRunner(
+      await prepareRun(config, { device: args.device, training: true }),
+      resumed ? basename(dirname(resumed)) : args['job-id'],
+    );
+    try {
+      printScores(await runner.train());
+      return 0;
+    } catch (thrown) {
+      if (!(thrown instanceof RunInterrupted)) throw thrown;
+      log.info(thrown.message);
+      return thrown.exitCode;
+    }
+  },
+});
+
+async function findCheckpoint(args: ConfigArguments): Promise<string | undefined> {
+  const { outputDir } = runSettings(await loadConfig(args));
+  const folder = resolve(expandHome(outputDir));
+  const found = await newestCheckpoint(folder);
+  if (!found) log.info(`There is no checkpoint under ${folder} yet: the run starts at the beginning`);
+  return found;
+}
+
+function withCheckpoint<A extends ConfigArguments>(args: A, path: string | undefined): A {
+  return path ? { ...args, options: [...args.options, `run.resume_ckpt_path=${path}`] } : args;
+}

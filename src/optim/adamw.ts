@@ -1,0 +1,193 @@
+import {
+  type CheckpointValue,
+  isHostTensor,
+  isTensorRef,
+  PyFloat,
+  savedTensor,
+  tuple,
+} from '../checkpoint/index.js';
+import { toFloat32 } from '../common/convert_tensor.js';
+import { CheckpointError } from '../common/errors.js';
+import type { HostTensor } from '../common/host_tensor.js';
+import { adamwUpdate, tf } from '../engine/index.js';
+
+/** Parameters that share a weight decay, in the order of `model.getOptimizerParams`. */
+export interface ParamGroup {
+  names: string[];
+  params: tf.Variable[];
+  weightDecay: number;
+  /** Factor on the learning rate of this group. */
+  lrScale?: number;
+}
+
+export interface AdamWOptions {
+  lr: number;
+  beta1?: number;
+  beta2?: number;
+  eps?: number;
+}
+
+/** What checkpoints keep under 'optimizer'; parameters are numbered through the groups. */
+export type AdamWState = { state: Map<number, CheckpointValue>; param_groups: CheckpointValue[] };
+
+interface Slot {
+  name: string;
+  param: tf.Variable;
+  group: ParamGroup;
+  /** Made with the first gradient, as PyTorch does: a parameter that is never used has no state. */
+  moments?: { step: number; expAvg: tf.Variable; expAvgSq: tf.Variable };
+}
+
+/** AdamW with decoupled weight decay, as PyTorch's; owns its moments, not the parameters. Source: arXiv:1711.05101. */
+export class AdamW {
+  readonly #slots: Slot[];
+  readonly #groups: ParamGroup[];
+  readonly #options: Required<AdamWOptions>;
+
+  constructor(groups: ParamGroup[], { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8 }: AdamWOptions) {
+    this.#groups = groups;
+    this.#options = { lr, beta1, beta2, eps };
+    this.#slots = groups.flatMap((group) =>
+      group.names.map((name, i) => ({ name, param: group.params[i], group })),
+    );
+  }
+
+  /** Updates every parameter that has a gradient, in place. @param grads by parameter name; not disposed. */
+  step(grads: Map<string, tf.Tensor>, lr: number): void {
+    this.#options.lr = lr;
+    const { beta1, beta2, eps } = this.#options;
+    for (const slot of this.#slots) {
+      const grad = grads.get(slot.name);
+      if (!grad) continue;
+      slot.moments ??= zeroMoments(slot.param);
+      const { expAvg, expAvgSq } = slot.moments;
+      const step = ++slot.moments.step;
+      const { weightDecay, lrScale = 1 } = slot.group;
+      adamwUpdate({
+        param: slot.param,
+        grad,
+        expAvg,
+        expAvgSq,
+        lr: lr * lrScale,
+        beta1,
+        beta2,
+        eps,
+        weightDecay,
+        step,
+      });
+    }
+  }
+
+  /** torch.optim.AdamW.state_dict() of PyTorch 1.13, in its parameter order; tensors are read as they are written. */
+  stateDict(): AdamWState {
+    const state = new Map<number, CheckpointValue>();
+    for (const [index, { moments }] of this.#slots.entries()) {
+      if (!moments) continue;
+      state.set(index, {
+        step: { dtype: 'float32', shape: [], data: Float32Array.of(moments.step) },
+        exp_avg: savedTensor(moments.expAvg),
+        exp_avg_sq: savedTensor(moments.expAvgSq),
+      });
+    }
+    let next = 0;
+    const { lr, beta1, beta2, eps } = this.#options;
+    const param_groups = this.#groups.map(({ names, weightDecay, lrScale = 1 }) => ({
+      weight_decay: new PyFloat(weightDecay),
+      lr_scale: lrScale,
+      lr: new PyFloat(lr),
+      betas: tuple(new PyFloat(beta1), new PyFloat(beta2)),
+      eps: new PyFloat(eps),
+      amsgrad: false,
+      foreach: null,
+      maximize: false,
+      capturable: false,
+      params: names.map(() => next++),
+    }));
+    return { state, param_groups };
+  }
+
+  /**
+   * Continues from a state that this class or PyTorch wrote.
+   * @throws CheckpointError when groups, parameters or shapes differ.
+   */
+  async loadStateDict(saved: unknown): Promise<void> {
+    const groups = field(saved, 'param_groups');
+    const sizes = Array.isArray(groups) ? groups.map((group) => listOf(field(group, 'params')).length) : [];
+    const expected = this.#groups.map((group) => group.names.length);
+    if (sizes.join() !== expected.join()) {
+      throw new CheckpointError('the optimizer state belongs to another model', {
+        where: 'optimizer.param_groups',
+        found: `groups of ${sizes.join(' and ') || 'no'} parameters`,
+        allowed: `groups of ${expected.join(' and ')} parameters`,
+      });
+    }
+    const order = (groups as unknown[]).flatMap((group) => listOf(field(group, 'params')));
+    for (const [i, slot] of this.#slots.entries()) {
+      const entry = field(field(saved, 'state'), order[i] as number);
+      disposeMoments(slot);
+      if (entry === undefined) continue;
+      const step = await readStep(field(entry, 'step'));
+      const expAvg = await readLike(slot, field(entry, 'exp_avg'), 'exp_avg');
+      const expAvgSq = await readLike(slot, field(entry, 'exp_avg_sq'), 'exp_avg_sq');
+      slot.moments = { step, expAvg: variableOf(expAvg), expAvgSq: variableOf(expAvgSq) };
+    }
+  }
+
+  dispose(): void {
+    this.#slots.forEach(disposeMoments);
+  }
+}
+
+function zeroMoments(param: tf.Variable): NonNullable<Slot['moments']> {
+  const zeros = () => {
+    const initial = tf.zeros(param.shape);
+    const variable = tf.variable(initial, false);
+    initial.dispose();
+    return variable;
+  };
+  return { step: 0, expAvg: zeros(), expAvgSq: zeros() };
+}
+
+function disposeMoments(slot: Slot): void {
+  slot.moments?.expAvg.dispose();
+  slot.moments?.expAvgSq.dispose();
+  slot.moments = undefined;
+}
+
+function variableOf(tensor: HostTensor): tf.Variable {
+  const initial = tf.tensor(toFloat32(tensor).slice(), [...tensor.shape], 'float32');
+  const variable = tf.variable(initial, false);
+  initial.dispose();
+  return variable;
+}
+
+/** A member of a dictionary that came out of a pickle: a Map or a plain object. */
+function field(container: unknown, key: string | number): unknown {
+  if (container instanceof Map) return container.get(key) ?? container.get(String(key));
+  if (typeof container === 'object' && container !== null) return (container as Record<string, unknown>)[key];
+  return undefined;
+}
+
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+
+async function load(stored: unknown): Promise<HostTensor | undefined> {
+  if (isTensorRef(stored)) return stored.read();
+  return isHostTensor(stored) ? stored : undefined;
+}
+
+/** PyTorch before 1.12 keeps a number, later ones a scalar tensor. */
+async function readStep(stored: unknown): Promise<number> {
+  const step = typeof stored === 'number' ? stored : Number((await load(stored))?.data[0] ?? Number.NaN);
+  if (Number.isInteger(step) && step >= 0) return step;
+  throw new CheckpointError('the optimizer state has no step count', { where: 'optimizer.state' });
+}
+
+async function readLike(slot: Slot, stored: unknown, key: string): Promise<HostTensor> {
+  const tensor = await load(stored);
+  if (tensor && tensor.shape.join() === slot.param.shape.join()) return tensor;
+  throw new CheckpointError('the optimizer state does not fit the model', {
+    where: `${key} of ${slot.name}`,
+    found: tensor ? `[${tensor.shape.join(', ')}]` : 'no tensor',
+    allowed: `[${slot.param.shape.join(', ')}]`,
+  });
+}

@@ -1,0 +1,28 @@
+import { TrainingError } from '../common/errors.js';
+import { log } from '../common/logging.js';
+import type { Batch } from '../datasets/index.js';
+import type { Run } from './hooks.js';
+import type { StepReport } from './train_step.js';
+
+/** Tells of a loss or gradient that is no number. @throws TrainingError unless `run.on_nan` is 'skip'. */
+export function handleBadStep(run: Run, report: StepReport, batch: Batch, lr: number): void {
+  const value = report.bad === 'loss' ? report.losses.loss : report.gradNorm;
+  const where = `${run.place()}, step ${run.state.step}, learning rate ${lr}`;
+  const ids = (batch.image_id ?? batch.instance_id ?? []).join(', ');
+  if (run.settings.onNan === 'skip') {
+    run.state.skipped++;
+    log.warn(`the ${report.bad} is ${value} (${where}; ids ${ids}): the batch is left out`);
+    return;
+  }
+  throw new TrainingError(`the ${report.bad} is ${value}`, {
+    where,
+    found: `a batch of ${batch.image.shape[0]}${ids && `, ids ${ids}`}`,
+    allowed: 'a finite number',
+    help: [
+      'a lower run.init_lr, a longer run.warmup_steps or run.clip_grad_norm=1; run.on_nan=skip leaves it out',
+      run.lastCheckpoint
+        ? `the newest good checkpoint is ${run.lastCheckpoint}`
+        : 'no checkpoint was written yet',
+    ].join('\n'),
+  });
+}

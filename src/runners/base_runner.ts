@@ -1,0 +1,356 @@
+import { join, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { Config } from '../common/config.js';
+import { CheckpointError, TrainingError } from '../common/errors.js';
+import { log } from '../common/logging.js';
+import { expandHome } from '../common/paths.js';
+import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
+import { AdamW, type LrScheduler } from '../optim/index.js';
+import { type BaseTask, type Metrics, pythonJson } from '../tasks/index.js';
+import { handleBadStep } from './bad_step.js';
+import { CheckpointHook } from './checkpoint_hook.js';
+import { loadWeights, type RestoredRun, readCheckpoint, writeCheckpoint } from './checkpoints.js';
+import { evaluateSplit } from './evaluation.js';
+import type { Run, RunHook } from './hooks.js';
+import { Meters } from './meters.js';
+import type { RunnableModel } from './model.js';
+import { checkAccumulation, makeSchedule } from './plan.js';
+import { ProgressHook } from './progress_hook.js';
+import { type LogState, newJobId, RunFolder } from './run_folder.js';
+import { type RunSettings, runSettings } from './settings.js';
+import { RunInterrupted, StopSignal } from './signals.js';
+import { type DatasetsBySplit, Splits } from './splits.js';
+import { newRunState, type RunState } from './state.js';
+import { type GradientSync, TrainStep } from './train_step.js';
+import { type World, worldOfOne } from './world.js';
+
+export interface RunnerOptions {
+  config: Config;
+  task: BaseTask;
+  model: RunnableModel;
+  datasets: DatasetsBySplit;
+  /** The folder under `output_dir`; the time of day unless given. */
+  jobId?: string;
+  world?: World;
+  sync?: GradientSync;
+  /** Told of every stage after the runner's own hooks. */
+  hooks?: RunHook[];
+}
+
+/** What the registry holds. */
+export type RunnerClass = new (options: RunnerOptions) => BaseRunner;
+
+declare module '../common/registry.js' {
+  interface RegistryKinds {
+    runner: RunnerClass;
+  }
+}
+
+/**
+ * When things happen: rounds of training, evaluation, checkpoints, logs. A round is an epoch, or
+ * `iters_per_inner_epoch` iterations; subclasses say which.
+ */
+export abstract class BaseRunner implements Run {
+  readonly settings: RunSettings;
+  readonly model: RunnableModel;
+  readonly folder: RunFolder;
+  readonly world: World;
+  readonly state: RunState;
+  lastCheckpoint?: string;
+
+  readonly #config: Config;
+  readonly #task: BaseTask;
+  readonly #splits: Splits;
+  readonly #badSamples: BadSamples;
+  readonly #sync?: GradientSync;
+  readonly #hooks: RunHook[];
+  readonly #meters = new Meters();
+  /** Log lines up to the last complete round: what checkpoints hold, as an unfinished round logs again. */
+  #completeLogs: LogState = {};
+  #training?: Training;
+
+  constructor(options: RunnerOptions) {
+    this.#config = options.config;
+    this.#task = options.task;
+    this.#sync = options.sync;
+    this.#hooks = [new ProgressHook(), new CheckpointHook(), ...(options.hooks ?? [])];
+    this.model = options.model;
+    this.world = options.world ?? worldOfOne;
+    this.settings = runSettings(options.config);
+    this.state = newRunState(this.settings.seed, this.world.worldSize);
+    this.#splits = new Splits(options.datasets, this.settings, this.world, options.config.plugins);
+    const outputDir = resolve(expandHome(this.settings.outputDir));
+    this.folder = new RunFolder(join(outputDir, options.jobId ?? newJobId()), this.world.rank === 0);
+    this.#badSamples = new BadSamples({
+      limit: this.settings.maxBadSamples,
+      file: join(this.folder.path, 'bad_samples.jsonl'),
+    });
+  }
+
+  abstract readonly unit: 'epoch' | 'iters';
+  abstract get rounds(): number;
+  abstract stepsOf(round: number): number;
+  abstract numberAfter(rounds: number): number;
+  abstract place(): string;
+  /** Rounds that the learning-rate schedule is spread over. */
+  protected abstract get scheduleLength(): number;
+  /** The epoch in the name of a result file, after so many rounds. */
+  protected abstract labelAfter(rounds: number): string | number;
+  /** The batches of the current round from the current step on; may go on past its end. */
+  protected abstract batches(): AsyncIterable<Batch>;
+
+  /** Trains, then evaluates `test_splits` with the best weights. @returns the test scores by split. */
+  async train(): Promise<Record<string, Metrics>> {
+    const { settings, model } = this;
+    if (settings.evaluate) return this.evaluate();
+    const training = (this.#training = this.#newTraining());
+    try {
+      model.seed(settings.seed + this.world.rank);
+      if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
+      else await this.#log('log.txt', JSON.stringify(this.#config.toJSON()));
+      this.#completeLogs = this.folder.state();
+      training.schedule = makeSchedule(settings, this.scheduleLength, this.stepsOf(0));
+      checkAccumulation(settings, this.stepsOf(0));
+      await this.#tell((hook) => hook.beforeTraining?.(this));
+      while (this.state.round < this.rounds) await this.#runRound();
+      await this.#tell((hook) => hook.afterTraining?.(this));
+    } finally {
+      await training.close();
+      this.#training = undefined;
+    }
+    return this.evaluate({ reloadBest: settings.validSplits.length > 0 });
+  }
+
+  /** Evaluates `test_splits`, with the weights as they are unless told otherwise. @returns scores by split */
+  async evaluate({ reloadBest = false } = {}): Promise<Record<string, Metrics>> {
+    const { testSplits, resumeCkptPath, evaluate } = this.settings;
+    if (reloadBest && testSplits.length > 0 && this.state.bestPath) {
+      await loadWeights(this.state.bestPath, this.model);
+      log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${this.state.bestPath}`);
+    }
+    if (evaluate && resumeCkptPath) await loadWeights(resumeCkptPath, this.model);
+    const label = reloadBest || evaluate ? 'best' : this.labelAfter(this.state.round);
+    const scores: Record<string, Metrics> = {};
+    for (const split of testSplits) {
+      const metrics = await this.#evaluate(split, label);
+      if (!metrics) continue;
+      scores[split] = metrics;
+      await this.#logStats(split, metrics);
+    }
+    return scores;
+  }
+
+  /** Writes checkpoint_<name>.pth on rank 0, the others wait; to be called between steps. @returns its path */
+  async save(name: string): Promise<string> {
+    const { optimizer, step } = this.#running;
+    const path = join(this.folder.path, `checkpoint_${name}.pth`);
+    const rng = await this.world.allGather(this.model.rngState(), 'random state');
+    const state = { ...this.state, rng, meters: this.#meters.state(), logs: this.#completeLogs };
+    const done = this.numberAfter(state.round);
+    if (this.world.rank === 0) {
+      await writeCheckpoint(path, {
+        model: this.model,
+        optimizer,
+        config: this.#config.toJSON(),
+        position: this.unit === 'epoch' ? { epoch: done } : { iters: done + state.step },
+        state,
+        accumulated: step.accumulated,
+      });
+    }
+    await this.world.barrier(`checkpoint ${name}`);
+    this.lastCheckpoint = path;
+    return path;
+  }
+
+  /** The batches of all training data. */
+  protected get trainLoader(): BatchSource {
+    return this.#running.loader;
+  }
+
+  get #running(): Training {
+    if (!this.#training) throw new TrainingError('the run is not training');
+    return this.#training;
+  }
+
+  #newTraining(): Training {
+    const { settings, model } = this;
+    const { weightDecay, initLr: lr, beta2 } = settings;
+    const loader = this.#splits.trainLoader(this.#badSamples);
+    const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
+    const step = new TrainStep({ ...settings, task: this.#task, model, optimizer, sync: this.#sync });
+    return new Training(loader, optimizer, step, new StopSignal());
+  }
+
+  /** Training from where the state stands to the round's end, evaluation, and what follows. */
+  async #runRound(): Promise<void> {
+    const { state } = this;
+    this.model.train();
+    if (state.step < this.stepsOf(state.round)) await this.#trainSteps();
+    this.#running.step.reset(); // micro-batches that make no whole update; the reference carries them on
+    await this.#logStats('train', this.#meters.summary());
+    const best = await this.#validate();
+    state.round++;
+    state.step = 0;
+    this.#meters.reset();
+    this.#completeLogs = this.folder.state();
+    await this.#tell((hook) => hook.afterRound?.(this, best));
+  }
+
+  async #trainSteps(): Promise<void> {
+    const { state, settings, world } = this;
+    const { schedule, step } = this.#running;
+    const steps = this.stepsOf(state.round);
+    let before = performance.now();
+    for await (const batch of this.batches()) {
+      const arrived = performance.now();
+      const lr = schedule!.lrAt(state.round, state.step);
+      const update = (state.step + 1) % settings.accumGradIters === 0;
+      const report = await step.run(batch, lr, update);
+      if (report.bad) handleBadStep(this, report, batch, lr);
+      this.#meters.update({ lr, ...report.losses });
+      if (report.gradNorm !== undefined) this.#meters.update({ grad_norm: report.gradNorm });
+      state.step++;
+      const done = performance.now();
+      const images = batch.image.shape[0] * world.worldSize;
+      const times = { images, dataSeconds: (arrived - before) / 1000, seconds: (done - before) / 1000 };
+      await this.#tell((hook) => hook.afterStep?.(this, { ...report, lr, ...times }));
+      await this.#stopIfAsked();
+      if (state.step === steps) return;
+      before = done;
+    }
+    throw new TrainingError('the training data ended before its epoch', {
+      where: `step ${state.step} of ${steps}`,
+    });
+  }
+
+  /** Scores the valid splits when it is their turn. @returns whether the weights are the best so far. */
+  async #validate(): Promise<boolean> {
+    const { state, settings, unit } = this;
+    const isLast = state.round === this.rounds - 1;
+    if (state.round % settings.valFreq !== 0 && !isLast) return false;
+    const decisive = settings.validSplits.includes('val') ? 'val' : settings.validSplits[0];
+    const found = { score: state.bestScore, at: state.bestAt, improved: false };
+    for (const split of settings.validSplits) {
+      const metrics = await this.#evaluate(split, this.labelAfter(state.round + 1));
+      if (!metrics) continue;
+      if (split === decisive && metrics.agg_metrics > (found.score ?? -Infinity)) {
+        Object.assign(found, {
+          score: metrics.agg_metrics,
+          at: this.numberAfter(state.round + 1),
+          improved: true,
+        });
+      }
+      await this.#logStats(split, { ...metrics, [`best_${unit}`]: found.at });
+      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics));
+    }
+    if (!found.improved) return false;
+    // Only now: a run that is stopped during evaluation evaluates again.
+    state.bestScore = found.score;
+    state.bestAt = found.at;
+    state.bestPath = join(this.folder.path, 'checkpoint_best.pth');
+    return true;
+  }
+
+  #evaluate(split: string, epoch: number | string): Promise<Metrics | undefined> {
+    return evaluateSplit({
+      split,
+      epoch,
+      resultDir: this.folder.resultDir,
+      groundTruth: this.#splits.groundTruth(split),
+      writeLine: (file, line) => this.#log(file, line),
+      task: this.#task,
+      model: this.model,
+      loader: this.#splits.evalLoader(split, this.#badSamples),
+      world: this.world,
+      onBatch: async () => {
+        if (this.#training && this.world.worldSize === 1) await this.#stopIfAsked();
+      },
+    });
+  }
+
+  /** Saves and ends the run when a signal came to any rank. @throws RunInterrupted */
+  async #stopIfAsked(): Promise<void> {
+    const { stop } = this.#running;
+    await setImmediate(); // lets the signal in: nothing else in a step waits for the system
+    const signals = this.world.worldSize > 1 ? await this.world.allGather(stop.received ?? '', 'stop') : [];
+    const signal = stop.received ?? (signals.find(Boolean) as NodeJS.Signals | undefined);
+    if (signal) throw new RunInterrupted(signal, await this.save('latest'));
+  }
+
+  async #resume(path: string): Promise<void> {
+    const { optimizer, step } = this.#running;
+    const restored = await readCheckpoint(path, this.model, optimizer);
+    this.lastCheckpoint = path;
+    if (restored.state) {
+      await this.#restoreState(restored.state);
+    } else {
+      this.state.round = this.#roundOf(path, restored);
+      log.warn(`${path} was not written here: its best score, random state and log are not in it`);
+      await this.#log('log.txt', JSON.stringify(this.#config.toJSON()));
+    }
+    step.restore(restored.accumulated);
+    log.info(`Resumed from ${path}: ${this.place()}, step ${this.state.step}`);
+  }
+
+  async #restoreState(saved: RunState): Promise<void> {
+    const { settings, world } = this;
+    if (saved.seed !== settings.seed || saved.worldSize !== world.worldSize) {
+      log.warn(
+        "the seed or the number of workers is not the checkpoint's: the order of the data will differ",
+      );
+    }
+    Object.assign(this.state, saved, { seed: settings.seed, worldSize: world.worldSize });
+    this.#meters.restore(saved.meters);
+    await this.folder.restore(saved.logs);
+    const rng = saved.rng[world.rank];
+    if (rng) this.model.restoreRngState(rng);
+  }
+
+  /** The round that a checkpoint of LAVIS's own goes on with. */
+  #roundOf(path: string, restored: RestoredRun): number {
+    const done = restored[this.unit];
+    for (let round = 0; done !== undefined && round <= this.rounds; round++) {
+      if (this.numberAfter(round) >= done) return round;
+    }
+    throw new CheckpointError('no run of this length can go on from the checkpoint', {
+      where: path,
+      found: done === undefined ? `no '${this.unit}'` : `${this.unit} ${done}`,
+      allowed: `${this.unit} of at most ${this.numberAfter(this.rounds)}`,
+      help: `run.runner=${this.unit === 'epoch' ? 'runner_iter' : 'runner_base'} if that one wrote it`,
+    });
+  }
+
+  async #logStats(split: string, stats: Record<string, unknown>): Promise<void> {
+    const named = Object.entries(stats).map(([name, value]) => [`${split}_${name}`, value]);
+    const line = pythonJson(Object.fromEntries(named));
+    log.info(line);
+    await this.#log('log.txt', line);
+  }
+
+  async #log(file: string, line: string): Promise<void> {
+    if (this.world.rank === 0) await this.folder.append(file, line);
+  }
+
+  async #tell(stage: (hook: RunHook) => void | Promise<void> | undefined): Promise<void> {
+    for (const hook of this.#hooks) await stage(hook);
+  }
+}
+
+/** What lives as long as `train` runs. */
+class Training {
+  schedule?: LrScheduler;
+
+  constructor(
+    readonly loader: BatchSource,
+    readonly optimizer: AdamW,
+    readonly step: TrainStep,
+    readonly stop: StopSignal,
+  ) {}
+
+  async close(): Promise<void> {
+    this.stop.release();
+    this.step.reset();
+    this.optimizer.dispose();
+    await this.loader.close();
+  }
+}

@@ -1,0 +1,172 @@
+import { existsSync } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type CheckpointValue,
+  openCheckpoint,
+  savedState,
+  saveTorch,
+  type TensorRef,
+} from '../checkpoint/index.js';
+import type { PlainObject } from '../common/config.js';
+import { toFloat32 } from '../common/convert_tensor.js';
+import { CheckpointError, messageOf } from '../common/errors.js';
+import { log } from '../common/logging.js';
+import { tf } from '../engine/index.js';
+import type { AdamW } from '../optim/index.js';
+import type { Gradients } from './gradients.js';
+import type { RunnableModel } from './model.js';
+import { parseState, type RunState, serializeState } from './state.js';
+
+/** The key that ours have beyond LAVIS's: `torch.load` and LAVIS pass over it. */
+const STATE_KEY = 'lavis_node';
+
+export interface CheckpointParts {
+  model: RunnableModel;
+  optimizer: AdamW;
+  config: PlainObject;
+  /** `epoch` (the last one done) or `iters`, as LAVIS writes it. */
+  position: { epoch: number } | { iters: number };
+  state: RunState;
+  accumulated: ReadonlyMap<string, tf.Tensor>;
+}
+
+/** Writes the file that LAVIS's runner would write, and the run state beside it; whole or not at all. */
+export async function writeCheckpoint(path: string, parts: CheckpointParts): Promise<void> {
+  await saveTorch(path, {
+    model: savedState(parts.model.stateDict()),
+    optimizer: parts.optimizer.stateDict() as unknown as CheckpointValue,
+    config: parts.config as CheckpointValue,
+    scaler: null,
+    ...parts.position,
+    [STATE_KEY]: { state: serializeState(parts.state), accumulated: savedState(parts.accumulated) },
+  });
+}
+
+/** What a checkpoint says of the run it belongs to. */
+export interface RestoredRun {
+  /** Absent in a checkpoint that PyTorch wrote. */
+  state?: RunState;
+  accumulated: Gradients;
+  epoch?: number;
+  iters?: number;
+}
+
+/** Loads weights and moments, and returns the rest. @throws CheckpointError when they do not fit. */
+export async function readCheckpoint(
+  path: string,
+  model: RunnableModel,
+  optimizer: AdamW,
+): Promise<RestoredRun> {
+  const checkpoint = await openCheckpoint(path);
+  try {
+    const root = checkpoint.root as Record<string, unknown>;
+    if (!get(root, 'optimizer')) {
+      throw new CheckpointError(
+        'the checkpoint holds no optimizer state, so no run can be carried on from it',
+        {
+          where: path,
+          help: 'to start from its weights: model.load_finetuned=True model.finetuned=PATH',
+        },
+      );
+    }
+    await loadWeights(path, model);
+    await optimizer.loadStateDict(get(root, 'optimizer'));
+    const own = get(root, STATE_KEY);
+    const text = get(own, 'state');
+    return {
+      state: typeof text === 'string' ? parseState(text, path) : undefined,
+      accumulated: await tensorsOf(get(own, 'accumulated')),
+      epoch: numberOf(get(root, 'epoch')),
+      iters: numberOf(get(root, 'iters')),
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** Loads the weights alone, one tensor at a time. @throws CheckpointError when they do not fit the model. */
+export async function loadWeights(path: string, model: RunnableModel): Promise<void> {
+  const checkpoint = await openCheckpoint(path);
+  try {
+    const stored = checkpoint.stateDict();
+    const own = model.stateDict();
+    const missing = [...own.keys()].filter((name) => !stored.has(name));
+    if (missing.length > 0) {
+      throw new CheckpointError('the checkpoint belongs to another model', {
+        where: path,
+        found: `${missing.length} of the model's ${own.size} tensors are missing, the first is ${missing[0]}`,
+        help: 'the model section of the run that wrote it is in its log.txt',
+      });
+    }
+    for (const name of own.keys()) {
+      const tensor = await stored.get(name)!.read();
+      model.loadStateDict(new Map([[name, tensor]]), { strict: false });
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/**
+ * The newest checkpoint under an output folder that is whole, and that a run can be carried on from.
+ * @param preferred a name that goes before newer ones: 'best'
+ */
+export async function newestCheckpoint(outputDir: string, preferred?: string): Promise<string | undefined> {
+  const found: { path: string; time: number }[] = [];
+  const jobs = existsSync(outputDir) ? await readdir(outputDir, { withFileTypes: true }) : [];
+  for (const folder of [
+    outputDir,
+    ...jobs.filter((job) => job.isDirectory()).map((job) => join(outputDir, job.name)),
+  ]) {
+    if (!existsSync(folder)) continue;
+    for (const name of await readdir(folder)) {
+      if (!/^checkpoint_.+\.pth$/.test(name)) continue;
+      const path = join(folder, name);
+      found.push({ path, time: (await stat(path)).mtimeMs });
+    }
+  }
+  const first = (path: string) => (preferred && path.endsWith(`checkpoint_${preferred}.pth`) ? 1 : 0);
+  found.sort((a, b) => first(b.path) - first(a.path) || b.time - a.time);
+  for (const { path } of found) {
+    try {
+      const checkpoint = await openCheckpoint(path);
+      const usable = get(checkpoint.root, 'optimizer') !== undefined;
+      await checkpoint.close();
+      if (usable) return path;
+    } catch (error) {
+      log.warn(`${path} is passed over: ${messageOf(error).split('\n')[0]}`);
+    }
+  }
+  return undefined;
+}
+
+/** Removes all but the newest `keep` checkpoints that are named by a number; the best and the latest stay. */
+export async function removeOldCheckpoints(folder: string, keep: number): Promise<void> {
+  const numbers = (await readdir(folder))
+    .map((name) => /^checkpoint_(\d+)\.pth$/.exec(name)?.[1])
+    .filter((number) => number !== undefined)
+    .map(Number)
+    .sort((a, b) => b - a);
+  for (const number of numbers.slice(keep))
+    await rm(join(folder, `checkpoint_${number}.pth`), { force: true });
+}
+
+async function tensorsOf(stored: unknown): Promise<Gradients> {
+  const tensors: Gradients = new Map();
+  const entries = stored instanceof Map ? [...stored] : Object.entries(stored ?? {});
+  for (const [name, ref] of entries) {
+    const tensor = await (ref as TensorRef).read();
+    tensors.set(name, tf.tensor(toFloat32(tensor), [...tensor.shape], 'float32'));
+  }
+  return tensors;
+}
+
+/** A member of a dictionary that came out of a pickle: a Map or a plain object. */
+function get(container: unknown, key: string): unknown {
+  if (container instanceof Map) return container.get(key);
+  if (typeof container !== 'object' || container === null) return undefined;
+  return (container as Record<string, unknown>)[key];
+}
+
+const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);

@@ -1,0 +1,34 @@
+import type { BatchSource } from '../datasets/index.js';
+import { type BaseTask, type EvaluationContext, type Metrics, mergeResults } from '../tasks/index.js';
+import type { RunnableModel } from './model.js';
+import { timedProgress } from './progress.js';
+import type { World } from './world.js';
+
+export interface SplitEvaluation extends EvaluationContext {
+  task: BaseTask;
+  model: RunnableModel;
+  loader: BatchSource;
+  world: World;
+  /** Called after every batch. */
+  onBatch?(): Promise<void>;
+}
+
+/** Evaluates a split with all ranks, scores it on rank 0, and tells all ranks the scores. */
+export async function evaluateSplit(options: SplitEvaluation): Promise<Metrics | undefined> {
+  const { task, model, loader, world, onBatch, ...context } = options;
+  model.eval();
+  try {
+    const progress = timedProgress(`Evaluating on ${context.split}`, loader.batchesPerEpoch);
+    const own = await task.evaluation(model, loader.epoch(0), async (done) => {
+      progress(done);
+      await onBatch?.();
+    });
+    const all = await world.allGather(own, `results of ${context.split}`);
+    const results = mergeResults(all, task.resultKey);
+    const scored = world.rank === 0 ? await task.afterEvaluation(results, context) : undefined;
+    return (await world.allGather(scored ?? null, `scores of ${context.split}`))[0] ?? undefined;
+  } finally {
+    await loader.close();
+    model.train();
+  }
+}

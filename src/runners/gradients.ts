@@ -1,0 +1,43 @@
+import { tf } from '../engine/index.js';
+
+/** Gradients by parameter name. */
+export type Gradients = Map<string, tf.Tensor>;
+
+export function disposeGradients(grads: Gradients): void {
+  for (const grad of grads.values()) grad.dispose();
+  grads.clear();
+}
+
+/** Adds `grads` to `sum` and takes them over. */
+export function addGradients(sum: Gradients, grads: Gradients): void {
+  for (const [name, grad] of grads) {
+    const before = sum.get(name);
+    if (!before) {
+      sum.set(name, grad);
+      continue;
+    }
+    sum.set(name, tf.add(before, grad));
+    before.dispose();
+    grad.dispose();
+  }
+}
+
+/** The L2 norm over all gradients together, as torch.nn.utils.clip_grad_norm_ measures it. */
+export function gradientNorm(grads: Gradients): number {
+  if (grads.size === 0) return 0;
+  const squares = tf.tidy(() => tf.stack([...grads.values()].map((grad) => tf.sum(tf.square(grad)))));
+  let total = 0;
+  for (const square of squares.dataSync() as Float32Array) total += square;
+  squares.dispose();
+  return Math.sqrt(total);
+}
+
+/** Scales gradients down to `maxNorm` where they exceed it. @param norm what `gradientNorm` gave */
+export function clipGradients(grads: Gradients, norm: number, maxNorm: number): void {
+  const factor = maxNorm / (norm + 1e-6);
+  if (factor >= 1) return;
+  for (const [name, grad] of grads) {
+    grads.set(name, tf.mul(grad, factor));
+    grad.dispose();
+  }
+}

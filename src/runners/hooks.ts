@@ -1,0 +1,56 @@
+import type { Metrics } from '../tasks/index.js';
+import type { RunFolder } from './run_folder.js';
+import type { RunSettings } from './settings.js';
+import type { RunState } from './state.js';
+import type { StepReport } from './train_step.js';
+import type { World } from './world.js';
+
+/** One micro-step, as hooks see it. */
+export interface StepEvent extends StepReport {
+  lr: number;
+  /** Images of all ranks. */
+  images: number;
+  /** Seconds in which training waited for data. */
+  dataSeconds: number;
+  seconds: number;
+}
+
+/** A run as its hooks see it. */
+export interface Run {
+  readonly settings: RunSettings;
+  readonly folder: RunFolder;
+  readonly world: World;
+  /** Where the run stands; changed by the runner alone. */
+  readonly state: RunState;
+  /** The newest checkpoint that this process wrote or read. */
+  readonly lastCheckpoint?: string;
+  /** How many rounds the run has. */
+  readonly rounds: number;
+  /** The name of the key in checkpoints and logs that says how far the run is. */
+  readonly unit: 'epoch' | 'iters';
+  /** Micro-steps of a round. */
+  stepsOf(round: number): number;
+  /** The value of `unit`, and the number in a checkpoint's name, after so many rounds. */
+  numberAfter(rounds: number): number;
+  /** The current round, for people. */
+  place(): string;
+  /** Writes checkpoint_<name>.pth; to be called between steps. @returns its path */
+  save(name: string): Promise<string>;
+}
+
+type Done = void | Promise<void>;
+
+/**
+ * Stages of a run, each told to every hook in turn. `run.save(name)` writes a checkpoint at any of them;
+ * at `afterRound` it holds the round's log lines and scores.
+ */
+export interface RunHook {
+  beforeTraining?(run: Run): Done;
+  /** After every micro-step. */
+  afterStep?(run: Run, step: StepEvent): Done;
+  afterEvaluation?(run: Run, split: string, metrics: Metrics): Done;
+  /** An epoch (`runner_iter`: an inner epoch) and its evaluations are done. @param best so far */
+  afterRound?(run: Run, best: boolean): Done;
+  /** All rounds are done; the test splits come next. */
+  afterTraining?(run: Run): Done;
+}

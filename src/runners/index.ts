@@ -1,0 +1,13 @@
+/** The runners: when training, evaluation, checkpoints and logs happen. */
+export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.js';
+export { newestCheckpoint } from './checkpoints.js';
+export type { Run, RunHook, StepEvent } from './hooks.js';
+export type { RunnableModel } from './model.js';
+export { newJobId } from './run_folder.js';
+export { RunnerBase } from './runner_base.js';
+export { RunnerIter } from './runner_iter.js';
+export { type RunSettings, runSettings } from './settings.js';
+export { RunInterrupted } from './signals.js';
+export type { DatasetsBySplit } from './splits.js';
+export type { GradientSync, StepReport } from './train_step.js';
+export { type World, worldOfOne } from './world.js';

@@ -1,0 +1,48 @@
+import { ConfigError } from '../common/errors.js';
+import { log } from '../common/logging.js';
+import { registry } from '../common/registry.js';
+import type { LrScheduler } from '../optim/index.js';
+import type { RunSettings } from './settings.js';
+
+/**
+ * The learning-rate schedule of a run. @param length rounds it is spread over @param firstSteps micro-steps
+ * of the first round, where warm-up happens
+ */
+export function makeSchedule(settings: RunSettings, length: number, firstSteps: number): LrScheduler {
+  const Scheduler = registry.getLrSchedulerClass(settings.lrSched);
+  if (settings.lrSched === 'linear_warmup_step_lr' && settings.lrDecayRate === undefined) {
+    throw new ConfigError('run.lr_decay_rate is missing', {
+      allowed: 'a factor per epoch, as 0.9',
+      help: 'run.lr_sched=linear_warmup_step_lr needs it',
+    });
+  }
+  if (settings.warmupSteps > firstSteps && settings.warmupLr >= 0) {
+    log.warn(
+      `run.warmup_steps is ${settings.warmupSteps}, but the first epoch has ${firstSteps} steps: ` +
+        'warm-up ends with it, below run.init_lr',
+    );
+  }
+  return new Scheduler({
+    initLr: settings.initLr,
+    minLr: settings.minLr,
+    maxEpoch: length,
+    warmupSteps: settings.warmupSteps,
+    warmupStartLr: settings.warmupLr,
+    decayRate: settings.lrDecayRate,
+  });
+}
+
+/** @throws ConfigError when no update would ever be made. */
+export function checkAccumulation({ accumGradIters }: RunSettings, steps: number): void {
+  if (accumGradIters > steps) {
+    throw new ConfigError('run.accum_grad_iters is larger than the epoch: no update would be made', {
+      found: `${accumGradIters} micro-batches an update, ${steps} micro-batches an epoch`,
+      allowed: `at most ${steps}`,
+      help: '--options run.accum_grad_iters=1, or a smaller run.batch_size_train',
+    });
+  }
+  const rest = steps % accumGradIters;
+  if (rest > 0) {
+    log.warn(`the last ${rest} of ${steps} micro-batches of an epoch make no whole update and are dropped`);
+  }
+}

@@ -1,0 +1,53 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../common/files.js';
+
+/** The lines of a run's log files, as a checkpoint keeps them. */
+export type LogState = Record<string, string[]>;
+
+/**
+ * `<output_dir>/<job_id>/`: checkpoints, result/, and the logs log.txt and evaluate.txt. Logs are written
+ * whole and renamed, and a checkpoint carries the lines up to its moment, so that a run that is resumed
+ * ends with the log of one that never stopped.
+ */
+export class RunFolder {
+  readonly resultDir: string;
+  #lines: LogState = {};
+
+  constructor(
+    readonly path: string,
+    /** Only rank 0 writes. */
+    private readonly writes = true,
+  ) {
+    this.resultDir = join(path, 'result');
+    if (writes) mkdirSync(this.resultDir, { recursive: true });
+  }
+
+  /** Appends one line to `file`, on disk when it returns. */
+  async append(file: string, line: string): Promise<void> {
+    this.#lines[file] = [...(this.#lines[file] ?? []), line];
+    await this.#write(file);
+  }
+
+  state(): LogState {
+    return Object.fromEntries(Object.entries(this.#lines).map(([file, lines]) => [file, [...lines]]));
+  }
+
+  /** Replaces the logs by those of a checkpoint: lines written after it come again as the run goes on. */
+  async restore(state: LogState): Promise<void> {
+    this.#lines = { ...state };
+    for (const file of Object.keys(state)) await this.#write(file);
+  }
+
+  async #write(file: string): Promise<void> {
+    if (!this.writes) return;
+    await writeFileAtomic(join(this.path, file), this.#lines[file].map((line) => `${line}\n`).join(''));
+  }
+}
+
+/** A job's name: the minute it started, as the reference's, with seconds so that quick runs don't collide. */
+export function newJobId(now = new Date()): string {
+  const pad = (n: number) => String(n).padStart(2, '0');
+  const day = `${now.getFullYear()}${pad(now.getMonth() + 1)}${pad(now.getDate())}`;
+  return `${day}${pad(now.getHours())}${pad(now.getMinutes())}${pad(now.getSeconds())}`;
+}

@@ -1,0 +1,56 @@
+import { registry } from '../common/registry.js';
+import type { Batch } from '../datasets/index.js';
+import { BaseRunner } from './base_runner.js';
+
+/**
+ * Trains for `max_iters` iterations, whatever the datasets' lengths; every `iters_per_inner_epoch` of them
+ * the schedule steps, and the model is evaluated. Source: lavis/runners/runner_iter.py.
+ */
+@registry.registerRunner('runner_iter')
+export class RunnerIter extends BaseRunner {
+  readonly unit = 'iters';
+
+  get rounds(): number {
+    return Math.ceil(this.settings.maxIters / this.#itersPerRound);
+  }
+
+  protected get scheduleLength(): number {
+    return Math.max(1, Math.floor(this.settings.maxIters / this.#itersPerRound));
+  }
+
+  stepsOf(round: number): number {
+    return this.numberAfter(round + 1) - this.numberAfter(round);
+  }
+
+  /** LAVIS numbers a checkpoint by the iterations that are done. */
+  numberAfter(rounds: number): number {
+    return Math.min(rounds * this.#itersPerRound, this.settings.maxIters);
+  }
+
+  /** '3_iters=5000': the data's epoch, and the iterations done. */
+  protected labelAfter(rounds: number): string {
+    const iters = this.numberAfter(rounds);
+    const epoch = this.settings.evaluate ? 0 : Math.floor((iters - 1) / this.trainLoader.batchesPerEpoch);
+    return `${Math.max(0, epoch)}_iters=${iters}`;
+  }
+
+  place(): string {
+    return `inner epoch ${this.state.round}`;
+  }
+
+  /** Passes over the data follow each other without end. */
+  protected async *batches(): AsyncIterable<Batch> {
+    const done = this.numberAfter(this.state.round) + this.state.step;
+    const { batchesPerEpoch } = this.trainLoader;
+    let skipBatches = done % batchesPerEpoch;
+    for (let epoch = Math.floor(done / batchesPerEpoch); ; epoch++) {
+      yield* this.trainLoader.epoch(epoch, { skipBatches });
+      skipBatches = 0;
+    }
+  }
+
+  /** One pass over the data unless the configuration says otherwise. */
+  get #itersPerRound(): number {
+    return this.settings.itersPerInnerEpoch ?? this.trainLoader.batchesPerEpoch;
+  }
+}

@@ -1,0 +1,105 @@
+import type { Config } from '../common/config.js';
+import { ConfigError } from '../common/errors.js';
+import { registry } from '../common/registry.js';
+import type { Batch } from '../datasets/index.js';
+import { tf } from '../engine/index.js';
+import type { CaptionAnnotations } from '../metrics/index.js';
+import type { EvaluationResult } from './results.js';
+
+/** What a training step needs of a model; every model of ours is one. */
+export interface TrainableModel {
+  forward(samples: Record<string, unknown>): { loss: tf.Scalar } & Record<string, unknown>;
+  train(): unknown;
+  eval(): unknown;
+}
+
+/** Scores by name. `agg_metrics` chooses the best checkpoint. */
+export type Metrics = { agg_metrics: number } & Record<string, number>;
+
+/** The losses of one micro-batch: the one to minimise, and every one by its name in the log. */
+export interface StepLosses {
+  loss: tf.Scalar;
+  named: Record<string, tf.Scalar>;
+}
+
+/** Where an evaluation's results go, and what they are compared with. */
+export interface EvaluationContext {
+  split: string;
+  /** The epoch as file names show it: 3, 'best', '0_iters=500'. */
+  epoch: number | string;
+  /** Folder of result files. */
+  resultDir: string;
+  /** Ground truth of the split, in COCO's form: a file, or the content. */
+  groundTruth?: string | CaptionAnnotations;
+  /** Adds a line to one of the run's logs. */
+  writeLine(file: string, line: string): Promise<void>;
+}
+
+/** What a training step and an evaluation mean. Source: lavis/tasks/base_task.py. */
+export abstract class BaseTask {
+  /** The key of a result that says which sample it belongs to. */
+  abstract readonly resultKey: string;
+
+  /** The losses of a micro-batch; called while gradients are recorded. */
+  trainStep(model: TrainableModel, samples: Record<string, unknown>): StepLosses {
+    const output = model.forward(samples);
+    const named = Object.entries(output).filter(
+      (entry): entry is [string, tf.Scalar] => /^loss/.test(entry[0]) && entry[1] instanceof tf.Tensor,
+    );
+    return {
+      loss: output.loss,
+      named: Object.fromEntries(named.map(([name, value]) => [snakeCase(name), value])),
+    };
+  }
+
+  /** The results of one batch of an evaluation. */
+  abstract validStep(model: TrainableModel, batch: Batch): Promise<EvaluationResult[]>;
+
+  /** The results of a split, batch by batch. @param onBatch told the number of batches done */
+  async evaluation(
+    model: TrainableModel,
+    batches: AsyncIterable<Batch>,
+    onBatch: (done: number) => void | Promise<void> = () => {},
+  ): Promise<EvaluationResult[]> {
+    const results: EvaluationResult[] = [];
+    let done = 0;
+    for await (const batch of batches) {
+      results.push(...(await this.validStep(model, batch)));
+      await onBatch(++done);
+    }
+    return results;
+  }
+
+  /** Writes and scores the merged results of a split; undefined where nothing is scored. */
+  abstract afterEvaluation(
+    results: EvaluationResult[],
+    context: EvaluationContext,
+  ): Promise<Metrics | undefined>;
+}
+
+/** A registered task: made from a run's configuration. */
+export interface TaskClass {
+  setupTask(config: Config): BaseTask;
+}
+
+declare module '../common/registry.js' {
+  interface RegistryKinds {
+    task: TaskClass;
+  }
+}
+
+/** The task that `run.task` names. @throws ConfigError when it is missing or unknown. */
+export function setupTask(config: Config): BaseTask {
+  const { task } = config.run;
+  if (typeof task !== 'string') {
+    throw new ConfigError('run.task is missing', { allowed: registry.listTasks().join(', ') });
+  }
+  return registry.getTaskClass(task).setupTask(config);
+}
+
+/** A batch of host memory as the model takes it: `image` becomes a tensor, which the caller disposes. */
+export function toSamples(batch: Batch): { image: tf.Tensor4D } & Record<string, unknown> {
+  return { ...batch, image: tf.tensor4d(batch.image.data, batch.image.shape, 'float32') };
+}
+
+const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -1,0 +1,49 @@
+import type { Config } from '../common/config.js';
+import { ConfigError } from '../common/errors.js';
+import { registry } from '../common/registry.js';
+import type { Splits } from '../datasets/index.js';
+
+/** The datasets of a run by name, each with the splits that the run uses. @throws LavisError on the first failure */
+export async function buildDatasets(
+  config: Config,
+  splits?: readonly string[],
+): Promise<Record<string, Splits>> {
+  const names = datasetNames(config);
+  const built: Record<string, Splits> = {};
+  for (const name of names) built[name] = await buildDataset(config, name, splits);
+  return built;
+}
+
+/** One dataset of a run. */
+export function buildDataset(config: Config, name: string, splits?: readonly string[]): Promise<Splits> {
+  return registry.getBuilderClass(name).fromConfig(config.datasets[name]).buildDatasets(splits);
+}
+
+/** @throws ConfigError when the configuration names none. */
+export function datasetNames(config: Config): string[] {
+  const names = Object.keys(config.datasets);
+  if (names.length === 0) {
+    throw new ConfigError('the configuration names no dataset', {
+      where: 'datasets',
+      allowed: registry.listDatasets().join(', '),
+    });
+  }
+  return names;
+}
+
+/** The model that `model.arch` names, with the weights that its section asks for. */
+export function buildModel(config: Config) {
+  return registry.getModelClass(String(config.model.arch)).fromConfig(config.model, { seed: seedOf(config) });
+}
+
+/** The splits that a run uses; without training, those it tests on. */
+export function usedSplits(config: Config, { training }: { training: boolean }): string[] {
+  const { run } = config;
+  const listed = (key: string) => (Array.isArray(run[key]) ? (run[key] as string[]) : []);
+  const trained = training
+    ? [...(run.train_splits ? listed('train_splits') : ['train']), ...listed('valid_splits')]
+    : [];
+  return [...new Set([...trained, ...listed('test_splits')])];
+}
+
+const seedOf = ({ run }: Config) => (typeof run.seed === 'number' ? run.seed : undefined);

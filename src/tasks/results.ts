@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+
+/** One line of an evaluation: `{ caption, image_id }` for captioning. */
+export type EvaluationResult = Record<string, unknown>;
+
+/**
+ * The results of all ranks in rank order; of entries with the same value of `removeDuplicate` the first is
+ * kept (distributed sampling repeats some samples to divide evenly). Source: lavis/tasks/base_task.py.
+ */
+export function mergeResults(perRank: EvaluationResult[][], removeDuplicate = ''): EvaluationResult[] {
+  const all = perRank.flat();
+  if (!removeDuplicate) return all;
+  const seen = new Set<unknown>(); // 1 and '1' are different ids, as in Python
+  return all.filter((result) => {
+    const id = result[removeDuplicate];
+    return seen.has(id) ? false : seen.add(id);
+  });
+}
+
+/** The text that Python's `json.dump` writes: ", " and ": " between items, ASCII only. */
+export function pythonJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const items = Object.entries(value).filter(([, item]) => item !== undefined);
+    return `{${items.map(([key, item]) => `${quote(key)}: ${pythonJson(item)}`).join(', ')}}`;
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
+  }
+  return typeof value === 'string' ? quote(value) : String(value ?? null);
+}
+
+const quote = (text: string) =>
+  JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+/** Where the merged results of a split are written. */
+export const resultFile = (folder: string, split: string, epoch: string | number) =>
+  join(folder, `${split}_epoch${epoch}.json`);
