@@ -21,6 +21,7 @@ export async function decodeImage(source: string | Uint8Array): Promise<RgbImage
       where,
       found: `${describe(bytes)}: ${firstLine(messageOf(error))}`,
       allowed: 'a whole JPEG, PNG, WebP, GIF, TIFF or AVIF file',
+      help: 'a file cut short or damaged on its way has to be fetched again',
       cause: error,
     });
   }
@@ -97,6 +98,7 @@ const SIGNATURES: [string, string][] = [
   ['\x89PNG', 'a PNG'],
   ['GIF8', 'a GIF'],
   ['RIFF', 'a WebP'],
+  ['BM', 'a BMP'],
   ['PK\x03\x04', 'a zip archive'],
   ['\x1f\x8b', 'a gzip archive'],
   ['%PDF', 'a PDF'],

@@ -1,3 +1,4 @@
+import { DataError } from '../common/errors.js';
 import { OVERRUN, PRECISION_BITS, type ResampleKernels, resampleKernels } from './resample_kernels.js';
 import type { Box, RgbImage } from './rgb_image.js';
 import { newMemory } from './wasm.js';
@@ -16,9 +17,17 @@ export class Resampler {
 
   /**
    * The boxed part of an image at another size. Pixels outside the box play no part, as if it had been cut
-   * out first. @param mirror also flips left and right.
+   * out first.
+   * @param mirror also flips left and right.
+   * @throws DataError when the pixels are not width * height * 3.
    */
   resize(image: RgbImage, box: Box, width: number, height: number, mirror = false): RgbImage {
+    if (image.data.length !== image.width * image.height * 3) {
+      throw new DataError('an image has not the pixels its size says', {
+        found: `${image.data.length} bytes for ${image.width} x ${image.height}`,
+        allowed: 'three bytes a pixel: red, green, blue',
+      });
+    }
     const across = computeWeights(box.width, width);
     const down = computeWeights(box.height, height);
     const stride = width * 3;
