@@ -1,6 +1,6 @@
 import { dump } from 'js-yaml';
 import {
-  type Config,
+  Config,
   describeOrigin,
   isPlainObject,
   leaves,
@@ -9,7 +9,7 @@ import {
   toPlain,
 } from '../common/config.js';
 import { defineCommand } from './command.js';
-import { configOptions, loadConfig } from './config_options.js';
+import { type ConfigArguments, configOptions, loadConfig } from './config_options.js';
 
 export const config = defineCommand({
   command: 'config',
@@ -28,12 +28,25 @@ export const config = defineCommand({
     ],
   ],
   async handler(args) {
-    const loaded = await loadConfig(args);
+    const { loaded, faults } = await loadWithFaults(args);
     const value = args.resolved ? resolved(loaded) : loaded.toJSON();
     if (args.json) console.log(JSON.stringify(args.origin ? origins(loaded, value) : value, null, 2));
     else process.stdout.write(args.origin ? withOrigins(loaded, value) : dump(value, { lineWidth: -1 }));
+    if (faults) throw faults;
   },
 });
+
+/** A configuration with faults is printed all the same, and the faults after it. */
+async function loadWithFaults(args: ConfigArguments): Promise<{ loaded: Config; faults?: unknown }> {
+  try {
+    return { loaded: await loadConfig(args) };
+  } catch (faults) {
+    const loaded = await Config.fromFile(args['cfg-path'], args.options).catch(() => {
+      throw faults;
+    });
+    return { loaded, faults };
+  }
+}
 
 function resolved(loaded: Config): PlainObject {
   return Object.fromEntries(Object.keys(loaded.toJSON()).map((name) => [name, loaded.value(name)]));

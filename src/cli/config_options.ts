@@ -51,7 +51,8 @@ export async function loadClasses(plugins: readonly string[] = []): Promise<void
  */
 export async function loadConfig(args: ConfigArguments): Promise<Config> {
   await loadClasses(args.plugin);
-  const config = await Config.fromFile(args['cfg-path'], args.options);
+  const check = { allowUnknown: args['allow-unknown'] };
+  const config = await Config.fromFile(args['cfg-path'], args.options, { check });
   const { cache_root } = config.section('env');
   if (typeof cache_root === 'string') setCacheRoot(cache_root);
   return config;

@@ -57,13 +57,14 @@ describe('a plug-in', () => {
     plugin,
     `import { registry } from 'lavis';
      registry.registerModel('my_model')(class { static defaultConfigs = { tiny: '${join(folder, 'tiny.yaml')}' } });
-     registry.registerBuilder('my_data')(class {});\n`,
+     registry.registerBuilder('my_data')(class {});
+     registry.registerTask('my_task')(class {});\n`,
   );
   writeFileSync(join(folder, 'tiny.yaml'), 'model:\n  width: 8\n');
   const yaml = join(folder, 'run.yaml');
   writeFileSync(
     yaml,
-    `model: {arch: my_model, model_type: tiny}\ndatasets: {my_data: {}}\nrun:\n  output_dir: out\n  here: "\${.output_dir}/x"\n`,
+    `model: {arch: my_model, model_type: tiny}\ndatasets: {my_data: {}}\nrun:\n  task: my_task\n  output_dir: out\n  here: "\${.output_dir}/x"\n`,
   );
 
   test('is in the zoo, though it lies outside the package', () => {
@@ -76,18 +77,18 @@ describe('a plug-in', () => {
   });
 
   test('brings its defaults to lavis config, which can tell each origin', () => {
-    const print = (...more: string[]) =>
-      lavis('config', '--cfg-path', yaml, '--plugin', plugin, '--allow-unknown', ...more);
+    const print = (...more: string[]) => lavis('config', '--cfg-path', yaml, '--plugin', plugin, ...more);
     assert.deepEqual(JSON.parse(print('--json', '--options', 'run.seed=3').stdout), {
       model: { arch: 'my_model', model_type: 'tiny', width: 8 },
       datasets: { my_data: {} },
       // biome-ignore lint/suspicious/noTemplateCurlyInString: printed as written
-      run: { output_dir: 'out', here: '${.output_dir}/x', seed: 3 },
+      run: { task: 'my_task', output_dir: 'out', here: '${.output_dir}/x', seed: 3 },
     });
+    // a class that does not say its keys takes any
     assert.match(print('--resolved').stdout, /here: out\/x/);
     const told = print('--origin', '--options', 'run.seed', '-3').stdout;
     assert.match(told, /^ {2}width: 8 +# .*tiny\.yaml:2:10 \(default\)$/m);
-    assert.match(told, /^ {2}output_dir: out +# .*run\.yaml:4:15$/m);
+    assert.match(told, /^ {2}output_dir: out +# .*run\.yaml:5:15$/m);
     assert.match(told, /^ {2}seed: -3 +# --options run\.seed -3$/m);
   });
 });

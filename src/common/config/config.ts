@@ -3,7 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
 import { resolveFile } from '../paths.js';
 import { type Registry, registry } from '../registry.js';
-import { datasetDefaults, modelDefaults } from './defaults.js';
+import { type CheckOptions, checkTree, joinFaults } from './check.js';
+import { type Attempt, datasetDefaults, modelDefaults } from './defaults.js';
 import { readConfigFile } from './files.js';
 import { resolveTree } from './interpolation.js';
 import { parseOptions } from './options.js';
@@ -26,6 +27,8 @@ import { parseYaml } from './yaml.js';
 export interface ConfigOptions {
   /** Where the classes are looked up; the process's own registry where left out. */
   registry?: Registry;
+  /** Look for every fault at once, as the command line does; a library call reads what it needs. */
+  check?: boolean | CheckOptions;
 }
 
 /** Sections of the user's file that are taken over; the default files may bring others. */
@@ -53,7 +56,7 @@ export class Config {
   static async fromFile(
     path: string,
     options: readonly string[] = [],
-    { registry: known = registry }: ConfigOptions = {},
+    { registry: known = registry, check = false }: ConfigOptions = {},
   ): Promise<Config> {
     const file = readConfigFile(path);
     const user = parseYaml(file.text, { kind: 'file', file: file.shown });
@@ -66,10 +69,31 @@ export class Config {
     const typed = parseOptions(options);
     const chosen = mergeTrees(user, typed);
     for (const plugin of pluginsOf(chosen, file.path)) await loadPlugin(plugin);
-    const defaults = mergeTrees(modelDefaults(chosen, known), datasetDefaults(chosen, known));
-    requireRun(chosen, file.shown);
-    const sections = SECTIONS.map((name) => pick(user, name)).filter((section) => section !== undefined);
-    const merged = [...sections, typed].reduce(mergeTrees, defaults);
+
+    const faults: ConfigError[] = [];
+    const attempt: Attempt = (read) => {
+      try {
+        return read();
+      } catch (thrown) {
+        if (!check || !(thrown instanceof ConfigError)) throw thrown;
+        faults.push(thrown);
+        return undefined;
+      }
+    };
+    const none = emptyMap(chosen.origin);
+    const model = attempt(() => modelDefaults(chosen, known)) ?? none;
+    const datasets = attempt(() => datasetDefaults(chosen, known, attempt)) ?? none;
+    attempt(() => requireRun(chosen, file.shown));
+    // other sections of the user's file are dropped, as the reference does, unless they are to be found fault with
+    const own = check
+      ? [user]
+      : SECTIONS.map((name) => pick(user, name)).filter((tree) => tree !== undefined);
+    const merged = [datasets, ...own, typed].reduce(mergeTrees, model);
+    if (check) {
+      const incomplete = faults.length > 0;
+      faults.push(...checkTree(merged, known, { ...(check === true ? {} : check), incomplete }));
+    }
+    if (faults.length > 0) throw joinFaults(faults);
     return new Config(file.path, merged, known);
   }
 

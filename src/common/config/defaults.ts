@@ -2,7 +2,16 @@ import { ConfigError } from '../errors.js';
 import type { Kind, Registry } from '../registry.js';
 import { didYouMean } from '../suggest.js';
 import { readConfigFile } from './files.js';
-import { describeOrigin, emptyMap, findEntry, findTree, mergeTrees, type Origin, type Tree } from './tree.js';
+import {
+  describeOrigin,
+  type Entry,
+  emptyMap,
+  findEntry,
+  findTree,
+  mergeTrees,
+  type Origin,
+  type Tree,
+} from './tree.js';
 import { parseYaml } from './yaml.js';
 
 /** What a registered class tells of its defaults: the file for each type. */
@@ -26,8 +35,11 @@ export function modelDefaults(chosen: Tree, registry: Registry): Tree {
   return readDefaults(defaults, type, `model type of ${arch.name}`);
 }
 
-/** The default files of the chosen datasets, merged. */
-export function datasetDefaults(chosen: Tree, registry: Registry): Tree {
+/**
+ * The default files of the chosen datasets, merged.
+ * @param attempt runs one dataset's reading, and keeps its fault where faults are collected.
+ */
+export function datasetDefaults(chosen: Tree, registry: Registry, attempt: Attempt): Tree {
   const datasets = findTree(chosen, ['datasets']);
   if (datasets?.kind !== 'map') {
     throw new ConfigError("the section 'datasets' is missing", {
@@ -37,18 +49,26 @@ export function datasetDefaults(chosen: Tree, registry: Registry): Tree {
   }
   let merged = emptyMap({ kind: 'default', file: 'defaults' });
   for (const [name, entry] of datasets.entries) {
-    const defaults = defaultsOf(registry, 'builder', name, entry.keyOrigin);
-    if (entry.tree.kind !== 'map') {
-      throw new ConfigError(`the dataset '${name}' has no mapping under it`, {
-        where: describeOrigin(entry.keyOrigin),
-        allowed: `${name}: {} takes all defaults`,
-      });
-    }
-    const type = nameAt(chosen, ['datasets', name, 'type']) ?? { name: 'default', origin: entry.keyOrigin };
-    merged = mergeTrees(merged, readDefaults(defaults, type, `type of the dataset ${name}`));
+    const defaults = attempt(() => defaultsOfDataset(chosen, registry, name, entry));
+    if (defaults) merged = mergeTrees(merged, defaults);
   }
   return merged;
 }
+
+function defaultsOfDataset(chosen: Tree, registry: Registry, name: string, entry: Entry): Tree {
+  const defaults = defaultsOf(registry, 'builder', name, entry.keyOrigin);
+  if (entry.tree.kind !== 'map') {
+    throw new ConfigError(`the dataset '${name}' has no mapping under it`, {
+      where: describeOrigin(entry.keyOrigin),
+      allowed: `${name}: {} takes all defaults`,
+    });
+  }
+  const type = nameAt(chosen, ['datasets', name, 'type']) ?? { name: 'default', origin: entry.keyOrigin };
+  return readDefaults(defaults, type, `type of the dataset ${name}`);
+}
+
+/** Gives a result, or undefined after a fault that was kept for later. */
+export type Attempt = <T>(read: () => T) => T | undefined;
 
 interface Named {
   name: string;

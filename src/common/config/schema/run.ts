@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { key, needed, types as t } from './key.js';
+
+/** Keys of `run` that belong to no class: which classes, where, on what. */
+export const launchSchema = z.strictObject({
+  task: needed(t.text, 'What is trained and evaluated: a task of `lavis zoo`.'),
+  runner: key(t.text, 'runner_base', '`runner_base` counts epochs, `runner_iter` counts iterations.'),
+  output_dir: key(t.text, 'output', 'Results go to a folder in it, named after the time of the start.'),
+  seed: key(t.integer, 42, 'Every random number of the run comes from it.'),
+  device: key(t.text, 'auto', '`auto`, `cpu`, `cuda`, `cuda:1`, `webgpu`, `webgpu:0`.'),
+  gpu: key(z.union([z.number().int().min(0), z.string()]), undefined, 'Which GPU, by index or name.'),
+  amp: key(
+    t.flag,
+    false,
+    'Mixed precision where the engine has it; float32 elsewhere, with a line that says so.',
+  ),
+  threads: key(t.natural, undefined, 'Threads of the CPU engine; all cores unless given.'),
+  distributed: key(t.flag, true, 'Several workers, when there are several: False keeps to one.'),
+  world_size: key(
+    t.natural,
+    1,
+    'Accepted for LAVIS; the number of workers is that of --nproc-per-node or mpirun.',
+  ),
+  dist_url: key(t.text, 'env://', 'Accepted for LAVIS; workers find each other by the environment.'),
+  dist_backend: key(t.text, undefined, 'How workers talk: `local` on one machine, `mpi` over several.'),
+  dist_timeout: key(t.positive, undefined, 'Seconds that a worker waits for the others before it gives up.'),
+  rank: key(t.count, undefined, 'Accepted for LAVIS; the environment says it.'),
+});
+
+/** Keys of `run` that the runners read. */
+export const trainingSchema = z.strictObject({
+  lr_sched: key(t.text, 'constant_lr', 'The learning-rate schedule: a scheduler of `lavis zoo`.'),
+  weight_decay: key(t.size, 0.05, 'Decay of AdamW, decoupled; not for biases and norms.'),
+  beta2: key(t.rate, 0.999, "AdamW's second beta; the first is 0.9."),
+  lr_layer_decay: key(t.fraction, 1, 'Accepted for LAVIS; BLIP captioning has no decay by layer.'),
+  max_epoch: key(t.natural, 1, 'Epochs of `runner_base`.'),
+  max_iters: key(t.natural, undefined, 'Iterations of `runner_iter`.'),
+  iters_per_inner_epoch: key(t.natural, undefined, 'Iterations of `runner_iter` between evaluations.'),
+  batch_size_train: key(t.natural, 1, 'Samples a step on each worker.'),
+  batch_size_eval: key(t.natural, 1, 'Samples a batch on each worker, in evaluations.'),
+  num_workers: key(t.count, 0, 'Threads that load and augment; 0 loads in the main thread.'),
+  accum_grad_iters: key(t.natural, 1, 'Batches whose gradients are added up before a step.'),
+  clip_grad_norm: key(t.positive, undefined, 'Gradients longer than this are scaled down to it.'),
+  on_nan: key(
+    z.enum(['stop', 'skip']),
+    'stop',
+    'What a loss that is no number does: `stop` the run, `skip` the step.',
+  ),
+  max_bad_samples: key(
+    t.count,
+    undefined,
+    'Missing or broken images that are skipped before the run gives up.',
+  ),
+  log_freq: key(t.natural, 50, 'Steps between lines of progress.'),
+  save_freq: key(t.count, 5, 'Epochs between checkpoints; 0 saves none in between.'),
+  save_last: key(t.flag, true, 'A checkpoint after the last epoch.'),
+  save_every_iters: key(t.natural, undefined, 'Steps between saves of the newest state, to resume from.'),
+  keep_last: key(t.natural, undefined, 'How many checkpoints stay, the best one apart; all unless given.'),
+  val_freq: key(t.natural, 1, 'Epochs between evaluations.'),
+  resume_ckpt_path: key(t.text, undefined, 'A checkpoint to go on from.'),
+  evaluate: key(t.flag, false, 'Only evaluate `test_splits`.'),
+  train_splits: key(t.texts, ['train'], 'Splits that are trained on.'),
+  valid_splits: key(
+    t.texts,
+    [],
+    'Splits that are evaluated after epochs; `val` chooses the best checkpoint.',
+  ),
+  test_splits: key(t.texts, [], 'Splits that the best checkpoint is evaluated on at the end.'),
+  train_dataset_ratios: key(
+    t.numbers,
+    undefined,
+    'How often each dataset is drawn from, in the order of `datasets`.',
+  ),
+  use_dist_eval_sampler: key(t.flag, true, 'Workers share out the samples of an evaluation.'),
+});
+
+/** Keys of `run` that the learning-rate schedules read. */
+export const scheduleSchema = z.strictObject({
+  init_lr: key(t.size, undefined, 'The learning rate after warm-up.'),
+  min_lr: key(t.size, 0, 'The learning rate that decay ends at.'),
+  warmup_lr: key(t.number, -1, 'Where warm-up starts; below 0: at `init_lr`.'),
+  warmup_steps: key(t.count, 0, 'Steps of the first epoch over which the rate rises.'),
+  lr_decay_rate: key(t.positive, undefined, 'Factor an epoch, of `linear_warmup_step_lr`.'),
+});
+
+/** Keys of `run` that the captioning task reads: generation and evaluation. */
+export const captioningSchema = z.strictObject({
+  num_beams: key(t.natural, 5, 'Beams of the search; 1 is greedy.'),
+  max_len: key(t.natural, 30, 'Most tokens of a caption, the prompt counted.'),
+  min_len: key(t.count, 1, 'Fewest tokens of a caption, the prompt counted.'),
+  repetition_penalty: key(t.positive, 1, 'Above 1 makes repeated words less likely.'),
+  length_penalty: key(
+    t.number,
+    1,
+    "A beam's score is its sum over length to this power: above 1 favours long ones.",
+  ),
+  top_p: key(t.fraction, 0.9, 'Share of the probability that nucleus sampling draws from.'),
+  temperature: key(t.positive, 1, 'Above 1 makes sampling more daring.'),
+  use_nucleus_sampling: key(t.flag, false, 'Sample instead of searching with beams.'),
+  report_metric: key(t.flag, true, 'Score the captions; otherwise only write them.'),
+  annotation_file: key(
+    z.union([t.text, z.record(z.string(), t.text)]),
+    undefined,
+    'Ground truth of your own.',
+  ),
+  sample_id_key: key(t.text, 'image_id', "The key of a sample's id in the ground truth."),
+  caption_key: key(t.text, 'caption', 'The key of a caption in the ground truth.'),
+  load_gt_from_file: key(t.flag, false, 'Accepted for LAVIS.'),
+  img_ids: key(z.array(z.union([z.number(), z.string()])), [], 'Evaluate only these images.'),
+});
