@@ -1,3 +1,4 @@
+import { recordOperation } from './record.js';
 import { tf } from './tf.js';
 
 /** One recorded operation, as TensorFlow.js 4.22 keeps it on its tape. */
@@ -70,16 +71,6 @@ export function recompute(f: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, variable
     },
   });
 }
-
-interface Operation {
-  inputs: tf.NamedTensorMap;
-  forwardFunc(backend: unknown, save: (tensors: tf.Tensor[]) => void): tf.Tensor;
-  backwardsFunc(dy: tf.Tensor, saved: tf.Tensor[]): Record<string, () => tf.Tensor>;
-}
-
-/** What tf.customGrad does, with gradients by name. */
-const recordOperation = (operation: Operation): tf.Tensor =>
-  (tf.engine() as unknown as { runKernelFunc(operation: Operation): tf.Tensor }).runKernelFunc(operation);
 
 interface GradientsOptions {
   /** The gradient of the result, 1 unless given. */

@@ -1,5 +1,5 @@
 import { tf } from '../tf.js';
-import { hasKernel, runKernel } from './run.js';
+import { hasKernel, runKernels } from './run.js';
 
 export interface AdamWUpdate {
   param: tf.Variable;
@@ -25,7 +25,7 @@ export function adamwUpdate({ param, grad, expAvg, expAvgSq, ...options }: AdamW
   const rootCorrection = Math.sqrt(1 - beta2 ** step);
   if (hasKernel('LavisAdamW')) {
     const attrs = { beta1, beta2, eps, stepSize, rootCorrection, shrink: 1 - lr * weightDecay };
-    runKernel<tf.Tensor[]>('LavisAdamW', { param, grad, expAvg, expAvgSq }, attrs);
+    runKernels('LavisAdamW', { param, grad, expAvg, expAvgSq }, attrs);
     return;
   }
   tf.tidy(() => {

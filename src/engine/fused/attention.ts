@@ -1,6 +1,6 @@
 import { tf } from '../tf.js';
 import { dropoutMask } from './dropout.js';
-import { fused } from './run.js';
+import { fused, runKernel, runKernels } from './run.js';
 
 export interface AttentionOptions {
   numHeads: number;
@@ -27,14 +27,29 @@ export function attention(
 ): tf.Tensor {
   const rate = dropout?.rate ?? 0;
   const seed = dropout?.seed ?? 0;
-  return fused('LavisAttention', { query, key, value, mask }, { numHeads, scale, rate, seed }, () => {
-    const [batch, steps, width] = query.shape;
-    const split = (x: tf.Tensor) =>
-      x.reshape([batch, x.shape[1]!, numHeads, width / numHeads]).transpose([0, 2, 1, 3]);
-    let scores = tf.matMul(split(query), split(key), false, true).mul(scale); // [B, H, Tq, Tk]
-    if (mask) scores = scores.add(mask);
-    let probabilities = scores.softmax();
-    if (rate > 0) probabilities = probabilities.mul(dropoutMask(probabilities.shape, rate, seed));
-    return tf.matMul(probabilities, split(value)).transpose([0, 2, 1, 3]).reshape([batch, steps, width]);
+  const attrs = { numHeads, scale, rate, seed };
+  return fused({
+    kernel: 'LavisAttention',
+    inputs: { query, key, value, mask },
+    forward(save) {
+      const y = runKernel('LavisAttention', { query, key, value, mask }, attrs);
+      save(query, key, value, y, ...(mask ? [mask] : []));
+      return y;
+    },
+    backward(dy, [savedQuery, savedKey, savedValue, y, savedMask]) {
+      const inputs = { query: savedQuery, key: savedKey, value: savedValue, y, dy, mask: savedMask };
+      const [dquery, dkey, dvalue] = runKernels('LavisAttentionGrad', inputs, attrs);
+      return { query: () => dquery, key: () => dkey, value: () => dvalue };
+    },
+    composition() {
+      const [batch, steps, width] = query.shape;
+      const split = (x: tf.Tensor) =>
+        x.reshape([batch, x.shape[1]!, numHeads, width / numHeads]).transpose([0, 2, 1, 3]);
+      let scores = tf.matMul(split(query), split(key), false, true).mul(scale); // [B, H, Tq, Tk]
+      if (mask) scores = scores.add(mask);
+      let probabilities = scores.softmax();
+      if (rate > 0) probabilities = probabilities.mul(dropoutMask(probabilities.shape, rate, seed));
+      return tf.matMul(probabilities, split(value)).transpose([0, 2, 1, 3]).reshape([batch, steps, width]);
+    },
   });
 }

@@ -1,5 +1,5 @@
 import { tf } from '../tf.js';
-import { fused } from './run.js';
+import { fused, runKernel, runKernels } from './run.js';
 
 export interface CrossEntropyOptions {
   labelSmoothing?: number;
@@ -19,15 +19,27 @@ export function softmaxCrossEntropy(
   { labelSmoothing = 0, ignoreIndex = -100 }: CrossEntropyOptions = {},
 ): tf.Scalar {
   const attrs = { labelSmoothing, ignoreIndex };
-  return fused('LavisCrossEntropy', { logits, labels }, attrs, () => {
-    const classes = logits.shape[1]!;
-    const counts = labels.notEqual(ignoreIndex); // [N]
-    const known = tf.where(counts, labels, tf.zerosLike(labels)) as tf.Tensor1D;
-    const logProbabilities = logits.logSoftmax();
-    const target = tf.oneHot(known, classes).toFloat();
-    const wanted = target.mul(1 - labelSmoothing).add(labelSmoothing / classes);
-    const losses = logProbabilities.mul(wanted).sum(-1).neg(); // [N]
-    const weights = counts.toFloat();
-    return losses.mul(weights).sum().div(weights.sum());
+  return fused({
+    kernel: 'LavisCrossEntropy',
+    inputs: { logits, labels },
+    forward(save) {
+      const [value, logP] = runKernels('LavisCrossEntropy', { logits, labels }, attrs);
+      save(labels, logP);
+      return value;
+    },
+    backward: (dy, [savedLabels, logP]) => ({
+      logits: () => runKernel('LavisCrossEntropyGrad', { labels: savedLabels, logP, dy }, attrs),
+    }),
+    composition() {
+      const classes = logits.shape[1]!;
+      const counts = labels.notEqual(ignoreIndex); // [N]
+      const known = tf.where(counts, labels, tf.zerosLike(labels)) as tf.Tensor1D;
+      const logProbabilities = logits.logSoftmax();
+      const target = tf.oneHot(known, classes).toFloat();
+      const wanted = target.mul(1 - labelSmoothing).add(labelSmoothing / classes);
+      const losses = logProbabilities.mul(wanted).sum(-1).neg(); // [N]
+      const weights = counts.toFloat();
+      return losses.mul(weights).sum().div(weights.sum());
+    },
   }) as tf.Scalar;
 }

@@ -1,5 +1,5 @@
 import { tf } from '../tf.js';
-import { fused } from './run.js';
+import { fused, runKernel } from './run.js';
 
 /** A 32-bit finalizer: every bit of the input reaches every bit of the result. */
 function mix(value: number): number {
@@ -35,7 +35,13 @@ export function fillDropoutMask(out: Float32Array, rate: number, seed: number): 
 /** Zeroes each element with probability `rate` and scales the rest; the same seed gives the same mask. */
 export function dropout(x: tf.Tensor, rate: number, seed: number): tf.Tensor {
   if (rate === 0) return x.clone();
-  return fused('LavisDropout', { x }, { rate, seed }, () => x.mul(dropoutMask(x.shape, rate, seed)));
+  return fused({
+    kernel: 'LavisDropout',
+    inputs: { x },
+    forward: () => runKernel('LavisDropout', { x }, { rate, seed }),
+    backward: (dy) => ({ x: () => runKernel('LavisDropout', { x: dy }, { rate, seed }) }),
+    composition: () => x.mul(dropoutMask(x.shape, rate, seed)),
+  });
 }
 
 /** The mask as a tensor, made on the host so that every engine draws the same one. */

@@ -1,7 +1,21 @@
+import { isTaping } from '../record.js';
 import type { tf } from '../tf.js';
-import { fused } from './run.js';
+import { fused, runKernel, runKernels } from './run.js';
 
 /** x Φ(x), exact (with the error function). */
 export function gelu(x: tf.Tensor): tf.Tensor {
-  return fused('LavisGelu', { x }, {}, () => x.mul(x.mul(Math.SQRT1_2).erf().add(1).mul(0.5)));
+  const needsSlope = isTaping();
+  return fused({
+    kernel: 'LavisGelu',
+    inputs: { x },
+    forward(save) {
+      if (!needsSlope) return runKernel('LavisGelu', { x });
+      // The slope costs little beside the value, takes no more memory than x, and spares a second error function.
+      const [y, slope] = runKernels('LavisGeluAndSlope', { x });
+      save(slope);
+      return y;
+    },
+    backward: (dy, [slope]) => ({ x: () => dy.mul(slope) }),
+    composition: () => x.mul(x.mul(Math.SQRT1_2).erf().add(1).mul(0.5)),
+  });
 }

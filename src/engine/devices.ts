@@ -1,0 +1,64 @@
+import { EngineError, messageOf } from '../common/errors.js';
+
+/** The kinds of devices, in the order in which 'auto' tries them. */
+export const DEVICES = ['cuda', 'webgpu', 'cpu'] as const;
+
+export interface Device {
+  name: (typeof DEVICES)[number];
+  index?: number;
+}
+
+export interface DeviceOptions {
+  threads: number;
+}
+
+/** A TensorFlow.js backend that is registered and may be chosen. */
+export interface OpenDevice {
+  backend: string;
+  description: string;
+}
+
+/** Loads what a device needs and registers its backend. @throws where it cannot */
+export function openDevice(device: Device, options: DeviceOptions): Promise<OpenDevice> {
+  return OPEN[device.name](device, options);
+}
+
+const OPEN: Record<Device['name'], (device: Device, options: DeviceOptions) => Promise<OpenDevice>> = {
+  cpu: openCpu,
+  cuda: openCuda,
+  webgpu: openWebGpu,
+};
+
+async function openCpu(_device: Device, { threads }: DeviceOptions): Promise<OpenDevice> {
+  try {
+    const { registerOnnxBackend } = await import('./onnx/index.js');
+    const description = `ONNX Runtime on ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+    return { backend: registerOnnxBackend(threads), description };
+  } catch (error) {
+    throw new EngineError(messageOf(error), { help: 'npm install onnxruntime-node', cause: error });
+  }
+}
+
+/** The `tensorflow` backend of tfjs-node-gpu: libtensorflow on CUDA. One process has one GPU. */
+async function openCuda({ index }: Device): Promise<OpenDevice> {
+  // libtensorflow reads this once, when it is loaded.
+  if (index !== undefined) process.env.CUDA_VISIBLE_DEVICES = String(index);
+  try {
+    await import('@tensorflow/tfjs-node-gpu');
+    return { backend: 'tensorflow', description: 'TensorFlow on CUDA' };
+  } catch (error) {
+    throw new EngineError(messageOf(error), {
+      help: 'npm install @tensorflow/tfjs-node-gpu && npm rebuild @tensorflow/tfjs-node-gpu --build-addon-from-source',
+      cause: error,
+    });
+  }
+}
+
+async function openWebGpu(): Promise<OpenDevice> {
+  try {
+    const { registerWebGpuBackend } = await import('./webgpu.js');
+    return await registerWebGpuBackend();
+  } catch (error) {
+    throw new EngineError(messageOf(error), { help: 'npm install webgpu', cause: error });
+  }
+}

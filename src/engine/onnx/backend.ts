@@ -1,0 +1,121 @@
+import { tf } from '../tf.js';
+import { BufferPool } from './pool.js';
+import { type OrtData, type OrtValue, ort, Sessions } from './sessions.js';
+
+/** What the backend knows of one tensor's data. */
+interface Entry {
+  values: OrtData;
+  dtype: tf.DataType;
+  refCount: number;
+  /** The values lie in the pool's memory and nobody outside has seen them: they may be changed and reused. */
+  owned?: boolean;
+  complexTensorInfos?: unknown;
+}
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+export type NumericType = keyof typeof ARRAYS;
+
+/**
+ * TensorFlow.js's cpu backend with ONNX Runtime under its hot kernels. Tensors are plain typed arrays, so
+ * each kernel may be either one's.
+ */
+export class OnnxBackend extends tf.MathBackendCPU {
+  sessions: Sessions;
+  readonly pool = new BufferPool();
+
+  constructor(threads: number) {
+    super();
+    this.sessions = new Sessions(threads);
+    Object.assign(this, { firstUse: false }); // no advice to install another backend
+  }
+
+  /** Changes the number of threads; tensors stay. */
+  useThreads(threads: number): void {
+    if (threads === this.sessions.threads) return;
+    this.sessions.dispose();
+    this.sessions = new Sessions(threads);
+  }
+
+  entry(dataId: tf.DataId): Entry {
+    return this.data.get(dataId) as unknown as Entry;
+  }
+
+  /** The values of a tensor, for kernels. */
+  values(info: tf.TensorInfo): OrtData {
+    const { values } = this.entry(info.dataId);
+    const TypedArray = ARRAYS[info.dtype as NumericType];
+    return values instanceof TypedArray ? values : new TypedArray(values as never);
+  }
+
+  /** A tensor as an input or output of a graph, as `dims` if another view of it is wanted. */
+  ort(info: tf.TensorInfo, dims: readonly number[] = info.shape): OrtValue {
+    return ort(this.values(info), dims);
+  }
+
+  /** An uninitialized tensor in the pool's memory. */
+  allocate(shape: readonly number[], dtype: NumericType = 'float32'): tf.TensorInfo {
+    const info = this.makeTensorInfo([...shape], dtype, this.allocateValues(shape, dtype) as never);
+    this.entry(info.dataId).owned = true;
+    return info;
+  }
+
+  allocateValues(shape: readonly number[], dtype: NumericType = 'float32'): OrtData {
+    const TypedArray = ARRAYS[dtype];
+    const size = shape.reduce((product, n) => product * n, 1);
+    return new TypedArray(this.pool.take(size * TypedArray.BYTES_PER_ELEMENT));
+  }
+
+  /** Another view of the same data. */
+  view(info: tf.TensorInfo, shape: readonly number[]): tf.TensorInfo {
+    this.incRef(info.dataId);
+    return { dataId: info.dataId, shape: [...shape], dtype: info.dtype };
+  }
+
+  /**
+   * The values of a variable, to be changed in place. Copied first when a clone or a caller of `dataSync`
+   * shares them.
+   */
+  exclusiveValues(variable: tf.Variable): Float32Array {
+    const entry = this.entry(variable.dataId);
+    if (entry.refCount > 1) {
+      const copy = this.allocate(variable.shape);
+      (this.values(copy) as Float32Array).set(entry.values as Float32Array);
+      const tensor = tf.engine().makeTensorFromTensorInfo(copy, this);
+      variable.assign(tensor);
+      tensor.dispose();
+    } else if (!entry.owned) {
+      const copy = this.allocateValues(variable.shape) as Float32Array;
+      copy.set(entry.values as Float32Array);
+      entry.values = copy;
+      entry.owned = true;
+    }
+    return this.entry(variable.dataId).values as Float32Array;
+  }
+
+  /** The values as a caller may keep them: they leave the pool for good. */
+  override readSync(dataId: tf.DataId) {
+    this.#release(this.entry(dataId));
+    return super.readSync(dataId);
+  }
+
+  override disposeData(dataId: tf.DataId, force = false): boolean {
+    const entry = this.data.has(dataId) ? this.entry(dataId) : undefined;
+    const gone = super.disposeData(dataId, force);
+    if (gone && entry?.owned) {
+      entry.owned = false;
+      this.pool.give(entry.values.buffer as ArrayBuffer);
+    }
+    return gone;
+  }
+
+  override dispose(): void {
+    this.sessions.dispose();
+    this.pool.clear();
+  }
+
+  #release(entry: Entry): void {
+    if (!entry.owned) return;
+    entry.owned = false;
+    this.pool.forget(entry.values.byteLength);
+  }
+}

@@ -1,0 +1,30 @@
+import { tf } from '../../tf.js';
+import { runMatMul } from '../kernels/matmul.js';
+import { type GraphSpec, node } from '../messages.js';
+import { kernel } from '../override.js';
+
+export function registerLinear(): void {
+  kernel('LavisLinear', ({ inputs: { x, weight, bias }, backend }) => {
+    const [outputs, inputs] = weight.shape;
+    const rows = tf.util.sizeFromShape(x.shape) / inputs;
+    const y = backend.allocate([...x.shape.slice(0, -1), outputs]);
+    if (rows === 0 || outputs === 0) return y;
+    const [from, to] = [backend.ort(x, [rows, inputs]), backend.ort(y, [rows, outputs])];
+    if (!bias) {
+      runMatMul(backend, from, backend.ort(weight), to, false, true);
+      return y;
+    }
+    const spec = (): GraphSpec => ({
+      inputs: { x: 'float32', weight: 'float32', bias: 'float32' },
+      outputs: { y: 'float32' },
+      nodes: [node('Gemm', ['x', 'weight', 'bias'], 'y', { transB: 1 })],
+    });
+    backend.sessions.run(
+      'Linear',
+      spec,
+      { x: from, weight: backend.ort(weight), bias: backend.ort(bias) },
+      { y: to },
+    );
+    return y;
+  });
+}

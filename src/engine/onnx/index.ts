@@ -1,0 +1,41 @@
+import { tf } from '../tf.js';
+import { OnnxBackend } from './backend.js';
+import { registerAdamW } from './fused/adamw.js';
+import { registerAttention } from './fused/attention.js';
+import { registerCrossEntropy } from './fused/cross_entropy.js';
+import { registerDropout } from './fused/dropout.js';
+import { registerGelu } from './fused/gelu.js';
+import { registerLayerNorm } from './fused/layer_norm.js';
+import { registerLinear } from './fused/linear.js';
+import { registerElementwise } from './kernels/elementwise.js';
+import { registerMatMul } from './kernels/matmul.js';
+import { registerReduce } from './kernels/reduce.js';
+import { registerShape } from './kernels/shape.js';
+import { BACKEND, copyCpuKernels } from './override.js';
+
+/**
+ * Registers the backend with all its kernels, or changes the threads of the one that is there.
+ * @throws where ONNX Runtime cannot be loaded
+ */
+export function registerOnnxBackend(threads: number): string {
+  const existing = tf.findBackend(BACKEND) as OnnxBackend | undefined;
+  if (existing) {
+    existing.useThreads(threads);
+    return BACKEND;
+  }
+  const backend = new OnnxBackend(threads);
+  tf.registerBackend(BACKEND, () => backend);
+  copyCpuKernels();
+  registerElementwise();
+  registerMatMul();
+  registerReduce();
+  registerShape();
+  registerLinear();
+  registerLayerNorm();
+  registerGelu();
+  registerDropout();
+  registerAttention();
+  registerCrossEntropy();
+  registerAdamW();
+  return BACKEND;
+}

@@ -1,0 +1,64 @@
+/** Below this many bytes a new array costs less than keeping an old one. */
+const SMALLEST = 1024;
+
+/**
+ * Memory that is used again, by exact size: fresh large arrays cost zeroing and page faults. What it keeps
+ * idle never takes the process above the most it had in use.
+ */
+export class BufferPool {
+  /** Idle buffers by size; the size released longest ago comes first. */
+  readonly #idle = new Map<number, ArrayBuffer[]>();
+  #inUse = 0;
+  #peak = 0;
+  #kept = 0;
+
+  /** Bytes in use, idle, and the most that were in use. */
+  get statistics() {
+    return { inUse: this.#inUse, idle: this.#kept, peak: this.#peak };
+  }
+
+  /** A buffer of exactly `bytes`; its contents are undefined. */
+  take(bytes: number): ArrayBuffer {
+    if (bytes < SMALLEST) return new ArrayBuffer(bytes);
+    this.#inUse += bytes;
+    this.#peak = Math.max(this.#peak, this.#inUse);
+    const idle = this.#idle.get(bytes);
+    const buffer = idle?.pop();
+    if (buffer) {
+      this.#kept -= bytes;
+      if (idle!.length === 0) this.#idle.delete(bytes);
+      return buffer;
+    }
+    this.#shrinkTo(this.#peak - this.#inUse);
+    return new ArrayBuffer(bytes);
+  }
+
+  /** Takes a buffer back; nobody may use it afterwards. */
+  give(buffer: ArrayBuffer): void {
+    const bytes = buffer.byteLength;
+    if (bytes < SMALLEST) return;
+    this.forget(bytes);
+    const idle = this.#idle.get(bytes) ?? [];
+    idle.push(buffer);
+    this.#idle.delete(bytes);
+    this.#idle.set(bytes, idle);
+    this.#kept += bytes;
+  }
+
+  /** Tells that a buffer taken from here will not come back. */
+  forget(bytes: number): void {
+    if (bytes >= SMALLEST) this.#inUse -= bytes;
+  }
+
+  clear(): void {
+    this.#shrinkTo(0);
+  }
+
+  #shrinkTo(limit: number): void {
+    for (const [bytes, idle] of this.#idle) {
+      while (this.#kept > limit && idle.pop()) this.#kept -= bytes;
+      if (idle.length === 0) this.#idle.delete(bytes);
+      if (this.#kept <= limit) return;
+    }
+  }
+}
