@@ -58,8 +58,11 @@ async function detect(source: Source): Promise<CheckpointFormat> {
   const head = await source.read(0, Math.min(64, source.size));
   const text = head.toString('latin1');
   if (text.startsWith('PK\x03\x04') || text.startsWith('PK\x05\x06')) return 'pth';
+  const header = head.length >= 9 && head[8] === 0x7b ? head.readBigUInt64LE() : 0n;
+  // A safetensors header of 0x…0280 bytes begins as a pickle does.
+  if (header >= 2n && header <= BigInt(source.size)) return 'safetensors';
   if (head[0] === 0x80 && head[1] >= 2 && head[1] <= 5) return 'pth-legacy';
-  if (head.length >= 9 && head.readBigUInt64LE() >= 2n && head[8] === 0x7b) return 'safetensors';
+  if (header >= 2n) return 'safetensors'; // cut off
   throw new CheckpointError('the file is not a checkpoint', {
     where: source.path,
     found: describe(head, text),

@@ -6,7 +6,7 @@ export {
   type GeneratedCaptions,
   type TextBatch,
 } from './blip_caption.js';
-export { blipCaptionSchema } from './blip_config.js';
+export { blipCaptionSchema, parseBlipCaptionSection, vitConfigOf } from './blip_config.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, nucleus } from './generation/generate.js';
 export type { GenerateOptions } from './generation/options.js';

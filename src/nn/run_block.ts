@@ -17,9 +17,10 @@ export function runBlock(
   rng: Rng | undefined,
   keep: 'saved' | 'input',
 ): tf.Tensor {
-  if (keep === 'saved') return tf.tidy(() => block.forward(x, rng));
-  // The second run must draw what the first drew, so the block gets a generator that starts anew each time.
+  // A second run must draw what the first drew, so each run gets a generator that starts anew; with 'saved'
+  // too, so that the choice changes no result.
   const seed = rng?.uint32();
   const forward = (input: tf.Tensor) => block.forward(input, seed === undefined ? undefined : Rng.of(seed));
+  if (keep === 'saved') return tf.tidy(() => forward(x));
   return recompute(forward, x, [...block.namedParameters().values()]);
 }

@@ -27,11 +27,13 @@ interface TinyConfig {
 
 export const tinyConfig = fixtureJson<TinyConfig>('tiny_caption', 'config.json');
 
+const folder = mkdtempSync(join(tmpdir(), 'lavis-tiny-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+let sections = 0;
+
 /** The `model` section of the fixture's model, without weights. */
 export function tinySection(overrides: Record<string, unknown> = {}, med: Record<string, unknown> = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'lavis-tiny-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const medPath = join(folder, 'med.json');
+  const medPath = join(folder, `med${sections++}.json`);
   writeFileSync(medPath, JSON.stringify({ ...tinyConfig.med_config, ...med }));
   const { vit } = tinyConfig;
   return {
