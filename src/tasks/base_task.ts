@@ -4,11 +4,15 @@ import { registry } from '../common/registry.js';
 import type { Batch } from '../datasets/index.js';
 import { tf } from '../engine/index.js';
 import type { CaptionAnnotations } from '../metrics/index.js';
+import type { CaptionSamples } from '../models/index.js';
 import type { EvaluationResult } from './results.js';
+
+/** A batch as models take it: `image` is a tensor. */
+export type Samples = CaptionSamples & Record<string, unknown>;
 
 /** What a training step needs of a model; every model of ours is one. */
 export interface TrainableModel {
-  forward(samples: Record<string, unknown>): { loss: tf.Scalar } & Record<string, unknown>;
+  forward(samples: Samples): { loss: tf.Scalar };
   train(): unknown;
   eval(): unknown;
 }
@@ -41,7 +45,7 @@ export abstract class BaseTask {
   abstract readonly resultKey: string;
 
   /** The losses of a micro-batch; called while gradients are recorded. */
-  trainStep(model: TrainableModel, samples: Record<string, unknown>): StepLosses {
+  trainStep(model: TrainableModel, samples: Samples): StepLosses {
     const output = model.forward(samples);
     const named = Object.entries(output).filter(
       (entry): entry is [string, tf.Scalar] => /^loss/.test(entry[0]) && entry[1] instanceof tf.Tensor,
@@ -97,8 +101,8 @@ export function setupTask(config: Config): BaseTask {
   return registry.getTaskClass(task).setupTask(config);
 }
 
-/** A batch of host memory as the model takes it: `image` becomes a tensor, which the caller disposes. */
-export function toSamples(batch: Batch): { image: tf.Tensor4D } & Record<string, unknown> {
+/** A batch of host memory as samples; the caller disposes the image. */
+export function toSamples(batch: Batch): Samples {
   return { ...batch, image: tf.tensor4d(batch.image.data, batch.image.shape, 'float32') };
 }
 

@@ -3,6 +3,7 @@ export {
   BaseTask,
   type EvaluationContext,
   type Metrics,
+  type Samples,
   type StepLosses,
   setupTask,
   type TaskClass,
@@ -10,5 +11,5 @@ export {
   toSamples,
 } from './base_task.js';
 export { buildDataset, buildDatasets, buildModel, datasetNames, usedSplits } from './build.js';
-export { type CaptionModel, type CaptionSettings, CaptionTask } from './captioning.js';
+export { type CaptionModel, type CaptionSettings, CaptionTask, evaluationId } from './captioning.js';
 export { type EvaluationResult, mergeResults, pythonJson, resultFile } from './results.js';

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { Config } from '#src/common/config.js';
+import type { Batch } from '#src/datasets/index.js';
+import { setupEngine } from '#src/engine/index.js';
+import { type CaptionTask, evaluationId, setupTask } from '#src/tasks/index.js';
+import { images, readTensors, tinyModel } from '../models/tiny.js';
+import { fixtureJson, temporaryFolder } from '../support.js';
+
+interface ValidStep {
+  run_cfg: Record<string, number>;
+  task_attributes: Record<string, number>;
+  sample_image_ids: (string | number)[];
+  results: { caption: string; image_id: number | string }[];
+}
+interface ImageIds {
+  cases: { image_id: string; result_image_id: number | string }[];
+}
+
+const folder = temporaryFolder();
+const expected = fixtureJson<ValidStep>('tiny_caption', 'task_valid_step.json');
+
+async function taskOf(run: Record<string, unknown>): Promise<CaptionTask> {
+  const path = join(folder, 'run.yaml');
+  writeFileSync(
+    path,
+    JSON.stringify({
+      model: { arch: 'blip_caption', model_type: 'base_coco' },
+      datasets: { coco_caption: {} },
+      run: { task: 'captioning', ...run },
+    }),
+  );
+  return setupTask(await Config.fromFile(path)) as CaptionTask;
+}
+
+describe('the captioning task', () => {
+  before(() => setupEngine({ device: 'cpu' }));
+
+  it("generates with the reference's defaults, and penalties of 1 that published numbers come from", async () => {
+    assert.deepEqual((await taskOf({})).settings, {
+      numBeams: 5,
+      maxLength: 30,
+      minLength: 1,
+      repetitionPenalty: 1,
+      lengthPenalty: 1,
+      topP: 0.9,
+      temperature: 1,
+    });
+  });
+
+  it("captions a batch as the reference's valid_step, with the settings that it had", async () => {
+    const { repetition_penalty } = expected.task_attributes;
+    const task = await taskOf({ ...expected.run_cfg, repetition_penalty });
+    const model = (await tinyModel()).eval();
+    const image = (await readTensors('tiny_caption', 'generation_inputs.safetensors')).get('image')!;
+    const data = images(image).dataSync() as Float32Array;
+    const batch: Batch = { image: { data, shape: [3, 64, 64, 3] }, image_id: expected.sample_image_ids };
+    assert.deepEqual(await task.validStep(model, batch), expected.results);
+  });
+
+  it("makes numbers of the ids that are numbers, as the reference's result files", () => {
+    for (const { image_id, result_image_id } of fixtureJson<ImageIds>('sampler', 'image_ids.json').cases) {
+      assert.equal(evaluationId(image_id), result_image_id, image_id);
+    }
+  });
+
+  it('writes the results as Python does, scores them, and logs the scores', async () => {
+    const task = await taskOf({});
+    const results = [
+      { caption: 'a red circle', image_id: 1 },
+      { caption: 'a blue square', image_id: 2 },
+    ];
+    const groundTruth = {
+      images: [{ id: 1 }, { id: 2 }],
+      annotations: results.map(({ caption, image_id }) => ({ caption: `${caption} here`, image_id })),
+    };
+    const lines: string[] = [];
+    const context = {
+      split: 'val',
+      epoch: 3,
+      resultDir: folder,
+      groundTruth,
+      writeLine: async (file: string, line: string) => void lines.push(`${file} ${line}`),
+    };
+    const metrics = await task.afterEvaluation(results, context);
+    assert.equal(
+      readFileSync(join(folder, 'val_epoch3.json'), 'utf8'),
+      '[{"caption": "a red circle", "image_id": 1}, {"caption": "a blue square", "image_id": 2}]',
+    );
+    assert.equal(metrics!.agg_metrics, metrics!.CIDEr + metrics!.Bleu_4);
+    assert.match(lines[0], /^evaluate\.txt \{"val": \{"Bleu_1": 0\./);
+  });
+});
