@@ -4,7 +4,12 @@ import { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
 import { softmaxCrossEntropy, tf } from '../engine/index.js';
 import { Module } from '../nn/index.js';
-import { type BlipCaptionSection, parseBlipCaptionSection, vitConfigOf } from './blip_config.js';
+import {
+  type BlipCaptionSection,
+  blipCaptionSchema,
+  parseBlipCaptionSection,
+  vitConfigOf,
+} from './blip_config.js';
 import { type Generated, generateIds } from './generation/generate.js';
 import { type GenerateOptions, resolveOptions } from './generation/options.js';
 import { MASKED, type MedConfig, TextDecoder } from './med.js';
@@ -62,6 +67,8 @@ export class BlipCaption extends Module {
     large_coco: 'configs/models/blip_caption_large_coco.yaml',
     shapes: 'configs/models/blip_caption_shapes.yaml',
   };
+  /** The keys of the `model` section. */
+  static readonly configSchema = blipCaptionSchema;
 
   readonly visualEncoder: VisionTransformer;
   readonly textDecoder: TextDecoder;

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { PlainObject } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
+import { log } from '../common/logging.js';
 import { didYouMean } from '../common/suggest.js';
 import type { VitConfig } from './vit.js';
 
@@ -31,27 +33,26 @@ export const blipCaptionSchema = z.strictObject({
 
 export type BlipCaptionSection = z.output<typeof blipCaptionSchema>;
 
-/** @throws ConfigError that lists every unknown key and wrong value at once. */
-export function parseBlipCaptionSection(section: unknown): BlipCaptionSection {
-  const parsed = blipCaptionSchema.safeParse(section);
-  if (parsed.success) return parsed.data;
+/**
+ * Checks a section that no Config has checked. Unknown keys are a warning here: a Config refuses them with
+ * their place in the file, unless it is told to let them pass.
+ * @throws ConfigError that lists every wrong value at once.
+ */
+export function parseBlipCaptionSection(section: PlainObject): BlipCaptionSection {
   const known = Object.keys(blipCaptionSchema.shape);
-  const problems = parsed.error.issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) =>
-        [`model.${key} is not known`, didYouMean(key, known)].filter(Boolean).join('; '),
-      );
-    }
-    const value = issue.path.reduce<unknown>(
-      (at, key) => (at as Record<PropertyKey, unknown>)?.[key],
-      section,
+  for (const key of Object.keys(section)) {
+    if (known.includes(key)) continue;
+    log.warn(
+      [`model.${key} is not known and is not used`, didYouMean(key, known)].filter(Boolean).join('; '),
     );
-    return [`model.${issue.path.join('.')}: ${JSON.stringify(value)} (${issue.message})`];
+  }
+  const parsed = blipCaptionSchema.strip().safeParse(section);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => {
+    const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)?.[key], section);
+    return `model.${path.join('.')}: ${JSON.stringify(value)} (${message})`;
   });
-  throw new ConfigError('the model section cannot be used', {
-    found: problems.join('\n'),
-    allowed: known.join(', '),
-  });
+  throw new ConfigError('the model section cannot be used', { found: problems.join('\n') });
 }
 
 const SIZES = {

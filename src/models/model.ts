@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { PlainObject } from '../common/config.js';
 import type { tf } from '../engine/index.js';
 import type { Module } from '../nn/index.js';
@@ -20,6 +21,8 @@ export interface ParameterGroup {
 export interface ModelClass<M extends Module = Module> {
   /** The default configuration file of each model type. */
   readonly defaultConfigs: Readonly<Record<string, string>>;
+  /** The keys of its `model` section; any where left out. */
+  readonly configSchema?: z.ZodObject;
   /** @param section the `model` section, defaults merged in. */
   fromConfig(section: PlainObject, options?: BuildOptions): Promise<M>;
 }
