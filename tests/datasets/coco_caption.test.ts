@@ -170,4 +170,5 @@ test('missing annotations are told in one message: each URL, each path, each opt
     assert.match(error.message, new RegExp(`http://localhost:9/${split}\\.json`));
     assert.match(error.message, new RegExp(`annotations\\.${split}\\.storage=`));
   }
+  assert.match(error.message, /ECONNREFUSED/);
 });

@@ -7,8 +7,14 @@ import { CaptionReader } from '../datasets/caption_reader.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
 import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
 import type { DatasetBuilder, Splits } from './builder.js';
-import { fetchAnnotations } from './fetch_annotations.js';
+import { fetchAnnotations, type Missing } from './fetch_annotations.js';
 import { processorsOf } from './processors.js';
+
+/** The annotation files of each split, and what could not be brought. */
+export interface Prepared {
+  files: Map<Split, AnnotationFile[]>;
+  missing: Missing[];
+}
 
 type DatasetClass = new (parts: CaptionDatasetParts) => AnnotatedDataset;
 
@@ -26,8 +32,8 @@ export abstract class CaptionBuilder implements DatasetBuilder {
   constructor(readonly section: DatasetSection) {}
 
   async buildDatasets(splits?: readonly Split[]): Promise<Splits> {
-    const files = await this.prepare(splits);
-    this.#checkFolder();
+    const { files, missing } = await this.prepare(splits);
+    this.#refuse(missing);
     const datasets: Splits = {};
     for (const [split, list] of files) datasets[split] = await this.#build(split, list);
     return datasets;
@@ -38,14 +44,13 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     return new CaptionReader(this.folder, image, text);
   }
 
-  /** Brings the annotation files of the wanted splits; a subclass may make them. */
-  protected async prepare(splits?: readonly Split[]): Promise<Map<Split, AnnotationFile[]>> {
+  /** Brings the annotation files of the wanted splits, or tells which are missing; a subclass may make them. */
+  protected async prepare(splits?: readonly Split[]): Promise<Prepared> {
     const files = annotationFiles(this.section, this.name);
     for (const split of files.keys()) {
       if ((splits && !splits.includes(split)) || !this.#datasetOf(split)) files.delete(split);
     }
-    await fetchAnnotations(this.name, files);
-    return files;
+    return { files, missing: await fetchAnnotations(this.name, files) };
   }
 
   protected get folder(): string {
@@ -72,12 +77,18 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     return dataset;
   }
 
-  #checkFolder(): void {
-    const folder = this.folder;
-    if (existsSync(folder)) return;
-    throw new DataError(`the images of ${this.name} are not there`, {
-      where: folder,
-      help: this.#imageHelp(),
+  /** One message for everything that is missing, the image folder included. */
+  #refuse(missing: Missing[]): void {
+    const all = [...missing];
+    if (!existsSync(this.folder)) {
+      all.push({ path: this.folder, found: 'no image folder', help: this.#imageHelp() });
+    }
+    if (all.length === 0) return;
+    throw new DataError(`the data of ${this.name} is not there`, {
+      where: all.map(({ path }) => `looked at ${path}`).join('\n'),
+      found: all.map(({ found }) => found).join('\n'),
+      help: all.map(({ help }) => help).join('\n'),
+      cause: missing.find(({ cause }) => cause !== undefined)?.cause,
     });
   }
 

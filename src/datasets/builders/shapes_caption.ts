@@ -8,7 +8,7 @@ import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.
 import { drawShapes, type ShapesOptions } from '../datasets/shapes/draw.js';
 import type { Split } from '../types.js';
 import { type AnnotationFile, type DatasetSection, tableAt } from './build_info.js';
-import { CaptionBuilder } from './caption_builder.js';
+import { CaptionBuilder, type Prepared } from './caption_builder.js';
 
 /**
  * The demonstration: scenes of two coloured shapes, drawn from a seed into the cache, with captions that
@@ -25,7 +25,7 @@ export class ShapesCaptionBuilder extends CaptionBuilder {
     return new ShapesCaptionBuilder(section);
   }
 
-  protected override async prepare(splits?: readonly Split[]): Promise<Map<Split, AnnotationFile[]>> {
+  protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
     const options = this.#options();
     if (!existsSync(this.#root)) {
       const count = options.train + options.val + options.test;
@@ -38,7 +38,7 @@ export class ShapesCaptionBuilder extends CaptionBuilder {
       const path = join(this.#root, 'annotations', `shapes_${split}.json`);
       files.set(split, [{ path, option: `datasets.${this.name}.build_info.scenes.${split}=N` }]);
     }
-    return files;
+    return { files, missing: [] };
   }
 
   protected override get folder(): string {
