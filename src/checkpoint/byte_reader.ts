@@ -48,15 +48,17 @@ export class ByteReader {
 
   /** The text up to the next line feed, which is taken too. */
   line(longest: number): string {
+    const tooLong = () => this.error(`has a line longer than ${longest} bytes in its pickle`);
     for (let length = 0; ; ) {
       const end = this.#buffer.indexOf(10, this.#at + length);
+      if (end - this.#at > longest) throw tooLong();
       if (end >= 0) {
         const text = this.take(end - this.#at).toString('utf8');
         this.take(1);
         return text;
       }
       length = this.#buffer.length - this.#at;
-      if (length > longest) throw this.error(`has a line longer than ${longest} bytes in its pickle`);
+      if (length > longest) throw tooLong();
       this.#need(length + 1);
     }
   }

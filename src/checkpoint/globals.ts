@@ -135,7 +135,7 @@ function pythonGlobals(): Global[] {
     bytearray: ([items, encoding]) =>
       typeof items === 'string' ? encode([items, encoding]) : byteArray(items),
   };
-  const inert = ['int', 'float', 'bool', 'str', 'object'];
+  const inert = ['int', 'long', 'float', 'bool', 'str', 'object'];
   const globals: Global[] = [];
   for (const module of ['builtins', '__builtin__']) {
     for (const [name, call] of Object.entries(calls)) globals.push(new Global(`${module}.${name}`, { call }));

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
-import { type Entry, fromFdPromise, type ZipFile } from 'yauzl';
+import type { Entry, ZipFile } from 'yauzl';
 import { CheckpointError, messageOf } from '../common/errors.js';
+import { openZip } from '../common/zip_file.js';
 import { ByteReader } from './byte_reader.js';
 import { DTYPES } from './dtypes.js';
 import { LIMITS } from './limits.js';
@@ -44,7 +45,7 @@ class Archive {
 
   static async open(source: Source): Promise<Archive> {
     try {
-      const zip = await fromFdPromise(source.handle.fd, { lazyEntries: true, autoClose: false });
+      const zip = await openZip(source.handle.fd, source.size);
       if (zip.entryCount > LIMITS.entries) throw new Error(`${zip.entryCount} members`);
       const archive = new Archive(source, zip);
       for await (const entry of zip.eachEntry()) archive.#entries.set(entry.fileName, entry);
