@@ -19,7 +19,6 @@ const UNARY: Record<string, Node[]> = {
   [tf.Relu]: one('Relu'),
   [tf.Rsqrt]: [node('Sqrt', 'x', 'root'), node('Reciprocal', 'root', 'y')],
   [tf.Sigmoid]: one('Sigmoid'),
-  [tf.Sign]: one('Sign'),
   [tf.Sin]: one('Sin'),
   [tf.Sqrt]: one('Sqrt'),
   [tf.Square]: [node('Mul', ['x', 'x'], 'y')],

@@ -12,6 +12,8 @@ const REDUCE: Record<string, string> = {
 
 interface ReduceAttrs {
   axis?: number | number[];
+  /** What Max calls its axis. */
+  reductionIndices?: number | number[];
   keepDims?: boolean;
 }
 
@@ -19,7 +21,7 @@ export function registerReduce(): void {
   for (const [name, op] of Object.entries(REDUCE)) {
     override<ReduceAttrs>(name, ({ inputs: { x }, attrs, backend }) => {
       if (!allFloat(x)) return undefined;
-      const axes = tf.util.parseAxisParam(attrs.axis as number[], x.shape);
+      const axes = tf.util.parseAxisParam((attrs.reductionIndices ?? attrs.axis) as number[], x.shape);
       // Without axes ONNX reduces all of them.
       if (axes.length === 0) return undefined;
       const reduced = new Set(axes);

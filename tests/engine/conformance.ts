@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { tf, valueAndGrads } from '#src/engine/index.js';
+import { backendsHere, on } from './engines.js';
+
+/** Inputs as plain data, so that each backend makes tensors of its own. */
+export interface Input {
+  shape: number[];
+  dtype: 'float32' | 'int32' | 'bool';
+  values: number[];
+}
+
+/** Deterministic numbers in (-scale, scale). */
+export function floats(shape: number[], { scale = 2, seed = 1, above }: Partial<Fill> = {}): Input {
+  const values = Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => {
+    const value = scale * Math.sin((i + 1) * 12.9898 + seed * 78.233);
+    return Math.fround(above === undefined ? value : above + Math.abs(value));
+  });
+  return { shape, dtype: 'float32', values };
+}
+
+interface Fill {
+  scale: number;
+  seed: number;
+  /** All numbers are larger. */
+  above: number;
+}
+
+export function ints(shape: number[], below = 10, seed = 1): Input {
+  const values = Array.from(
+    { length: tf.util.sizeFromShape(shape) },
+    (_, i) => (i * 7919 + seed * 31) % below,
+  );
+  return { shape, dtype: 'int32', values };
+}
+
+export const bools = (shape: number[], seed = 1): Input => ({ ...ints(shape, 2, seed), dtype: 'bool' });
+
+export interface Case {
+  name: string;
+  f: (...inputs: tf.Tensor[]) => tf.Tensor | tf.Tensor[];
+  inputs: Input[];
+  /** False where an operation has no gradient. */
+  gradient?: boolean;
+  /** Relative to the largest value. */
+  tolerance?: number;
+}
+
+interface Outcome {
+  error?: string;
+  outputs: Input[];
+  grads: (Input | undefined)[];
+}
+
+/** Tests every case, value and gradient, on every engine of this machine against TensorFlow.js's cpu backend. */
+export async function conform(cases: Case[]): Promise<void> {
+  for (const backend of await backendsHere()) {
+    for (const one of cases) {
+      test(`${backend}: ${one.name}`, async () => {
+        const expected = await on('cpu', () => outcome(one));
+        const actual = await on(backend, () => outcome(one));
+        assert.equal(
+          actual.error === undefined,
+          expected.error === undefined,
+          actual.error ?? expected.error,
+        );
+        const tolerance = one.tolerance ?? 2e-6;
+        assert.equal(actual.outputs.length, expected.outputs.length);
+        expected.outputs.forEach((output, i) => {
+          same(actual.outputs[i], output, tolerance, `output ${i}`);
+        });
+        expected.grads.forEach((grad, i) => {
+          if (grad) same(actual.grads[i]!, grad, 4 * tolerance, `gradient ${i}`);
+        });
+      });
+    }
+  }
+}
+
+function same(actual: Input, expected: Input, tolerance: number, what: string): void {
+  assert.deepEqual(actual.shape, expected.shape, `${what}: shape`);
+  assert.equal(actual.dtype, expected.dtype, `${what}: dtype`);
+  let largest = 1e-3;
+  for (const value of expected.values)
+    if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
+  expected.values.forEach((value, i) => {
+    const found = actual.values[i];
+    const close =
+      Object.is(found, value) || found === value || Math.abs(found - value) <= tolerance * largest;
+    assert.ok(close, `${what}[${i}] is ${found}, not ${value}`);
+  });
+}
+
+async function outcome({ f, inputs, gradient = true }: Case): Promise<Outcome> {
+  const tensors = inputs.map((input) => makeTensor(input));
+  const leaves = tensors.filter((x) => x.dtype === 'float32');
+  const made: tf.Tensor[] = [];
+  try {
+    const outputs = [tf.tidy(() => f(...tensors))].flat();
+    made.push(...outputs);
+    const plain = await Promise.all(outputs.map(plainData));
+    if (!gradient || leaves.length === 0) return { outputs: plain, grads: [] };
+    const variables = new Map(leaves.map((x, i) => [String(i), tf.variable(x)]));
+    const { value, grads } = valueAndGrads(() => {
+      let next = 0;
+      const replaced = tensors.map((x) => (x.dtype === 'float32' ? variables.get(String(next++))! : x));
+      const results = [f(...replaced)].flat().filter((y) => y.dtype === 'float32');
+      return tf.addN(results.map(weighted)) as tf.Scalar;
+    }, variables);
+    made.push(value, ...grads.values(), ...variables.values());
+    const plainGrads = await Promise.all(
+      leaves.map((_, i) => {
+        const grad = grads.get(String(i));
+        return grad && plainData(grad);
+      }),
+    );
+    return { outputs: plain, grads: plainGrads };
+  } catch (error) {
+    return { error: String(error), outputs: [], grads: [] };
+  } finally {
+    tf.dispose([...tensors, ...made]);
+  }
+}
+
+/** A sum that gives each element a gradient of its own. */
+function weighted(y: tf.Tensor, seed: number): tf.Tensor {
+  return y.mul(makeTensor(floats(y.shape, { seed: seed + 50, scale: 1 }))).sum();
+}
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+const makeTensor = ({ values, shape, dtype }: Input) => tf.tensor(new ARRAYS[dtype](values), shape, dtype);
+
+async function plainData(x: tf.Tensor): Promise<Input> {
+  return { shape: x.shape, dtype: x.dtype as Input['dtype'], values: [...(await x.data())] };
+}
