@@ -3,6 +3,7 @@ export { Config, type Origin, type PlainObject, type PlainValue } from './common
 export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
 export * from './datasets/index.js';
+export { type Engine, type EngineOptions, setupEngine, tf, valueAndGrads } from './engine/index.js';
 export * from './metrics/index.js';
 export {
   BlipCaption,

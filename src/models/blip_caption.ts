@@ -1,5 +1,5 @@
 import type { PlainObject } from '../common/config.js';
-import { ConfigError, DataError } from '../common/errors.js';
+import { ConfigError, DataError, messageOf } from '../common/errors.js';
 import { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
 import { softmaxCrossEntropy, tf } from '../engine/index.js';
@@ -19,7 +19,7 @@ import { optimizerGroups } from './optimizer_groups.js';
 import type { BertTokenizer, EncodedTexts } from './tokenizer/tokenizer.js';
 import { loadTokenizer } from './tokenizer/vocabulary.js';
 import { VisionTransformer, type VitConfig } from './vit.js';
-import { loadWeights, type WeightsReport } from './weights.js';
+import { loadWeights, locateWeights, type WeightsReport } from './weights.js';
 
 /** Label of positions that do not count. */
 const IGNORED = -100;
@@ -98,13 +98,20 @@ export class BlipCaption extends Module {
   static async fromConfig(section: PlainObject, { seed = 42 }: BuildOptions = {}): Promise<BlipCaption> {
     const config = parseBlipCaptionSection(section);
     const vit = vitConfigOf(config);
-    const tokenizer = await loadTokenizer(config.tokenizer);
+    const source = weightsOf(config);
+    // Before the model takes its memory, and both, so that one message tells all that is not there.
+    const [tokenizer, path] = await together(
+      loadTokenizer(config.tokenizer),
+      source && locateWeights(source.place, source.option),
+    );
     const surroundings = { vocabSize: tokenizer.length, encoderWidth: vit.width };
     const med = readMedConfig(config.med_config_path, surroundings);
     const { prompt, max_txt_len: maxTextLength } = config;
     const model = new BlipCaption({ vit, med, tokenizer, prompt: prompt ?? '', maxTextLength, seed });
     try {
-      await model.#loadConfigured(config, seed);
+      const report =
+        path && source ? await model.#load(path, source.option, source.dropMismatched) : undefined;
+      model.initialize(seed, report && model.#undrawn(new Set(report.missing)));
     } catch (thrown) {
       model.dispose();
       throw thrown;
@@ -213,17 +220,6 @@ export class BlipCaption extends Module {
     return loadWeights(this, place, { arch: 'blip_caption', option, dropMismatched });
   }
 
-  /** load_finetuned, else load_pretrained (which counts as true where a file is named); the rest is drawn. */
-  async #loadConfigured(config: BlipCaptionSection, seed: number): Promise<void> {
-    let missing: readonly string[] = [...this.stateDict().keys()];
-    if (config.load_finetuned) {
-      ({ missing } = await this.#load(named(config, 'finetuned'), FINETUNED_OPTION, false));
-    } else if (config.load_pretrained ?? config.pretrained) {
-      ({ missing } = await this.#load(named(config, 'pretrained'), PRETRAINED_OPTION, true));
-    }
-    this.initialize(seed, this.#undrawn(new Set(missing)));
-  }
-
   /** The missing names whose parameter came in under no other name. */
   #undrawn(missing: ReadonlySet<string>): Set<string> {
     const own = [...this.stateDict()];
@@ -246,12 +242,42 @@ export interface TextBatch extends EncodedTexts {
 const FINETUNED_OPTION = 'model.finetuned=FILE or model.load_finetuned=False';
 const PRETRAINED_OPTION = 'model.load_pretrained=False or model.pretrained=FILE';
 
+interface WeightsSource {
+  place: string;
+  option: string;
+  dropMismatched: boolean;
+}
+
+/** load_finetuned's file, else load_pretrained's (which counts as true where a file is named), else none. */
+function weightsOf(config: BlipCaptionSection): WeightsSource | undefined {
+  if (config.load_finetuned) {
+    return { place: named(config, 'finetuned'), option: FINETUNED_OPTION, dropMismatched: false };
+  }
+  if (config.load_pretrained ?? config.pretrained) {
+    return { place: named(config, 'pretrained'), option: PRETRAINED_OPTION, dropMismatched: true };
+  }
+  return undefined;
+}
+
 function named(config: BlipCaptionSection, key: 'finetuned' | 'pretrained'): string {
   const place = config[key];
   if (place) return place;
   throw new ConfigError(`model.load_${key} is true, and model.${key} names no file`, {
     help: `model.${key}=FILE, or model.load_${key}=False`,
   });
+}
+
+/** Waits for both. @throws the failure, or one DataError that tells both. */
+async function together<A, B>(a: Promise<A>, b: Promise<B> | undefined): Promise<[A, B | undefined]> {
+  const results = await Promise.allSettled([a, b]);
+  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  if (reasons.length === 2) {
+    throw new DataError('the model needs two files that cannot be had', {
+      found: reasons.map(messageOf).join('\n'),
+    });
+  }
+  if (reasons.length === 1) throw reasons[0];
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as [A, B | undefined];
 }
 
 const matrix = (rows: number[][]) => tf.tensor2d(rows, [rows.length, rows[0].length], 'int32');

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { type Checkpoint, openCheckpoint, type TensorRef } from '../checkpoint/index.js';
 import { ensureFile, weightsCachePath } from '../common/download.js';
 import { CheckpointError } from '../common/errors.js';
@@ -36,7 +37,7 @@ export async function loadWeights(
   place: string,
   options: LoadOptions,
 ): Promise<WeightsReport> {
-  const path = await weightsFile(place, options.option);
+  const path = await locateWeights(place, options.option);
   const checkpoint = await openCheckpoint(path);
   try {
     return await copyWeights(model, checkpoint, options);
@@ -86,9 +87,17 @@ async function valueFor(name: string, variable: tf.Variable, ref: TensorRef) {
   return name === POS_EMBED ? interpolatePosEmbed(value, variable.shape[1]!) : value;
 }
 
-/** The file of a path, or of a URL: downloaded into the cache where it is not there yet. */
-async function weightsFile(place: string, option: string): Promise<string> {
-  if (!/^https?:\/\//.test(place)) return resolveFile(place);
+/**
+ * The file of a path, or of a URL: downloaded into the cache where it is not there yet.
+ * @throws CheckpointError for a path that is not there; DataError when a URL's file cannot be had: the
+ * message names the URL, the cache path and the option
+ */
+export async function locateWeights(place: string, option: string): Promise<string> {
+  if (!/^https?:\/\//.test(place)) {
+    const file = resolveFile(place);
+    if (existsSync(file)) return file;
+    throw new CheckpointError('the checkpoint is not there', { where: file, help: option });
+  }
   const path = weightsCachePath(place);
   await ensureFile({ url: place, path, what: 'the weights', option });
   return path;

@@ -88,6 +88,18 @@ describe('the tiny model of the reference', () => {
     tf.dispose([batch, value, ...grads.values()]);
   });
 
+  it('gives them to tf.variableGrads too', async () => {
+    const expected = await readTensors('tiny_caption', 'gradients.safetensors');
+    const batch = images(image);
+    const parameters = model.train().namedParameters();
+    const { value, grads } = tf.variableGrads(
+      () => model.forward({ image: batch, text_input: texts }).loss,
+      [...parameters.values()],
+    );
+    gradientsAgree(new Map([...parameters].map(([name, { name: id }]) => [name, grads[id]])), expected);
+    tf.dispose([batch, value, grads]);
+  });
+
   it('gives the same gradients when the last blocks are computed again', async () => {
     const expected = await readTensors('tiny_caption', 'gradients.safetensors');
     const recomputing = await tinyModel({ vit_grad_ckpt: true, vit_ckpt_layer: 2 });

@@ -146,6 +146,7 @@ describe('the weights of the tiny model', () => {
     await assert.rejects(model.loadCheckpoint(join(folder, 'vit.safetensors')), CheckpointError);
     assert.equal((await model.loadFromPretrained(join(folder, 'vit.safetensors'))).missing.length, 64);
     writeFileSync(join(folder, 'no.pth'), 'hello');
+    await assert.rejects(model.loadCheckpoint(join(folder, 'absent.pth')), /model\.finetuned=FILE/);
     await assert.rejects(model.loadCheckpoint(join(folder, 'no.pth')), CheckpointError);
   });
 
