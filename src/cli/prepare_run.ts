@@ -3,7 +3,13 @@ import { DataError, EngineError, LavisError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
 import { setupEngine } from '../engine/index.js';
-import { type BaseRunner, type DatasetsBySplit, type RunnableModel, runSettings } from '../runners/index.js';
+import {
+  type BaseRunner,
+  type DatasetsBySplit,
+  type RunHook,
+  type RunnableModel,
+  runSettings,
+} from '../runners/index.js';
 import {
   type BaseTask,
   buildDataset,
@@ -14,6 +20,7 @@ import {
 } from '../tasks/index.js';
 
 export interface RunParts {
+  hooks?: RunHook[];
   config: Config;
   task: BaseTask;
   model: RunnableModel;

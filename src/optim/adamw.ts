@@ -121,6 +121,8 @@ export class AdamW {
         allowed: `groups of ${expected.join(' and ')} parameters`,
       });
     }
+    const lr = field((groups as unknown[])[0], 'lr');
+    if (typeof lr === 'number') this.#options.lr = lr; // what stateDict tells until the next step
     const order = (groups as unknown[]).flatMap((group) => listOf(field(group, 'params')));
     for (const [i, slot] of this.#slots.entries()) {
       const entry = field(field(saved, 'state'), order[i] as number);
