@@ -1,58 +1,48 @@
 import { z } from 'zod';
-import type { PlainObject } from '../common/config.js';
+import { key, readSection, types } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
-import { log } from '../common/logging.js';
-import { didYouMean } from '../common/suggest.js';
 import type { VitConfig } from './vit.js';
-
-const count = z.number().int().min(1);
-const place = z.string().min(1);
 
 /** The `model` section of a BLIP captioning run. Keys as LAVIS's; those for `vit_type: custom` are ours. */
 export const blipCaptionSchema = z.strictObject({
-  arch: z.string().optional(),
-  model_type: z.string().nullish(),
-  load_finetuned: z.boolean().nullish(),
-  load_pretrained: z.boolean().nullish(),
-  pretrained: place.nullish(),
-  finetuned: place.nullish(),
-  vit_type: z.enum(['base', 'large', 'custom']).default('base'),
-  vit_grad_ckpt: z.boolean().nullish(),
-  vit_ckpt_layer: z.number().int().min(0).nullish(),
-  vit_drop_path_rate: z.number().min(0).max(0.99).nullish(),
-  vit_embed_dim: count.nullish(),
-  vit_depth: count.nullish(),
-  vit_num_heads: count.nullish(),
-  vit_patch_size: count.nullish(),
-  image_size: count.default(384),
-  med_config_path: place.default('configs/models/med_config.json'),
-  prompt: z.string().nullish(),
-  max_txt_len: count.default(40),
-  tokenizer: place.default('bert-base-uncased'),
+  arch: key(types.text, undefined, 'The architecture: one of `lavis zoo`.'),
+  model_type: key(types.text, undefined, 'Which default file: a type that `lavis zoo` lists.'),
+  load_finetuned: key(types.flag, false, 'Start from the weights that `finetuned` names.'),
+  load_pretrained: key(
+    types.flag,
+    undefined,
+    'Otherwise start from those that `pretrained` names; left out, where it names some.',
+  ),
+  pretrained: key(
+    types.text,
+    undefined,
+    'URL or file of weights to fine-tune; positions fit any image size.',
+  ),
+  finetuned: key(types.text, undefined, 'URL or file of weights that are ready to caption.'),
+  vit_type: key(z.enum(['base', 'large', 'custom']), 'base', 'Size of the image encoder.'),
+  vit_grad_ckpt: key(types.flag, false, 'Compute blocks again in the backward pass: less memory, more time.'),
+  vit_ckpt_layer: key(types.count, 0, 'How many of the last blocks `vit_grad_ckpt` is about.'),
+  vit_drop_path_rate: key(types.rate, 0, 'Stochastic depth; `large` has 0.1 whatever stands here.'),
+  vit_embed_dim: key(types.natural, undefined, 'Width of a `custom` image encoder.'),
+  vit_depth: key(types.natural, undefined, 'Blocks of a `custom` image encoder.'),
+  vit_num_heads: key(types.natural, undefined, 'Attention heads of a `custom` image encoder.'),
+  vit_patch_size: key(types.natural, 16, 'Pixels a side of a patch, of a `custom` image encoder.'),
+  image_size: key(types.natural, 384, 'Pixels a side of an image; the processors have to agree.'),
+  med_config_path: key(
+    types.text,
+    'configs/models/med_config.json',
+    'JSON file of the text decoder, relative to the working directory or the package.',
+  ),
+  prompt: key(types.words, '', 'What every caption begins with; no part of the loss nor of the result.'),
+  max_txt_len: key(types.natural, 40, 'Tokens after these are cut off in training.'),
+  tokenizer: key(types.text, 'bert-base-uncased', '`bert-base-uncased`, or a vocabulary file.'),
 });
 
 export type BlipCaptionSection = z.output<typeof blipCaptionSchema>;
 
-/**
- * Checks a section that no Config has checked. Unknown keys are a warning here: a Config refuses them with
- * their place in the file, unless it is told to let them pass.
- * @throws ConfigError that lists every wrong value at once.
- */
-export function parseBlipCaptionSection(section: PlainObject): BlipCaptionSection {
-  const known = Object.keys(blipCaptionSchema.shape);
-  for (const key of Object.keys(section)) {
-    if (known.includes(key)) continue;
-    log.warn(
-      [`model.${key} is not known and is not used`, didYouMean(key, known)].filter(Boolean).join('; '),
-    );
-  }
-  const parsed = blipCaptionSchema.strip().safeParse(section);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }) => {
-    const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)?.[key], section);
-    return `model.${path.join('.')}: ${JSON.stringify(value)} (${message})`;
-  });
-  throw new ConfigError('the model section cannot be used', { found: problems.join('\n') });
+/** @throws ConfigError that lists every wrong value at once; unknown keys are a warning. */
+export function parseBlipCaptionSection(section: unknown): BlipCaptionSection {
+  return readSection('model', blipCaptionSchema, section, { unknown: 'warn' });
 }
 
 const SIZES = {

@@ -1,3 +1,4 @@
+import { scheduleSchema } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
 
@@ -32,6 +33,7 @@ declare module '../common/registry.js' {
 
 /** Warm-up within epoch 0, then one rate for each epoch. Source: lavis/common/optims.py. */
 abstract class WarmupScheduler implements LrScheduler {
+  static readonly configSchema = scheduleSchema;
   protected readonly options: Required<LrScheduleOptions>;
 
   constructor(options: LrScheduleOptions) {

@@ -1,18 +1,22 @@
+import { z } from 'zod';
+import { key, readSection, types } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import type { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
 import { ImageProcessor, type ProcessorSection } from './base.js';
-import { CLIP_MEAN, CLIP_STD, Normalizer } from './normalize.js';
+import { CLIP_MEAN, CLIP_STD, Normalizer, type Triple } from './normalize.js';
 import { RandAugment } from './rand_augment.js';
 import { randomCrop } from './random_crop.js';
 import { Resampler } from './resample.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
-import { count, fraction, readSection, type Triple, triple } from './section.js';
 
-const COMMON_KEYS = {
-  image_size: count(384),
-  mean: triple(CLIP_MEAN),
-  std: triple(CLIP_STD, { positive: true }),
+const scale = z.tuple([types.positive, types.positive, types.positive]);
+
+const commonKeys = {
+  name: key(types.text, undefined, 'Which processor: one of `lavis zoo`.'),
+  image_size: key(types.natural, 384, 'Pixels a side of the square that the model sees.'),
+  mean: key(types.colour, CLIP_MEAN, 'Subtracted from red, green and blue, which go from 0 to 1.'),
+  std: key(scale, CLIP_STD, 'What they are divided by then.'),
 };
 
 export interface BlipImageOptions {
@@ -35,9 +39,15 @@ export class BlipImageEvalProcessor extends ImageProcessor {
     this.#normalizer = new Normalizer(mean, std);
   }
 
-  /** Keys: `image_size` (384), `mean`, `std`. @throws ConfigError */
+  static readonly configSchema = z.strictObject(commonKeys);
+
+  /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BlipImageEvalProcessor {
-    const { image_size, mean, std } = readSection('blip_image_eval', section, COMMON_KEYS);
+    const { image_size, mean, std } = readSection(
+      'blip_image_eval',
+      BlipImageEvalProcessor.configSchema,
+      section,
+    );
     return new BlipImageEvalProcessor({ imageSize: image_size, mean, std });
   }
 
@@ -81,13 +91,16 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     this.#normalizer = new Normalizer(mean, std);
   }
 
-  /** Keys: `image_size` (384), `mean`, `std`, `min_scale` (0.5), `max_scale` (1.0). @throws ConfigError */
+  static readonly configSchema = z.strictObject({
+    ...commonKeys,
+    min_scale: key(types.fraction, 0.5, "The smallest share of the picture's area that a crop takes."),
+    max_scale: key(types.fraction, 1, "The largest share of the picture's area that a crop takes."),
+  });
+
+  /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BlipImageTrainProcessor {
-    const { image_size, mean, std, min_scale, max_scale } = readSection('blip_image_train', section, {
-      ...COMMON_KEYS,
-      min_scale: fraction(0.5),
-      max_scale: fraction(1),
-    });
+    const keys = readSection('blip_image_train', BlipImageTrainProcessor.configSchema, section);
+    const { image_size, mean, std, min_scale, max_scale } = keys;
     return new BlipImageTrainProcessor({
       imageSize: image_size,
       mean,

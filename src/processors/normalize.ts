@@ -1,6 +1,8 @@
 import { ConfigError } from '../common/errors.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
-import type { Triple } from './section.js';
+
+/** One number each for red, green and blue. */
+export type Triple = readonly [number, number, number];
 
 /** CLIP's channel statistics, which BLIP was trained with. */
 export const CLIP_MEAN: Triple = [0.48145466, 0.4578275, 0.40821073];

@@ -1,6 +1,10 @@
+import { z } from 'zod';
+import { key, readSection, types } from '../common/config.js';
 import { registry } from '../common/registry.js';
 import { type ProcessorSection, TextProcessor } from './base.js';
-import { count, readSection, text } from './section.js';
+
+const name = key(types.text, undefined, 'Which processor: one of `lavis zoo`.');
+const maxWords = key(types.natural, 50, 'Words after these are cut off.');
 
 /** `. ! " ( ) * # : ; ~` */
 const MARKS = /[.!"()*#:;~]/g;
@@ -20,12 +24,15 @@ export class BlipCaptionProcessor extends TextProcessor {
     this.maxWords = maxWords;
   }
 
-  /** Keys: `prompt` (''), `max_words` (50). @throws ConfigError */
+  static readonly configSchema = z.strictObject({
+    name,
+    prompt: key(types.words, '', 'Put in front of the caption.'),
+    max_words: maxWords,
+  });
+
+  /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BlipCaptionProcessor {
-    const { prompt, max_words } = readSection('blip_caption', section, {
-      prompt: text(''),
-      max_words: count(50),
-    });
+    const { prompt, max_words } = readSection('blip_caption', BlipCaptionProcessor.configSchema, section);
     return new BlipCaptionProcessor({ prompt, maxWords: max_words });
   }
 
@@ -47,9 +54,11 @@ export class BlipQuestionProcessor extends TextProcessor {
     this.maxWords = maxWords;
   }
 
-  /** Keys: `max_words` (50). @throws ConfigError */
+  static readonly configSchema = z.strictObject({ name, max_words: maxWords });
+
+  /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BlipQuestionProcessor {
-    const { max_words } = readSection('blip_question', section, { max_words: count(50) });
+    const { max_words } = readSection('blip_question', BlipQuestionProcessor.configSchema, section);
     return new BlipQuestionProcessor({ maxWords: max_words });
   }
 
@@ -61,9 +70,11 @@ export class BlipQuestionProcessor extends TextProcessor {
 /** Leaves the text as it is: what a dataset uses that names no text processor. */
 @registry.registerProcessor('base_processor')
 export class BaseTextProcessor extends TextProcessor {
-  /** Takes no keys. @throws ConfigError */
+  static readonly configSchema = z.strictObject({ name });
+
+  /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BaseTextProcessor {
-    readSection('base_processor', section, {});
+    readSection('base_processor', BaseTextProcessor.configSchema, section);
     return new BaseTextProcessor();
   }
 

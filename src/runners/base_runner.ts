@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { Config } from '../common/config.js';
+import { type Config, trainingSchema } from '../common/config.js';
 import { CheckpointError, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
@@ -51,6 +51,7 @@ declare module '../common/registry.js' {
  * `iters_per_inner_epoch` iterations; subclasses say which.
  */
 export abstract class BaseRunner implements Run {
+  static readonly configSchema = trainingSchema;
   readonly settings: RunSettings;
   readonly model: RunnableModel;
   readonly folder: RunFolder;

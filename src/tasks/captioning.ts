@@ -1,4 +1,4 @@
-import type { Config } from '../common/config.js';
+import { type Config, captioningSchema } from '../common/config.js';
 import { writeFileAtomic } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
@@ -36,6 +36,7 @@ export interface CaptionModel extends TrainableModel {
  */
 @registry.registerTask('captioning')
 export class CaptionTask extends BaseTask {
+  static readonly configSchema = captioningSchema;
   readonly resultKey = 'image_id';
 
   constructor(
@@ -46,19 +47,17 @@ export class CaptionTask extends BaseTask {
   }
 
   static setupTask(config: Config): CaptionTask {
-    const { run } = config;
-    const number = (key: string, otherwise: number) =>
-      typeof run[key] === 'number' ? (run[key] as number) : otherwise;
+    const keys = config.read('run', captioningSchema);
     const settings: CaptionSettings = {
-      numBeams: number('num_beams', 5),
-      maxLength: number('max_len', 30),
-      minLength: number('min_len', 1),
-      repetitionPenalty: number('repetition_penalty', 1),
-      lengthPenalty: number('length_penalty', 1),
-      topP: number('top_p', 0.9),
-      temperature: number('temperature', 1),
+      numBeams: keys.num_beams,
+      maxLength: keys.max_len,
+      minLength: keys.min_len,
+      repetitionPenalty: keys.repetition_penalty,
+      lengthPenalty: keys.length_penalty,
+      topP: keys.top_p,
+      temperature: keys.temperature,
     };
-    return new CaptionTask(settings, run.report_metric !== false);
+    return new CaptionTask(settings, keys.report_metric);
   }
 
   override async validStep(model: TrainableModel, batch: Batch): Promise<EvaluationResult[]> {

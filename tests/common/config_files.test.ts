@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { Config, parseYaml, toPlain } from '#src/common/config.js';
-import { Registry } from '#src/common/registry.js';
+import { Config, type HasSchema, parseYaml, toPlain } from '#src/common/config.js';
+import { KINDS, registry as ourClasses, Registry } from '#src/common/registry.js';
+import '#src/index.js';
 import { fixture, fixtureJson } from '../support.js';
 import { referenceRegistry } from './config_fixture.js';
 
@@ -73,5 +74,26 @@ describe('the files that come with the package', () => {
       assert.equal(commands.length, 1);
       accessSync(/--cfg-path (\S+)/.exec(commands[0])![1]);
     });
+  }
+
+  for (const path of yamlFiles.filter((name) => name.startsWith('projects'))) {
+    test(`${path} has no fault`, async () => {
+      const config = await Config.fromFile(path, [], { check: true });
+      assert.equal(typeof config.run.task, 'string');
+    });
+  }
+});
+
+test('every class of ours says which keys its section has, each with its meaning', () => {
+  for (const kind of KINDS) {
+    const names = ourClasses.list(kind);
+    assert.ok(names.length > 0, kind);
+    for (const name of names) {
+      const schema = (ourClasses.get(kind, name) as HasSchema).configSchema;
+      assert.ok(schema, `${kind} ${name}`);
+      for (const [key, type] of Object.entries(schema.shape)) {
+        assert.ok((type as { description?: string }).description, `${kind} ${name}: ${key}`);
+      }
+    }
   }
 });

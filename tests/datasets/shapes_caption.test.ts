@@ -120,6 +120,7 @@ test('the vocabulary file has the special tokens, the letters and every word of 
 test('numbers that cannot be are told', async () => {
   await assert.rejects(
     build(temporaryFolder(), { train: -1 }),
-    (error) => error instanceof ConfigError && /scenes\.train is not a whole number/.test(error.message),
+    (error) =>
+      error instanceof ConfigError && /scenes\.train: -1, expected a whole number/.test(error.message),
   );
 });

@@ -74,7 +74,7 @@ test('an unknown key is an error with a suggestion', () => {
 test('wrong values are told all at once', () => {
   const section = { image_size: 'big', mean: [1, 2], std: [0, 1, 1], min_scale: 0, max_scale: 1.5 };
   const message = complaint(() => loadProcessor('blip_image_train', section));
-  for (const key of ['image_size: "big"', 'mean: [1,2]', 'std: [0,1,1]', 'min_scale: 0', 'max_scale: 1.5']) {
+  for (const key of ['image_size: "big"', 'mean: [1,2]', 'std.0: 0', 'min_scale: 0', 'max_scale: 1.5']) {
     assert.ok(message.includes(key), `${key} in ${message}`);
   }
   assert.match(
@@ -83,7 +83,7 @@ test('wrong values are told all at once', () => {
   );
   assert.match(
     complaint(() => loadProcessor('blip_caption', { prompt: 3 })),
-    /prompt: 3, expected a string/,
+    /prompt: 3, expected a text/,
   );
   const swapped = { min_scale: 0.9, max_scale: 0.5 };
   assert.match(

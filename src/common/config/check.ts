@@ -30,6 +30,17 @@ export function checkTree(tree: Tree, registry: Registry, options: CheckOptions 
   return new Checker(tree, registry, options).check();
 }
 
+/** The faults of one section by one schema. */
+export function checkSection(
+  tree: Tree,
+  registry: Registry,
+  path: readonly string[],
+  section: PlainValue,
+  schema: z.ZodObject,
+): ConfigError[] {
+  return new Checker(tree, registry, {}).checkSection(path, section, schema);
+}
+
 /** One error for all faults. */
 export function joinFaults(faults: readonly ConfigError[]): ConfigError {
   if (faults.length === 1) return faults[0];
@@ -60,6 +71,11 @@ class Checker {
     }
     if (isPlainObject(plain.run)) this.#run(plain.run, plain);
     if (!this.options.incomplete) this.#imageSizes(plain);
+    return this.#faults;
+  }
+
+  checkSection(path: readonly string[], section: PlainValue, schema: z.ZodObject): ConfigError[] {
+    this.#section(path, section, schema);
     return this.#faults;
   }
 

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { resolveFile } from '../paths.js';
 import { type Registry, registry } from '../registry.js';
-import { type CheckOptions, checkTree, joinFaults } from './check.js';
+import { type CheckOptions, checkSection, checkTree, joinFaults } from './check.js';
 import { type Attempt, datasetDefaults, modelDefaults } from './defaults.js';
 import { readConfigFile } from './files.js';
 import { resolveTree } from './interpolation.js';
@@ -121,6 +122,19 @@ export class Config {
     const path = splitKey(key);
     const tree = findTree(this.tree, path);
     return tree ? resolveTree(this.tree, tree, path) : null;
+  }
+
+  /**
+   * The keys of a section that a schema names, with their defaults; other keys are not looked at.
+   * @param section dotted, as `run` or `datasets.coco_caption`.
+   * @throws ConfigError with every wrong value and its place.
+   */
+  read<S extends z.ZodObject>(section: string, schema: S): z.output<S> {
+    const keys = z.object(schema.shape);
+    const value = this.value(section) ?? {};
+    const faults = checkSection(this.tree, this.registry, splitKey(section), value, keys);
+    if (faults.length > 0) throw joinFaults(faults);
+    return keys.parse(value) as z.output<S>;
   }
 
   /** The merged configuration with interpolations as written. */

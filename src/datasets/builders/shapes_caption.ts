@@ -1,14 +1,28 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../../common/errors.js';
+import { z } from 'zod';
+import { captionDatasetSchema, key, readSection, types } from '../../common/config.js';
 import { log } from '../../common/logging.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
 import { drawShapes, type ShapesOptions } from '../datasets/shapes/draw.js';
 import type { Split } from '../types.js';
-import { type AnnotationFile, type DatasetSection, tableAt } from './build_info.js';
+import type { AnnotationFile, DatasetSection } from './build_info.js';
 import { CaptionBuilder, type Prepared } from './caption_builder.js';
+
+const scenesSchema = z.strictObject({
+  seed: key(types.count, 42, 'Draws other scenes.'),
+  train: key(types.count, 4000, 'Scenes to train on.'),
+  val: key(types.count, 200, 'Scenes that choose the best checkpoint.'),
+  test: key(types.count, 200, 'Scenes for the last evaluation.'),
+  image_size: key(z.number().int().min(16), 96, 'Pixels a side of a scene.'),
+});
+
+const buildInfoSchema = z.strictObject({
+  storage: key(types.text, 'shapes_caption', 'The folder; a relative path is under the cache root.'),
+  scenes: key(scenesSchema, undefined, 'What is drawn.'),
+});
 
 /**
  * The demonstration: scenes of two coloured shapes, drawn from a seed into the cache, with captions that
@@ -17,6 +31,9 @@ import { CaptionBuilder, type Prepared } from './caption_builder.js';
 @registry.registerBuilder('shapes_caption')
 export class ShapesCaptionBuilder extends CaptionBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/shapes/defaults_cap.yaml' };
+  static readonly configSchema = captionDatasetSchema.extend({
+    build_info: key(buildInfoSchema, undefined, 'Where the scenes are drawn, and how many.'),
+  });
   readonly name = 'shapes_caption';
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;
@@ -48,29 +65,16 @@ export class ShapesCaptionBuilder extends CaptionBuilder {
   /** A folder of its own for every set of numbers, so that none is taken for another. */
   get #root(): string {
     const { seed, train, val, test, imageSize } = this.#options();
-    const info = tableAt(this.section, 'build_info', `datasets.${this.name}`);
-    const storage = String(info.storage ?? 'shapes_caption');
+    const { storage } = this.#buildInfo();
     return join(cachePath(storage), `seed${seed}-${train}-${val}-${test}-${imageSize}px`);
   }
 
   #options(): ShapesOptions {
-    const where = `datasets.${this.name}.build_info`;
-    const info = tableAt(this.section, 'build_info', `datasets.${this.name}`);
-    const given = tableAt(info, 'scenes', where);
-    const count = (key: string, fallback: number, least: number): number => {
-      const value = given[key] ?? fallback;
-      if (typeof value === 'number' && Number.isInteger(value) && value >= least) return value;
-      throw new ConfigError(`${where}.scenes.${key} is not a whole number from ${least}`, {
-        where: `${where}.scenes.${key}`,
-        found: JSON.stringify(value),
-      });
-    };
-    return {
-      seed: count('seed', 42, 0),
-      train: count('train', 4000, 0),
-      val: count('val', 200, 0),
-      test: count('test', 200, 0),
-      imageSize: count('image_size', 96, 16),
-    };
+    const { image_size: imageSize, ...counts } = scenesSchema.parse(this.#buildInfo().scenes ?? {});
+    return { ...counts, imageSize };
+  }
+
+  #buildInfo(): z.output<typeof buildInfoSchema> {
+    return readSection(`datasets.${this.name}.build_info`, buildInfoSchema, this.section.build_info);
   }
 }

@@ -9,7 +9,9 @@ export function key<T extends z.ZodType, D>(type: T, fallback: D, meaning: strin
   return (
     type
       .nullish()
-      .transform((value) => (value ?? fallback) as z.output<T> | D)
+      .transform(
+        (value) => (value ?? fallback) as D extends undefined ? z.output<T> | undefined : z.output<T>,
+      )
       // zod drops `default` from the schema of what a transformation takes in: toJsonSchema puts it back
       .meta({ description: meaning, ...(fallback === undefined ? {} : { fallback }) })
   );
