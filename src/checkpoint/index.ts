@@ -1,4 +1,5 @@
 /** Checkpoints: PyTorch files and safetensors, read and written. */
+export { type Converted, type ConvertOptions, convertCheckpoint } from './convert.js';
 export { type Checkpoint, type CheckpointFormat, openCheckpoint } from './open.js';
 export { saveSafetensors, saveTorch } from './save.js';
 export {

@@ -27,7 +27,7 @@ export async function readEverything(value: unknown): Promise<void> {
 const PYTHON = '/usr/bin/python3';
 
 /** Whether Debian's python3-torch is here; the tests that ask PyTorch itself are skipped elsewhere. */
-export const hasTorch = spawnSync(PYTHON, ['-c', 'import torch']).status === 0;
+export const hasTorch = () => spawnSync(PYTHON, ['-c', 'import torch']).status === 0;
 
 /** Runs a Python script and returns what it prints. */
 export function python(script: string, ...args: string[]): string {
