@@ -1,0 +1,59 @@
+/**
+ * All-reduce bandwidth of a communicator beside a plain copy:
+ *
+ *     node scripts/bench_allreduce.mjs                 # 2 local ranks
+ *     node scripts/bench_allreduce.mjs 4               # 4 local ranks
+ *     mpirun -np 2 node scripts/bench_allreduce.mjs    # MPI
+ *
+ * GB/s: bytes of the array over the time of one call.
+ */
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { initCommunicator, readWorld } from '../dist/distributed/index.js';
+
+const SIZES = [4, 1e6, 100e6, 1e9];
+
+if (readWorld().launcher === 'none') await startRanks(Number(process.argv[2] ?? 2));
+else await measure();
+
+async function startRanks(count) {
+  const folder = mkdtempSync(join(tmpdir(), 'lavis-bench-'));
+  const ranks = Array.from({ length: count }, (_, rank) =>
+    fork(fileURLToPath(import.meta.url), {
+      env: { ...process.env, RANK: rank, WORLD_SIZE: count, LAVIS_MEETING_FOLDER: folder },
+    }),
+  );
+  const codes = await Promise.all(ranks.map((rank) => new Promise((resolve) => rank.on('exit', resolve))));
+  rmSync(folder, { recursive: true, force: true });
+  process.exit(codes.find((code) => code !== 0) ?? 0);
+}
+
+async function measure() {
+  const comm = await initCommunicator();
+  for (const bytes of SIZES) {
+    const data = new Float32Array(bytes / 4).fill(comm.rank + 1);
+    const repeats = bytes < 1e6 ? 200 : Math.max(2, Math.min(20, Math.round(1e9 / bytes)));
+    await comm.allReduce(data, 'warm-up');
+    await comm.barrier('start');
+    const start = performance.now();
+    for (let i = 0; i < repeats; i++) await comm.allReduce(data, 'measured');
+    const seconds = (performance.now() - start) / 1000 / repeats;
+    await comm.barrier('copies');
+    if (comm.rank === 0) {
+      const copy = new Float32Array(data.length);
+      copy.set(data);
+      const from = performance.now();
+      for (let i = 0; i < 2; i++) copy.set(data);
+      const copying = (performance.now() - from) / 2000;
+      const rate = (s) => `${(bytes / 1e9 / s).toFixed(2).padStart(6)} GB/s`;
+      const size = bytes < 1e6 ? `${bytes} B` : `${bytes / 1e6} MB`;
+      console.log(
+        `${comm.backend} ${comm.worldSize} ranks ${size.padStart(8)}: ${(seconds * 1000).toFixed(3).padStart(9)} ms ${rate(seconds)}; copy ${rate(copying)}`,
+      );
+    }
+  }
+  await comm.close();
+}

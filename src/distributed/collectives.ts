@@ -1,0 +1,63 @@
+import { DistributedError, messageOf } from '../common/errors.js';
+import { log } from '../common/logging.js';
+import type { Communicator } from './communicator.js';
+
+/** @throws DistributedError on every rank when some rank has other lines, with the first difference. */
+export async function requireSame(comm: Communicator, lines: readonly string[], what: string): Promise<void> {
+  const all = await comm.allGather(lines, `names of ${what}`);
+  for (const [rank, other] of all.entries()) {
+    const at = other.findIndex((line, i) => line !== all[0][i]);
+    if (at < 0 && other.length === all[0].length) continue;
+    const i = at < 0 ? Math.min(other.length, all[0].length) : at;
+    throw new DistributedError(`the ranks have different ${what}`, {
+      where: `rank ${rank}, entry ${i}`,
+      found: other[i] ?? 'nothing',
+      allowed: `rank 0 has ${all[0][i] ?? 'nothing'}`,
+    });
+  }
+}
+
+/** The mean of each number over the ranks, in float64. */
+export async function averageNumbers<K extends string>(
+  comm: Communicator,
+  numbers: Record<K, number>,
+  name: string,
+): Promise<Record<K, number>> {
+  const all = await comm.allGather(numbers, name);
+  const keys = Object.keys(numbers) as K[];
+  return Object.fromEntries(
+    keys.map((key) => [key, all.reduce((sum, one) => sum + one[key], 0) / all.length]),
+  ) as Record<K, number>;
+}
+
+/**
+ * Lets rank 0 do something once (a download, a file) while the others wait with a message; what it throws
+ * is thrown on every rank.
+ * @param what named in the message: "downloads the weights"
+ * @returns what rank 0's work returned, on every rank
+ */
+export async function onRankZero<T>(
+  comm: Communicator,
+  what: string,
+  work: () => Promise<T> | T,
+): Promise<T> {
+  type Outcome = { value: T } | { error: string };
+  let outcome: Outcome | undefined;
+  let thrown: unknown;
+  if (comm.rank === 0) {
+    try {
+      outcome = { value: await work() };
+    } catch (error) {
+      thrown = error;
+      outcome = { error: messageOf(error) };
+    }
+  } else {
+    log.debug(`waiting while rank 0 ${what}`);
+  }
+  // A day: how long a download takes is nobody's fault.
+  const all = await comm.allGather(outcome, `rank 0 ${what}`, { timeoutSeconds: 86_400 });
+  const first = all[0]!;
+  if ('value' in first) return first.value;
+  if (thrown) throw thrown;
+  throw new DistributedError(`rank 0 failed while it ${what}`, { found: first.error });
+}

@@ -1,0 +1,43 @@
+/** How ranks talk: none at all, Unix sockets and shared memory on one machine, or MPI. */
+export type Backend = 'single' | 'local' | 'mpi';
+
+export interface CallOptions {
+  /** How long to wait for the other ranks; `run.dist_timeout` unless given. */
+  timeoutSeconds?: number;
+}
+
+export type NumericArray =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
+
+/**
+ * Collective operations over the ranks of a run. Every rank makes the same calls in the same order; calls
+ * made without awaiting the one before are queued. Each has a name, which is compared over the ranks.
+ * @throws DistributedError (all operations) naming the operation and the ranks that did not come in time,
+ *   ended, or are at another call. The communicator cannot be used after that.
+ */
+export interface Communicator {
+  readonly backend: Backend;
+  readonly rank: number;
+  readonly worldSize: number;
+  /** The rank among those of this machine: which GPU to take. */
+  readonly localRank: number;
+  /** Sums over all ranks, in place; every rank ends with the same bits. */
+  allReduce(data: Float32Array, name: string, options?: CallOptions): Promise<void>;
+  /** Copies the root's numbers to every rank, in place. */
+  broadcast(data: NumericArray, root: number, name: string, options?: CallOptions): Promise<void>;
+  /** Every rank's value, by rank; anything that a structured clone can hold. */
+  allGather<T>(value: T, name: string, options?: CallOptions): Promise<T[]>;
+  /** Returns when every rank has come. */
+  barrier(name: string, options?: CallOptions): Promise<void>;
+  /** Says goodbye; to be called on every rank at the end. */
+  close(): Promise<void>;
+}
+
+export const DEFAULT_TIMEOUT_SECONDS = 600;

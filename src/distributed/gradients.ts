@@ -1,0 +1,146 @@
+import { tf } from '../engine/index.js';
+import type { Communicator } from './communicator.js';
+
+export interface GradientAveragerOptions {
+  /** A bucket's size; 25 MB as in PyTorch. */
+  bucketBytes?: number;
+}
+
+interface Bucket {
+  readonly index: number;
+  readonly names: string[];
+  /** Where each gradient begins. */
+  readonly offsets: Map<string, number>;
+  /** Gradients, then a flag a parameter (whether any rank used it), then the rank's weight. */
+  readonly data: Float32Array<ArrayBuffer>;
+  missing: Set<string>;
+  reduced: Promise<void> | undefined;
+}
+
+/**
+ * Averages gradients over the ranks in buckets, as PyTorch's DistributedDataParallel does. Buckets are
+ * filled from the last parameter to the first, the order in which backward makes gradients, and sent as
+ * soon as they are full, in the same order on every rank.
+ *
+ *     const averager = new GradientAverager(comm, model.namedParameters());
+ *     averager.begin();
+ *     const { value } = valueAndGrads(loss, variables, { onGrad: (name, grad) => averager.add(name, grad) });
+ *     const grads = await averager.finish();
+ */
+export class GradientAverager {
+  readonly #comm: Communicator;
+  readonly #shapes = new Map<string, number[]>();
+  readonly #buckets: Bucket[] = [];
+  readonly #bucketOf = new Map<string, Bucket>();
+  #next = 0;
+  #weight = 1;
+
+  constructor(
+    comm: Communicator,
+    variables: ReadonlyMap<string, tf.Variable>,
+    { bucketBytes = 25 * 1024 * 1024 }: GradientAveragerOptions = {},
+  ) {
+    this.#comm = comm;
+    let group: string[] = [];
+    let elements = 0;
+    const seal = () => {
+      if (group.length > 0) this.#buckets.push(this.#bucket(group));
+      group = [];
+      elements = 0;
+    };
+    for (const [name, variable] of [...variables].reverse()) {
+      this.#shapes.set(name, variable.shape);
+      if (elements > 0 && (elements + variable.size) * 4 > bucketBytes) seal();
+      group.push(name);
+      elements += variable.size;
+    }
+    seal();
+  }
+
+  /**
+   * Starts a step.
+   * @param weight how much this rank's gradients count against the others' (labels in its batch, say);
+   *   equal weights give the plain mean
+   */
+  begin(weight = 1): void {
+    this.#weight = weight;
+    this.#next = 0;
+    for (const bucket of this.#buckets) {
+      bucket.missing = new Set(bucket.names);
+      bucket.reduced = undefined;
+      bucket.data.fill(0);
+    }
+  }
+
+  /** Takes a final gradient; the tensor stays the caller's. */
+  add(name: string, grad: tf.Tensor): void {
+    const bucket = this.#bucketOf.get(name);
+    if (!bucket) throw new Error(`no variable is named '${name}'`);
+    if (!bucket.missing.delete(name)) throw new Error(`'${name}' has two gradients in one step`);
+    const at = bucket.offsets.get(name)!;
+    const values = grad.dataSync() as Float32Array;
+    const target = bucket.data.subarray(at, at + values.length);
+    if (this.#weight === 1) target.set(values);
+    else for (let i = 0; i < values.length; i++) target[i] = values[i] * this.#weight;
+    bucket.data[this.#flags(bucket) + bucket.names.indexOf(name)] = 1;
+    this.#send(false);
+  }
+
+  /**
+   * Waits for all buckets; parameters without a gradient on some rank count as zero there.
+   * @returns the averaged gradients, new tensors; none for parameters that no rank used
+   */
+  async finish(): Promise<Map<string, tf.Tensor>> {
+    this.#send(true);
+    const grads = new Map<string, tf.Tensor>();
+    for (const bucket of this.#buckets) {
+      await bucket.reduced;
+      const flags = this.#flags(bucket);
+      const scale = 1 / bucket.data[bucket.data.length - 1];
+      for (const [i, name] of bucket.names.entries()) {
+        if (bucket.data[flags + i] === 0) continue;
+        const shape = this.#shapes.get(name)!;
+        const at = bucket.offsets.get(name)!;
+        const mean = bucket.data.slice(at, at + tf.util.sizeFromShape(shape));
+        for (let k = 0; k < mean.length; k++) mean[k] *= scale;
+        grads.set(name, tf.tensor(mean, shape, 'float32'));
+      }
+    }
+    return grads;
+  }
+
+  /** Sends the full buckets whose turn it is; all of them at the end. */
+  #send(all: boolean): void {
+    while (this.#next < this.#buckets.length) {
+      const bucket = this.#buckets[this.#next];
+      if (bucket.missing.size > 0 && !all) return;
+      bucket.data[bucket.data.length - 1] = this.#weight;
+      bucket.reduced = this.#comm.allReduce(bucket.data, `gradients, bucket ${bucket.index}`);
+      bucket.reduced.catch(() => {}); // finish() throws it.
+      this.#next++;
+    }
+  }
+
+  #flags(bucket: Bucket): number {
+    return bucket.data.length - 1 - bucket.names.length;
+  }
+
+  #bucket(names: string[]): Bucket {
+    const offsets = new Map<string, number>();
+    let elements = 0;
+    for (const name of names) {
+      offsets.set(name, elements);
+      elements += tf.util.sizeFromShape(this.#shapes.get(name)!);
+    }
+    const bucket: Bucket = {
+      index: this.#buckets.length,
+      names,
+      offsets,
+      data: new Float32Array(elements + names.length + 1),
+      missing: new Set(names),
+      reduced: undefined,
+    };
+    for (const name of names) this.#bucketOf.set(name, bucket);
+    return bucket;
+  }
+}

@@ -1,0 +1,13 @@
+export { averageNumbers, onRankZero, requireSame } from './collectives.js';
+export {
+  type Backend,
+  type CallOptions,
+  type Communicator,
+  DEFAULT_TIMEOUT_SECONDS,
+  type NumericArray,
+} from './communicator.js';
+export { readWorld, type World } from './environment.js';
+export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
+export { type InitOptions, initCommunicator } from './init.js';
+export { SingleCommunicator } from './single.js';
+export { broadcastVariables } from './weights.js';

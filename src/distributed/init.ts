@@ -1,0 +1,47 @@
+import { DistributedError } from '../common/errors.js';
+import { type Communicator, DEFAULT_TIMEOUT_SECONDS } from './communicator.js';
+import { readWorld, type World } from './environment.js';
+import { LocalCommunicator } from './local/local_communicator.js';
+import { MpiCommunicator } from './mpi/mpi_communicator.js';
+import { SingleCommunicator } from './single.js';
+
+/** Set by the launcher: the folder where its workers meet. */
+export const MEETING_FOLDER = 'LAVIS_MEETING_FOLDER';
+
+export interface InitOptions {
+  /** `run.dist_backend`; chosen by how the process was started unless given. */
+  backend?: 'local' | 'mpi' | 'auto';
+  /** `run.dist_timeout`: seconds that an operation waits for the other ranks. */
+  timeoutSeconds?: number;
+}
+
+/**
+ * The communicator of this process, by the variables that its launcher set; a world of one when there are
+ * none. All ranks have met when it returns.
+ * @throws DistributedError when the ranks do not meet, or MPI is needed and absent
+ */
+export async function initCommunicator(
+  env: Record<string, string | undefined> = process.env,
+  options: InitOptions = {},
+): Promise<Communicator> {
+  const world = readWorld(env);
+  const timeoutSeconds = options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+  const backend = chooseBackend(world, options.backend ?? 'auto');
+  if (backend === 'single') return new SingleCommunicator();
+  if (backend === 'mpi') return MpiCommunicator.create(world, timeoutSeconds);
+  return LocalCommunicator.create(world, { folder: env[MEETING_FOLDER], timeoutSeconds });
+}
+
+function chooseBackend(world: World, wanted: 'local' | 'mpi' | 'auto'): 'single' | 'local' | 'mpi' {
+  if (world.worldSize === 1 && wanted !== 'mpi') return 'single';
+  const oneMachine = world.localWorldSize === world.worldSize;
+  if (wanted === 'local' && !oneMachine) {
+    throw new DistributedError('the local communicator cannot leave its machine', {
+      found: `${world.localWorldSize} of ${world.worldSize} ranks are on this machine`,
+      help: 'run.dist_backend=mpi, started by mpirun',
+    });
+  }
+  if (wanted !== 'auto') return wanted;
+  if (world.launcher === 'openmpi' || world.launcher === 'mpich') return 'mpi';
+  return oneMachine ? 'local' : 'mpi';
+}

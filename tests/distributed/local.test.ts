@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { type RankResult, runRanks } from './ranks.js';
+
+interface Sum {
+  rank: number;
+  length: number;
+  worst: number;
+  digest: number;
+}
+const LENGTHS = ['0', '1', '2', '5', '1000', '70001', '3000003'];
+const errors = (results: RankResult[]) =>
+  results.flatMap(({ values }) => values as { rank: number; error: string }[]).filter((v) => v.error);
+
+for (const ranks of [2, 3]) {
+  test(`${ranks} ranks end with the same bits of a sum, right to float32`, async () => {
+    const results = await runRanks(ranks, 'collectives', ['sums', ...LENGTHS]);
+    const first = results[0].values as Sum[];
+    assert.equal(first.length, LENGTHS.length, results[0].output);
+    for (const { code, values, output } of results) {
+      assert.equal(code, 0, output);
+      for (const [i, { digest, worst }] of (values as Sum[]).entries()) {
+        assert.equal(digest, first[i].digest);
+        assert.ok(worst < 2e-7, `relative difference ${worst}`);
+      }
+    }
+  });
+}
+
+test('broadcast, barrier and gather of any values, queued without waiting', async () => {
+  const results = await runRanks(3, 'collectives', ['mixture']);
+  for (const { code, values, output } of results) {
+    assert.equal(code, 0, output);
+    const expected = { bytes: true, ranks: [0, 1, 2], typed: true, mean: 1.5, answer: 'from rank 0' };
+    assert.deepEqual(values, [expected]);
+  }
+});
+
+test('another size, name or operation on one rank ends all with both calls named', async () => {
+  for (const [kind, text] of [
+    ['size', /this rank: allReduce 'gradients' of 32 bytes\n.*rank 1: allReduce 'gradients' of 36 bytes/],
+    ['name', /rank 1: allReduce 'something else' of 32 bytes/],
+    ['operation', /rank 1: barrier 'the end'/],
+  ] as const) {
+    const results = await runRanks(3, 'collectives', ['mismatch', kind]);
+    const all = errors(results);
+    assert.equal(all.length, 3, results.map(({ output }) => output).join('\n'));
+    for (const { error } of all) assert.match(error, /the ranks are at different calls|left while others/);
+    assert.match(all.find(({ rank }) => rank === 0)!.error, text);
+  }
+});
+
+test('a rank that hangs is named, with the call it was last seen in, when the time is over', async () => {
+  const results = await runRanks(3, 'collectives', ['hang'], {
+    env: { TEST_TIMEOUT: '2' },
+    onStart: (children) => {
+      children[0].once('close', () => children[1].kill('SIGKILL'));
+    },
+  });
+  const [first] = errors(results);
+  assert.equal(first.rank, 0);
+  assert.match(first.error, /rank 1 did not come to barrier 'second' in 2 s/);
+  assert.match(first.error, /rank 1 was last seen \d s ago in barrier 'first'/);
+  assert.ok(results[0].seconds < 8, `${results[0].seconds} s`);
+});
+
+test('a rank that is killed is noticed at once, and named', async () => {
+  const results = await runRanks(3, 'collectives', ['die']);
+  assert.equal(results[1].signal, 'SIGKILL');
+  for (const rank of [0, 2]) {
+    assert.equal(results[rank].code, 3, results[rank].output);
+    assert.match(results[rank].output, /rank(s)? 1.* left while others were in allReduce 'step/);
+    assert.ok(results[rank].seconds < 5);
+  }
+});
+
+test('a rank that has said goodbye is not waited for', async () => {
+  const results = await runRanks(2, 'collectives', ['early']);
+  assert.match(errors(results)[0].error, /rank 1 (said goodbye|ended)/);
+});
+
+test('what fails on rank 0 fails on all ranks with its message', async () => {
+  const results = await runRanks(2, 'collectives', ['zeroFails']);
+  for (const { error } of errors(results)) assert.match(error, /no network here/);
+  assert.equal(errors(results).length, 2);
+});
+
+test('ranks that never start are named', async () => {
+  const [{ output }] = await runRanks(1, 'collectives', ['sums'], {
+    env: { WORLD_SIZE: '3', TEST_TIMEOUT: '1' },
+  });
+  assert.match(output, /ranks 1 and 2 did not come to the meeting in 1 s/);
+});
+
+test('nothing is left in shared memory', { skip: !existsSync('/dev/shm') }, () => {
+  assert.deepEqual(
+    readdirSync('/dev/shm').filter((name) => name.startsWith('lavis-ranks-')),
+    [],
+  );
+});

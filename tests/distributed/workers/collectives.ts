@@ -1,0 +1,102 @@
+/**
+ * A rank of the communicator tests: does what its argument names and prints JSON lines. It starts often, and
+ * so it imports what needs no engine.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '#src/common/errors.js';
+import { averageNumbers, onRankZero } from '#src/distributed/collectives.js';
+import { initCommunicator } from '#src/distributed/init.js';
+
+const [scenario, ...args] = process.argv.slice(2);
+const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+const comm = await initCommunicator(process.env, {
+  timeoutSeconds: Number(process.env.TEST_TIMEOUT ?? 20),
+});
+const { rank, worldSize } = comm;
+/** Numbers that no order of summing leaves alone. */
+const numbers = (length: number, seed: number) =>
+  Float32Array.from({ length }, (_, i) => Math.sin(i * 12.9898 + seed * 78.233) * 10 ** ((i + seed) % 5));
+
+const scenarios: Record<string, () => Promise<void>> = {
+  /** Sums of several lengths: a digest of the bits, and the largest relative difference to float64. */
+  async sums() {
+    for (const length of args.map(Number)) {
+      const data = numbers(length, rank);
+      await comm.allReduce(data, `sum of ${length}`);
+      let worst = 0;
+      for (let i = 0; i < length; i++) {
+        let exact = 0;
+        let scale = 1e-30;
+        for (let r = 0; r < worldSize; r++) {
+          const value = Math.fround(Math.sin(i * 12.9898 + r * 78.233) * 10 ** ((i + r) % 5));
+          exact += value;
+          scale += Math.abs(value);
+        }
+        worst = Math.max(worst, Math.abs(data[i] - exact) / scale);
+      }
+      let digest = 0;
+      for (const bits of new Uint32Array(data.buffer)) digest = (Math.imul(digest, 31) + bits) >>> 0;
+      print({ rank, length, worst, digest });
+    }
+  },
+  async mixture() {
+    const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => (rank === 1 ? i % 251 : 0));
+    const queued = [
+      comm.broadcast(bytes, 1, 'bytes'),
+      comm.barrier('a barrier'),
+      comm.allGather({ rank, list: new Float32Array([rank, Number.NaN]) }, 'values'),
+    ] as const;
+    const values = await queued[2];
+    const mean = await averageNumbers(comm, { loss: rank + 0.5 }, 'losses');
+    const answer = await onRankZero(comm, 'works', async () => {
+      await sleep(100);
+      return `from rank ${rank}`;
+    });
+    print({
+      bytes: bytes.every((byte, i) => byte === i % 251),
+      ranks: values.map((value) => value.rank),
+      typed: values.every((value, i) => value.list[0] === i && Number.isNaN(value.list[1])),
+      mean: mean.loss,
+      answer,
+    });
+  },
+  /** Rank 1 is at another call. */
+  async mismatch() {
+    await comm.barrier('together');
+    if (rank !== 1) await comm.allReduce(new Float32Array(8), 'gradients');
+    else if (args[0] === 'size') await comm.allReduce(new Float32Array(9), 'gradients');
+    else if (args[0] === 'name') await comm.allReduce(new Float32Array(8), 'something else');
+    else await comm.barrier('the end');
+  },
+  /** Rank 1 never comes to the second barrier, but lives on. */
+  async hang() {
+    await comm.barrier('first');
+    if (rank === 1) await sleep(60_000);
+    else await comm.barrier('second');
+  },
+  /** Rank 1 dies in the middle of an all-reduce. */
+  async die() {
+    print({ pid: process.pid });
+    if (rank === 1) setTimeout(() => process.kill(process.pid, 'SIGKILL'), 300);
+    for (let i = 0; ; i++) await comm.allReduce(new Float32Array(4e6), `step ${i}`);
+  },
+  /** Rank 0's work fails for all. */
+  async zeroFails() {
+    await onRankZero(comm, 'downloads the weights', () => {
+      throw new Error('no network here');
+    });
+  },
+  async early() {
+    if (rank === 1) await comm.close();
+    else await comm.barrier('the end');
+  },
+};
+
+try {
+  await scenarios[scenario]();
+  await comm.close();
+} catch (error) {
+  print({ rank, error: messageOf(error) });
+  process.exit(3);
+}
