@@ -1,4 +1,5 @@
-import { join, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Config, trainingSchema } from '../common/config.js';
 import { CheckpointError, TrainingError } from '../common/errors.js';
@@ -125,10 +126,7 @@ export abstract class BaseRunner implements Run {
   /** Evaluates `test_splits`, with the weights as they are unless told otherwise. @returns scores by split */
   async evaluate({ reloadBest = false } = {}): Promise<Record<string, Metrics>> {
     const { testSplits, resumeCkptPath, evaluate } = this.settings;
-    if (reloadBest && testSplits.length > 0 && this.state.bestPath) {
-      await loadWeights(this.state.bestPath, this.model);
-      log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${this.state.bestPath}`);
-    }
+    if (reloadBest && testSplits.length > 0) await this.#loadBest();
     if (evaluate && resumeCkptPath) await loadWeights(resumeCkptPath, this.model);
     const label = reloadBest || evaluate ? 'best' : this.labelAfter(this.state.round);
     const scores: Record<string, Metrics> = {};
@@ -291,6 +289,20 @@ export abstract class BaseRunner implements Run {
     }
     step.restore(restored.accumulated);
     log.info(`Resumed from ${path}: ${this.place()}, step ${this.state.step}`);
+  }
+
+  async #loadBest(): Promise<void> {
+    const { bestPath, bestAt } = this.state;
+    if (!bestPath) return;
+    // A folder that was moved has its best checkpoint beside the one that the run went on from.
+    const beside = join(dirname(this.lastCheckpoint ?? bestPath), 'checkpoint_best.pth');
+    const path = [bestPath, beside].find(existsSync);
+    if (!path) {
+      log.warn(`${bestPath} is gone: the test takes the last weights, not the best (${this.unit} ${bestAt})`);
+      return;
+    }
+    await loadWeights(path, this.model);
+    log.info(`Testing with the best weights (${this.unit} ${bestAt}): ${path}`);
   }
 
   async #restoreState(saved: RunState): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { isTensorRef, openCheckpoint } from '#src/checkpoint/index.js';
@@ -148,11 +148,4 @@ async function resolved(value: unknown): Promise<unknown> {
 /** The lines of a run's log without the first, the configuration. */
 export function logLines(folder: string): string[] {
   return readFileSync(join(folder, 'log.txt'), 'utf8').trimEnd().split('\n').slice(1);
-}
-
-/** The only job folder under an output folder. */
-export function jobFolder(outputDir: string): string {
-  const [job, ...others] = readdirSync(outputDir);
-  if (others.length > 0) throw new Error(`several jobs: ${[job, ...others].join(', ')}`);
-  return join(outputDir, job);
 }
