@@ -10,6 +10,8 @@ export interface Device {
 
 export interface DeviceOptions {
   threads: number;
+  /** Nobody named the device: a poor one is not worth taking. */
+  auto?: boolean;
 }
 
 /** A TensorFlow.js backend that is registered and may be chosen. */
@@ -54,11 +56,7 @@ async function openCuda({ index }: Device): Promise<OpenDevice> {
   }
 }
 
-async function openWebGpu(): Promise<OpenDevice> {
-  try {
-    const { registerWebGpuBackend } = await import('./webgpu.js');
-    return await registerWebGpuBackend();
-  } catch (error) {
-    throw new EngineError(messageOf(error), { help: 'npm install webgpu', cause: error });
-  }
+async function openWebGpu({ index }: Device, { auto }: DeviceOptions): Promise<OpenDevice> {
+  const { registerWebGpuBackend } = await import('./webgpu/index.js');
+  return registerWebGpuBackend({ adapter: index, hardwareOnly: auto });
 }

@@ -42,7 +42,7 @@ export interface Engine {
 export async function setupEngine({ device = 'auto', threads }: EngineOptions = {}): Promise<Engine> {
   const wanted = parseDevice(device);
   const candidates = wanted === 'auto' ? DEVICES.map((name): Device => ({ name })) : [wanted];
-  const options = { threads: threads ?? availableParallelism() };
+  const options = { threads: threads ?? availableParallelism(), auto: wanted === 'auto' };
   const tried: Attempt[] = [];
   const help: string[] = [];
   for (const candidate of candidates) {
@@ -62,7 +62,7 @@ export async function setupEngine({ device = 'auto', threads }: EngineOptions = 
         tried,
       };
     } catch (error) {
-      tried.push({ device: name, reason: firstLine(messageOf(error)) });
+      tried.push({ device: name, reason: reasonOf(error) });
       if (error instanceof EngineError && error.details.help) help.push(error.details.help);
     }
   }
@@ -74,7 +74,13 @@ export async function setupEngine({ device = 'auto', threads }: EngineOptions = 
 
 const nameOf = ({ name, index }: Device) => (index === undefined ? name : `${name}:${index}`);
 
-const firstLine = (text: string) => text.split('\n')[0];
+/** One line. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof EngineError)) return messageOf(error).split('\n')[0].trim();
+  const { headline, details } = error;
+  const found = details.found?.split('\n').join(', ');
+  return [headline.split('\n')[0].trim(), found].filter(Boolean).join('; there is ');
+}
 
 function parseDevice(device: string): Device | 'auto' {
   if (device === 'auto') return 'auto';

@@ -1,0 +1,69 @@
+import { EngineError } from '../../common/errors.js';
+import { tf } from '../tf.js';
+import { openAdapter } from './adapters.js';
+import { LavisWebGpuBackend } from './backend.js';
+
+export { type ListedAdapter, listAdapters } from './adapters.js';
+
+export const BACKEND = 'webgpu';
+
+export interface WebGpuOptions {
+  /** An adapter by its index or a part of its name; the fastest unless given. */
+  adapter?: number | string;
+  /** Refuses adapters that are programs on the CPU. */
+  hardwareOnly?: boolean;
+}
+
+let opened: { adapter: WebGpuOptions['adapter']; description: string } | undefined;
+
+/**
+ * Registers the webgpu backend of TensorFlow.js over Dawn, with our kernels.
+ * @throws EngineError where Dawn cannot be loaded or finds no such graphics adapter
+ */
+export async function registerWebGpuBackend({ adapter: wanted, hardwareOnly }: WebGpuOptions) {
+  if (opened && (wanted === undefined || wanted === opened.adapter)) {
+    return { backend: BACKEND, description: opened.description };
+  }
+  if (opened)
+    throw new EngineError('this process has a WebGPU device already', { found: opened.description });
+  const { gpu, adapter, pump } = await openAdapter(wanted);
+  const { info } = adapter;
+  const description = `WebGPU on ${info.description || info.device || info.vendor || 'an adapter'}`;
+  if (hardwareOnly && info.isFallbackAdapter) {
+    throw new EngineError(`no graphics card, only ${description.slice('WebGPU on '.length)}`);
+  }
+  const device = await pump.call(() =>
+    adapter.requestDevice({
+      requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
+      requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
+    }),
+  );
+  provideNavigator(gpu);
+  const backend = new LavisWebGpuBackend(device, info, pump);
+  if (tf.findBackendFactory(BACKEND)) tf.removeBackend(BACKEND);
+  tf.registerBackend(BACKEND, () => backend);
+  opened = { adapter: wanted, description };
+  return { backend: BACKEND, description };
+}
+
+const FEATURES = ['timestamp-query', 'shader-f16'] as const satisfies GPUFeatureName[];
+
+/** Of these the adapter's most is asked for; WebGPU's defaults are too small for large models. */
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeWorkgroupsPerDimension',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+] as const satisfies (keyof GPUSupportedLimits)[];
+
+/** TensorFlow.js looks for a browser's `navigator.gpu`. */
+function provideNavigator(gpu: GPU): void {
+  const existing = (globalThis as { navigator?: object }).navigator;
+  const target = existing ?? { userAgent: `Node.js/${process.versions.node}` };
+  Object.defineProperty(target, 'gpu', { value: gpu, configurable: true });
+  if (!existing) Object.defineProperty(globalThis, 'navigator', { value: target, configurable: true });
+}
