@@ -54,12 +54,12 @@ export interface IterableDataset {
   readonly name: string;
   readonly iterable: true;
   /** The samples of this rank in this epoch, not yet decoded. */
-  stream(position: StreamPosition): AsyncIterable<SampleJob>;
+  stream(position: StreamPosition): AsyncIterable<SampleJob> | Iterable<SampleJob>;
   /** Reads a job of `stream` in the main thread. */
   read(job: SampleJob, rng: Rng): Promise<Sample>;
   collate(samples: Sample[]): Batch;
-  /** Samples an epoch of all ranks, where the configuration tells it. */
-  readonly samplesPerEpoch?: number;
+  /** Samples an epoch, of all ranks together. */
+  readonly samplesPerEpoch: number;
 }
 
 export interface StreamPosition {

@@ -72,7 +72,8 @@ export function imageFolder(section: DatasetSection, dataset: string): string {
   throw new ConfigError(`${where}.${dataType} names no folder`, { allowed: 'storage: a folder' });
 }
 
-function strings(value: unknown, where: string): string[] {
+/** A string or a list of strings, as a list; null and absent are empty. @throws ConfigError otherwise. */
+export function strings(value: unknown, where: string): string[] {
   if (value === undefined || value === null) return [];
   const list = Array.isArray(value) ? value : [value];
   if (list.every((item) => typeof item === 'string' && item !== '')) return list as string[];

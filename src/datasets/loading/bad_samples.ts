@@ -6,7 +6,8 @@ import { log } from '../../common/logging.js';
 export interface BadSample {
   /** The dataset and split. */
   dataset: string;
-  index: number;
+  /** In the dataset; shard and name in a stream. */
+  index: number | string;
   /** The file, and the annotation it comes from. */
   where?: string;
   reason: string;
@@ -40,12 +41,12 @@ export class BadSamples {
     }
   }
 
-  has(dataset: string, index: number): boolean {
+  has(dataset: string, index: number | string): boolean {
     return this.#known.has(`${dataset} ${index}`);
   }
 
   /** @throws the error itself at a limit of 0, or a DataError when this one is past the limit. */
-  report(dataset: string, index: number, error: DataError): void {
+  report(dataset: string, index: number | string, error: DataError): void {
     if (this.has(dataset, index)) return;
     if (this.limit === 0) throw error;
     const bad = { dataset, index, where: error.details.where, reason: reasonOf(error) };

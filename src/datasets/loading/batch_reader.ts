@@ -1,0 +1,69 @@
+import { DataError } from '../../common/errors.js';
+import type { Batch, Sample } from '../types.js';
+import type { BadSamples } from './bad_samples.js';
+import type { LoadingOptions } from './batch_source.js';
+import { type Executor, here, type Outcome, type SampleTask } from './executor.js';
+import { WorkerPool } from './worker_pool.js';
+
+/** Where a loader's samples are read: in this thread, in shared workers, or in workers of its own. */
+export class Reading {
+  readonly #options: LoadingOptions;
+  #ownPool?: WorkerPool;
+
+  constructor(options: LoadingOptions) {
+    this.#options = options;
+  }
+
+  /** @param movable whether the samples can be read in a worker. */
+  executor(movable: boolean): Executor {
+    const { numWorkers = 0, pool, plugins } = this.#options;
+    if ((numWorkers === 0 && !pool) || !movable) return here;
+    return pool ?? (this.#ownPool ??= new WorkerPool(numWorkers, { plugins }));
+  }
+
+  /** Ends the workers that were started here. */
+  async close(): Promise<void> {
+    await this.#ownPool?.close();
+    this.#ownPool = undefined;
+  }
+}
+
+/** A sample to read, its number for reports, and what stands in when it is bad. */
+export interface Candidate {
+  task: SampleTask;
+  index: number | string;
+  /** The next in a fixed order; undefined when there is none left. */
+  next(): Candidate | undefined;
+}
+
+export interface BatchParts {
+  name: string;
+  badSamples: BadSamples;
+  collate(samples: Sample[]): Batch;
+}
+
+/**
+ * Reads one batch. A bad sample is reported and replaced by the next good one of its order, the same
+ * whoever asks and whenever.
+ */
+export async function readBatch(
+  candidates: Candidate[],
+  executor: Executor,
+  { name, badSamples, collate }: BatchParts,
+): Promise<Batch> {
+  const outcomes = await executor.run(candidates.map(({ task }) => task));
+  const samples: Sample[] = [];
+  // One after the other, so that bad samples are counted in the order of the batch.
+  for (const [i, first] of outcomes.entries()) {
+    let outcome: Outcome = first;
+    let candidate: Candidate | undefined = candidates[i];
+    while (!('sample' in outcome)) {
+      badSamples.report(name, candidate.index, outcome.bad);
+      candidate = candidate.next();
+      if (!candidate) throw new DataError(`no sample of ${name} can be read`, { cause: outcome.bad });
+      [outcome] = await executor.run([candidate.task]);
+    }
+    samples.push(outcome.sample);
+  }
+  return collate(samples);
+}
