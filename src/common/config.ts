@@ -4,7 +4,7 @@ export { Config, type ConfigOptions } from './config/config.js';
 export type { HasDefaults } from './config/defaults.js';
 export { shownPath } from './config/files.js';
 export { loadPlugin } from './config/plugins.js';
-export { captionDatasetSchema } from './config/schema/dataset.js';
+export { captionDatasetSchema, datasetSchema } from './config/schema/dataset.js';
 export { type HasSchema, key, needed, types } from './config/schema/key.js';
 export { readSection } from './config/schema/read.js';
 export { captioningSchema, launchSchema, scheduleSchema, trainingSchema } from './config/schema/run.js';

@@ -1,8 +1,8 @@
 /** Datasets: builders make them from the configuration, loaders make batches of them. */
-export { type BuilderClass, type DatasetBuilder, type Splits } from './builders/builder.js';
+export type { BuilderClass, DatasetBuilder, Splits } from './builders/builder.js';
 export { CaptionBuilder } from './builders/caption_builder.js';
 export * from './builders/index.js';
-export { datasetZoo, loadDataset, type LoadDatasetOptions } from './builders/load.js';
+export { datasetZoo, type LoadDatasetOptions, loadDataset } from './builders/load.js';
 export {
   CaptionDataset,
   type CaptionDatasetParts,

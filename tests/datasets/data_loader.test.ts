@@ -4,18 +4,12 @@ import { test } from 'node:test';
 import {
   BadSamples,
   type Batch,
-  CocoCaptionBuilder,
   DataLoader,
   type DataLoaderOptions,
   type Dataset,
 } from '#src/datasets/index.js';
 import { DataError } from '#src/index.js';
-import { collect, type TinyCoco, tinyCoco } from './support.js';
-
-async function trainOf({ section }: TinyCoco): Promise<Dataset> {
-  const { train } = await CocoCaptionBuilder.fromConfig(section).buildDatasets(['train']);
-  return train as Dataset;
-}
+import { collect, tinyCoco, trainOf } from './support.js';
 
 type Options = Omit<DataLoaderOptions, 'dataset' | 'batchSize'>;
 const training = (dataset: Dataset, options: Options = {}) =>

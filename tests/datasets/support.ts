@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import type { Batch } from '#src/datasets/index.js';
+import { type Batch, CocoCaptionBuilder, type Dataset } from '#src/datasets/index.js';
 import { temporaryFolder } from '../support.js';
 
 export interface TinyCoco {
@@ -52,4 +52,10 @@ export async function collect(batches: AsyncIterable<Batch>): Promise<Batch[]> {
   const all: Batch[] = [];
   for await (const batch of batches) all.push(batch);
   return all;
+}
+
+/** The train split of a tiny coco_caption. */
+export async function trainOf({ section }: TinyCoco): Promise<Dataset> {
+  const { train } = await CocoCaptionBuilder.fromConfig(section).buildDatasets(['train']);
+  return train as Dataset;
 }

@@ -62,13 +62,13 @@ export function annotationFiles(section: DatasetSection, dataset: string): Map<S
   return files;
 }
 
-/** The folder that image paths are relative to. @throws ConfigError when none is given. */
+/** The folder that image paths are relative to, as it is written. @throws ConfigError when none is given. */
 export function imageFolder(section: DatasetSection, dataset: string): string {
   const dataType = String(section.data_type ?? 'images');
   const where = `datasets.${dataset}.build_info`;
   const images = tableAt(tableAt(section, 'build_info', `datasets.${dataset}`), dataType, where);
   const [storage] = strings(images.storage, `${where}.${dataType}.storage`);
-  if (storage) return cachePath(storage);
+  if (storage) return storage;
   throw new ConfigError(`${where}.${dataType} names no folder`, { allowed: 'storage: a folder' });
 }
 

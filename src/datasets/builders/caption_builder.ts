@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { z } from 'zod';
+import { captionDatasetSchema } from '../../common/config.js';
 import { DataError } from '../../common/errors.js';
-import { readAnnotations } from '../datasets/annotations.js';
+import { cachePath } from '../../common/paths.js';
+import { type Annotation, readAnnotations } from '../datasets/annotations.js';
 import type { AnnotatedDataset, CaptionDatasetParts } from '../datasets/caption_dataset.js';
 import { CaptionReader } from '../datasets/caption_reader.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
@@ -10,9 +13,9 @@ import type { DatasetBuilder, Splits } from './builder.js';
 import { fetchAnnotations, type Missing } from './fetch_annotations.js';
 import { processorsOf } from './processors.js';
 
-/** The annotation files of each split, and what could not be brought. */
+/** The annotations of each split, or what is missing of them. */
 export interface Prepared {
-  files: Map<Split, AnnotationFile[]>;
+  annotations: Map<Split, Annotation[]>;
   missing: Missing[];
 }
 
@@ -23,6 +26,8 @@ type DatasetClass = new (parts: CaptionDatasetParts) => AnnotatedDataset;
  * names itself, its dataset classes and its default configuration.
  */
 export abstract class CaptionBuilder implements DatasetBuilder {
+  /** The keys that a section has; a subclass with keys of its own extends it. */
+  static readonly configSchema: z.ZodObject = captionDatasetSchema;
   abstract readonly name: string;
   protected readonly trainDataset?: DatasetClass;
   protected readonly evalDataset?: DatasetClass;
@@ -32,10 +37,13 @@ export abstract class CaptionBuilder implements DatasetBuilder {
   constructor(readonly section: DatasetSection) {}
 
   async buildDatasets(splits?: readonly Split[]): Promise<Splits> {
-    const { files, missing } = await this.prepare(splits);
+    const { annotations, missing } = await this.prepare(splits);
     this.#refuse(missing);
     const datasets: Splits = {};
-    for (const [split, list] of files) datasets[split] = await this.#build(split, list);
+    for (const [split, list] of annotations) {
+      const DatasetClass = this.#datasetOf(split);
+      if (DatasetClass) datasets[split] = this.#build(DatasetClass, split, list);
+    }
     return datasets;
   }
 
@@ -44,34 +52,45 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     return new CaptionReader(this.folder, image, text);
   }
 
-  /** Brings the annotation files of the wanted splits, or tells which are missing; a subclass may make them. */
+  /** The annotations of the wanted splits, fetched where they are absent; a subclass may make them. */
   protected async prepare(splits?: readonly Split[]): Promise<Prepared> {
     const files = annotationFiles(this.section, this.name);
     for (const split of files.keys()) {
       if ((splits && !splits.includes(split)) || !this.#datasetOf(split)) files.delete(split);
     }
-    return { files, missing: await fetchAnnotations(this.name, files) };
+    const missing = await fetchAnnotations(this.name, files);
+    const annotations = new Map<Split, Annotation[]>();
+    if (missing.length > 0) return { annotations, missing };
+    for (const [split, list] of files) annotations.set(split, await this.readFiles(split, list));
+    return { annotations, missing };
+  }
+
+  /** @throws DataError for a file that cannot be used, or when there is no entry at all. */
+  protected async readFiles(split: Split, files: AnnotationFile[]): Promise<Annotation[]> {
+    const annotations = await readAnnotations(files.map(({ path }) => path));
+    if (annotations.length > 0) return annotations;
+    throw new DataError(`the dataset ${this.name} ${split} is empty`, {
+      where: files.map(({ path }) => path).join('\n'),
+      help: `--options ${files[0].option}`,
+    });
+  }
+
+  /** Where a path of the configuration leads. */
+  protected locate(path: string): string {
+    return cachePath(path);
   }
 
   protected get folder(): string {
-    return imageFolder(this.section, this.name);
+    return this.locate(imageFolder(this.section, this.name));
   }
 
   #datasetOf(split: Split): DatasetClass | undefined {
     return split === 'train' ? this.trainDataset : this.evalDataset;
   }
 
-  async #build(split: Split, files: AnnotationFile[]): Promise<AnnotatedDataset> {
+  #build(DatasetClass: DatasetClass, split: Split, annotations: Annotation[]): AnnotatedDataset {
     const name = `${this.name} ${split}`;
-    const annotations = await readAnnotations(files.map(({ path }) => path));
-    if (annotations.length === 0) {
-      throw new DataError(`the dataset ${name} is empty`, {
-        where: files.map(({ path }) => path).join('\n'),
-        help: `--options ${files[0].option}`,
-      });
-    }
     const readerSpec: ReaderSpec = { builder: this.name, section: this.section, split };
-    const DatasetClass = this.#datasetOf(split)!;
     const dataset = new DatasetClass({ name, annotations, reader: this.reader(split), readerSpec });
     this.#checkSomeImages(dataset);
     return dataset;

@@ -1,4 +1,3 @@
-import { captionDatasetSchema } from '../../common/config.js';
 import { registry } from '../../common/registry.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
 import type { DatasetSection } from './build_info.js';
@@ -8,7 +7,6 @@ import { CaptionBuilder } from './caption_builder.js';
 @registry.registerBuilder('coco_caption')
 export class CocoCaptionBuilder extends CaptionBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/coco/defaults_cap.yaml' };
-  static readonly configSchema = captionDatasetSchema;
   readonly name = 'coco_caption';
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;

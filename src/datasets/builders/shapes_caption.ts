@@ -5,10 +5,11 @@ import { captionDatasetSchema, key, readSection, types } from '../../common/conf
 import { log } from '../../common/logging.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
+import type { Annotation } from '../datasets/annotations.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
 import { drawShapes, type ShapesOptions } from '../datasets/shapes/draw.js';
 import type { Split } from '../types.js';
-import type { AnnotationFile, DatasetSection } from './build_info.js';
+import type { DatasetSection } from './build_info.js';
 import { CaptionBuilder, type Prepared } from './caption_builder.js';
 
 const scenesSchema = z.strictObject({
@@ -31,7 +32,7 @@ const buildInfoSchema = z.strictObject({
 @registry.registerBuilder('shapes_caption')
 export class ShapesCaptionBuilder extends CaptionBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/shapes/defaults_cap.yaml' };
-  static readonly configSchema = captionDatasetSchema.extend({
+  static override readonly configSchema = captionDatasetSchema.extend({
     build_info: key(buildInfoSchema, undefined, 'Where the scenes are drawn, and how many.'),
   });
   readonly name = 'shapes_caption';
@@ -49,13 +50,14 @@ export class ShapesCaptionBuilder extends CaptionBuilder {
       log.info(`drawing ${count} scenes into ${this.#root}`);
       await drawShapes(this.#root, options);
     }
-    const files = new Map<Split, AnnotationFile[]>();
+    const annotations = new Map<Split, Annotation[]>();
     for (const split of ['train', 'val', 'test'] as const) {
       if ((splits && !splits.includes(split)) || options[split] === 0) continue;
       const path = join(this.#root, 'annotations', `shapes_${split}.json`);
-      files.set(split, [{ path, option: `datasets.${this.name}.build_info.scenes.${split}=N` }]);
+      const option = `datasets.${this.name}.build_info.scenes.${split}=N`;
+      annotations.set(split, await this.readFiles(split, [{ path, option }]));
     }
-    return { files, missing: [] };
+    return { annotations, missing: [] };
   }
 
   protected override get folder(): string {

@@ -1,18 +1,33 @@
 import { existsSync } from 'node:fs';
-import { ConfigError, DataError } from '../../common/errors.js';
+import { z } from 'zod';
+import { captionDatasetSchema, key, readSection, types } from '../../common/config.js';
+import { DataError } from '../../common/errors.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
 import { shardPaths } from '../datasets/shards/paths.js';
 import { ShardDataset, ShardReader } from '../datasets/shards/shard_dataset.js';
 import type { SampleReader, Split } from '../types.js';
-import { type DatasetSection, strings, tableAt } from './build_info.js';
+import type { DatasetSection } from './build_info.js';
 import type { DatasetBuilder, Splits } from './builder.js';
 import { processorsOf } from './processors.js';
+
+const buildInfoSchema = z.strictObject({
+  storage: key(
+    z.union([types.text, types.texts]),
+    'shards/*.tar',
+    'Tar archives: {a..b} counts, {a,b} lists, * matches; relative: under the cache root.',
+  ),
+  samples: key(types.natural, undefined, 'Samples in all archives; absent: they are counted at the start.'),
+  shuffle_buffer: key(types.natural, 1000, 'Samples that are shuffled with each other on the way.'),
+});
 
 /** Training pairs in webdataset shards: tar archives of `name.jpg` with `name.txt` or `name.json`. */
 @registry.registerBuilder('shards_caption')
 export class ShardsCaptionBuilder implements DatasetBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/shards/defaults_cap.yaml' };
+  static readonly configSchema = captionDatasetSchema.extend({
+    build_info: key(buildInfoSchema, undefined, 'Which archives.'),
+  });
   readonly name = 'shards_caption';
 
   constructor(readonly section: DatasetSection) {}
@@ -23,16 +38,15 @@ export class ShardsCaptionBuilder implements DatasetBuilder {
 
   async buildDatasets(splits?: readonly Split[]): Promise<Splits> {
     if (splits && !splits.includes('train')) return {};
-    const where = `datasets.${this.name}.build_info`;
-    const info = tableAt(this.section, 'build_info', `datasets.${this.name}`);
-    const shards = this.#shards(strings(info.storage, `${where}.storage`));
+    const what = `datasets.${this.name}.build_info`;
+    const { storage, samples, shuffle_buffer } = readSection(what, buildInfoSchema, this.section.build_info);
     const train = new ShardDataset({
       name: `${this.name} train`,
-      shards,
+      shards: this.#shards([storage].flat()),
       reader: this.reader('train'),
       readerSpec: { builder: this.name, section: this.section, split: 'train' },
-      samples: count(info.samples, `${where}.samples`),
-      shuffleBuffer: count(info.shuffle_buffer, `${where}.shuffle_buffer`),
+      samples,
+      shuffleBuffer: shuffle_buffer,
     });
     return { train };
   }
@@ -53,10 +67,4 @@ export class ShardsCaptionBuilder implements DatasetBuilder {
       help: option,
     });
   }
-}
-
-function count(value: unknown, where: string): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1) return value;
-  throw new ConfigError(`${where} is not a whole number from 1`, { where, found: JSON.stringify(value) });
 }

@@ -109,6 +109,13 @@ export class CaptionEvalDataset extends AnnotatedDataset {
   }
 }
 
+/** One's own images: the id stands in the annotation. */
+export class CustomEvalDataset extends CaptionEvalDataset {
+  protected override idOf(annotation: Annotation): number | string {
+    return requireKey(annotation, 'image_id', 'string', 'number');
+  }
+}
+
 /** nocaps names its images by `img_id`. */
 export class NoCapsEvalDataset extends CaptionEvalDataset {
   protected override idOf(annotation: Annotation): number | string {

@@ -25,23 +25,30 @@ const processorsSchema = z.strictObject({
   ),
 });
 
-/** Keys of a dataset with captions in annotation files and images in a folder. */
-export const captionDatasetSchema = z.strictObject({
-  type: key(t.text, 'default', 'Which default file: a type that `lavis zoo` lists.'),
-  dataset_card: key(t.text, undefined, 'Accepted for LAVIS: where the dataset is described.'),
-  data_type: key(t.text, 'images', 'The key of `build_info` that tells the folder.'),
-  vis_processor: key(processorsSchema, undefined, 'What makes pixels of image files.'),
-  text_processor: key(processorsSchema, undefined, 'What cleans captions.'),
-  build_info: key(
-    z.strictObject({
-      annotations: key(
-        z.record(z.string(), annotationSchema.nullable()),
-        undefined,
-        'By split; a split set to null is left out.',
-      ),
-      images: key(mediaSchema, undefined, 'Where the images lie.'),
-    }),
-    undefined,
-    'Where the files lie.',
-  ),
-});
+/**
+ * Keys of a dataset with captions in annotation files and images in a folder.
+ * @param own further keys of its `build_info`.
+ */
+export const datasetSchema = (own: z.ZodRawShape = {}) =>
+  z.strictObject({
+    type: key(t.text, 'default', 'Which default file: a type that `lavis zoo` lists.'),
+    dataset_card: key(t.text, undefined, 'Accepted for LAVIS: where the dataset is described.'),
+    data_type: key(t.text, 'images', 'The key of `build_info` that tells the folder.'),
+    vis_processor: key(processorsSchema, undefined, 'What makes pixels of image files.'),
+    text_processor: key(processorsSchema, undefined, 'What cleans captions.'),
+    build_info: key(
+      z.strictObject({
+        annotations: key(
+          z.record(z.string(), annotationSchema.nullable()),
+          undefined,
+          'By split; a split set to null is left out.',
+        ),
+        images: key(mediaSchema, undefined, 'Where the images lie.'),
+        ...own,
+      }),
+      undefined,
+      'Where the files lie.',
+    ),
+  });
+
+export const captionDatasetSchema = datasetSchema();
