@@ -1,5 +1,5 @@
-import { createReadStream, read } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { read } from 'node:fs';
+import { Readable } from 'node:stream';
 import yauzl, { type ZipFile } from 'yauzl';
 
 /**
@@ -39,7 +39,18 @@ class FileReader extends yauzl.RandomAccessReader {
   }
 
   override _readStreamForRange(start: number, end: number): Readable {
-    return createReadStream('', { fd: this.fd, autoClose: false, start, end: end - 1 });
+    return Readable.from(this.#chunks(start, end), { objectMode: false });
+  }
+
+  async *#chunks(start: number, end: number): AsyncGenerator<Buffer> {
+    for (let at = start; at < end; ) {
+      const chunk = Buffer.allocUnsafe(Math.min(2 ** 18, end - at));
+      await new Promise<void>((resolve, reject) => {
+        this.read(chunk, 0, chunk.length, at, (error) => (error ? reject(error) : resolve()));
+      });
+      yield chunk;
+      at += chunk.length;
+    }
   }
 
   override close(callback: (error: Error | null) => void): void {
