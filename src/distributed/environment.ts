@@ -1,5 +1,8 @@
 import { DistributedError } from '../common/errors.js';
 
+/** Set by the launcher: the folder where its workers meet. */
+export const MEETING_FOLDER = 'LAVIS_MEETING_FOLDER';
+
 /** Who started this process and which part of the run it is. */
 export interface World {
   readonly launcher: 'none' | 'torchrun' | 'openmpi' | 'mpich' | 'slurm';

@@ -9,5 +9,8 @@ export {
 export { readWorld, type World } from './environment.js';
 export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
 export { type InitOptions, initCommunicator } from './init.js';
+export { visibleGpus } from './launch/devices.js';
+export { type LaunchOptions, launch, workerCount } from './launch/launcher.js';
+export { holdLifeline } from './launch/lifeline.js';
 export { SingleCommunicator } from './single.js';
 export { broadcastVariables } from './weights.js';

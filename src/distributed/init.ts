@@ -1,12 +1,11 @@
 import { DistributedError } from '../common/errors.js';
+import { configureLogging } from '../common/logging.js';
 import { type Communicator, DEFAULT_TIMEOUT_SECONDS } from './communicator.js';
-import { readWorld, type World } from './environment.js';
+import { MEETING_FOLDER, readWorld, type World } from './environment.js';
+import { holdLifeline } from './launch/lifeline.js';
 import { LocalCommunicator } from './local/local_communicator.js';
 import { MpiCommunicator } from './mpi/mpi_communicator.js';
 import { SingleCommunicator } from './single.js';
-
-/** Set by the launcher: the folder where its workers meet. */
-export const MEETING_FOLDER = 'LAVIS_MEETING_FOLDER';
 
 export interface InitOptions {
   /** `run.dist_backend`; chosen by how the process was started unless given. */
@@ -17,7 +16,8 @@ export interface InitOptions {
 
 /**
  * The communicator of this process, by the variables that its launcher set; a world of one when there are
- * none. All ranks have met when it returns.
+ * none. All ranks have met when it returns, and ranks other than 0 log no more than warnings. A worker of
+ * our launcher ends with it from here on.
  * @throws DistributedError when the ranks do not meet, or MPI is needed and absent
  */
 export async function initCommunicator(
@@ -25,6 +25,8 @@ export async function initCommunicator(
   options: InitOptions = {},
 ): Promise<Communicator> {
   const world = readWorld(env);
+  holdLifeline(env);
+  if (world.rank > 0) configureLogging({ quiet: true });
   const timeoutSeconds = options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
   const backend = chooseBackend(world, options.backend ?? 'auto');
   if (backend === 'single') return new SingleCommunicator();

@@ -7,7 +7,7 @@ import { tf } from './tf.js';
 export interface EngineOptions {
   /** 'auto', 'cpu', 'cuda', 'cuda:1', 'webgpu' or 'webgpu:0'; 'auto' unless given. */
   device?: string;
-  /** Threads of the CPU engine; all cores unless given. */
+  /** Threads of the CPU engine; LAVIS_THREADS (a launcher's share) or all cores unless given. */
   threads?: number;
 }
 

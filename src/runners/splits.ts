@@ -6,9 +6,6 @@ import {
   type Dataset,
   type Splits as DatasetSplits,
   type GroundTruth,
-  type IterableDataset,
-  type LoadingOptions,
-  trainSource,
 } from '../datasets/index.js';
 import type { RunSettings } from './settings.js';
 import type { World } from './world.js';
@@ -25,13 +22,14 @@ export class Splits {
     private readonly plugins: readonly string[],
   ) {
     const { trainSplits, validSplits, testSplits, evaluate } = settings;
-    if (!evaluate) for (const split of trainSplits) this.#allOf(split);
-    for (const split of evaluate ? testSplits : [...validSplits, ...testSplits]) this.#of(split);
+    for (const split of evaluate ? testSplits : [...trainSplits, ...validSplits, ...testSplits]) {
+      this.#of(split);
+    }
   }
 
   /** Shuffled batches of the train split; a last partial one is dropped. */
   trainLoader(badSamples: BadSamples): BatchSource {
-    const { batchSizeTrain, trainSplits, trainDatasetRatios } = this.settings;
+    const { batchSizeTrain, trainSplits } = this.settings;
     if (trainSplits.length !== 1) {
       throw new ConfigError('training takes one split', {
         where: 'run.train_splits',
@@ -39,18 +37,18 @@ export class Splits {
         allowed: "['train']",
       });
     }
-    return trainSource(this.#allOf(trainSplits[0]), {
-      ...this.#loading(badSamples),
+    return this.#loader({
+      dataset: this.#of(trainSplits[0]),
       batchSize: batchSizeTrain,
-      ratios: trainDatasetRatios,
+      training: true,
+      badSamples,
     });
   }
 
   /** The batches of an evaluation split, in order, every sample. */
   evalLoader(split: string, badSamples?: BadSamples): BatchSource {
     const { batchSizeEval } = this.settings;
-    const dataset = this.#of(split);
-    return new DataLoader({ ...this.#loading(badSamples), dataset, batchSize: batchSizeEval });
+    return this.#loader({ dataset: this.#of(split), batchSize: batchSizeEval, training: false, badSamples });
   }
 
   /** What the captions of a split are scored against, in COCO's form. */
@@ -59,40 +57,32 @@ export class Splits {
     return dataset.groundTruth?.();
   }
 
-  #loading(badSamples?: BadSamples): LoadingOptions {
+  #loader({ dataset, batchSize, training, badSamples }: LoaderParts): BatchSource {
     const { numWorkers, seed } = this.settings;
     const { rank, worldSize } = this.world;
-    return { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
+    const options = { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
+    return new DataLoader({ dataset, batchSize, shuffle: training, dropLast: training, ...options });
   }
 
-  /** The one dataset of a split. @throws ConfigError when none has it, or several do, or it is a stream. */
+  /** The dataset of a split. @throws ConfigError when none has it, or several do. */
   #of(split: string): Dataset {
-    const [dataset, ...more] = this.#allOf(split);
-    if (more.length === 0 && !('iterable' in dataset)) return dataset;
-    const names = Object.keys(this.datasets).filter((name) => this.datasets[name][split]);
+    const having = Object.entries(this.datasets).filter(([, splits]) => splits[split]);
+    if (having.length === 1) return having[0][1][split] as Dataset;
+    const names = Object.keys(this.datasets);
+    const known = new Set(Object.values(this.datasets).flatMap((splits) => Object.keys(splits)));
     throw new ConfigError(
-      more.length > 0
-        ? `several datasets have the split '${split}'`
-        : `the split '${split}' of ${names[0]} is a stream, which cannot be evaluated`,
+      having.length ? `several datasets have the split '${split}'` : `no dataset has the split '${split}'`,
       {
-        where: 'run.valid_splits or run.test_splits',
-        found: names.join(', '),
-        help: more.length
-          ? `--options datasets.${names[1]}.build_info.annotations.${split}=null leaves one out`
-          : undefined,
+        where: 'run.train_splits, run.valid_splits or run.test_splits',
+        found: `${names.join(' and ')} with ${[...known].join(', ') || 'no splits'}`,
       },
     );
   }
+}
 
-  /** The datasets that have a split, in the order of the configuration. @throws ConfigError when none has. */
-  #allOf(split: string): (Dataset | IterableDataset)[] {
-    const having = Object.values(this.datasets).flatMap((splits) => splits[split] ?? []);
-    if (having.length > 0) return having;
-    const names = Object.keys(this.datasets);
-    const known = new Set(Object.values(this.datasets).flatMap((splits) => Object.keys(splits)));
-    throw new ConfigError(`no dataset has the split '${split}'`, {
-      where: 'run.train_splits, run.valid_splits or run.test_splits',
-      found: `${names.join(' and ')} with ${[...known].join(', ') || 'no splits'}`,
-    });
-  }
+interface LoaderParts {
+  dataset: Dataset;
+  batchSize: number;
+  training: boolean;
+  badSamples?: BadSamples;
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { type RankResult, runRanks } from './ranks.js';
 
@@ -91,11 +90,4 @@ test('ranks that never start are named', async () => {
     env: { WORLD_SIZE: '3', TEST_TIMEOUT: '1' },
   });
   assert.match(output, /ranks 1 and 2 did not come to the meeting in 1 s/);
-});
-
-test('nothing is left in shared memory', { skip: !existsSync('/dev/shm') }, () => {
-  assert.deepEqual(
-    readdirSync('/dev/shm').filter((name) => name.startsWith('lavis-ranks-')),
-    [],
-  );
 });

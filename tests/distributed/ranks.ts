@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { memoryFolder } from '#src/distributed/local/shared_memory.js';
 
 export interface RankResult {
   readonly code: number | null;
@@ -14,7 +15,7 @@ export interface RankResult {
 
 export const workerFile = (name: string) => join(import.meta.dirname, 'workers', `${name}.js`);
 
-/** Runs a worker file on several ranks that meet in a folder of their own. */
+/** Runs a worker file on several ranks that meet in a folder of their own; nothing may be left in memory. */
 export async function runRanks(
   count: number,
   worker: string,
@@ -36,7 +37,10 @@ export async function runRanks(
   );
   options.onStart?.(children);
   try {
-    return await Promise.all(children.map(finished));
+    const results = await Promise.all(children.map(finished));
+    const left = readdirSync(memoryFolder()).filter((name) => name.startsWith(basename(folder)));
+    if (left.length > 0) throw new Error(`left in shared memory: ${left}`);
+    return results;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -62,7 +66,7 @@ export function finished(child: ChildProcess): Promise<RankResult> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
-      const lines = printed.split('\n').filter((line) => /^[[{"\d]/.test(line));
+      const lines = printed.split('\n').filter((line) => /^(?!\[rank)[[{"\d]/.test(line));
       const values = lines.map((line) => JSON.parse(line) as unknown);
       resolve({ code, signal, values, output, seconds: (performance.now() - start) / 1000 });
     });

@@ -181,9 +181,11 @@ function shares(round: Float32Array, worldSize: number): (rank: number) => Float
   return (rank) => round.subarray(edge(rank), edge(rank + 1));
 }
 
-/** A folder of this user, short enough for a socket's path. */
+/** Where the ranks of a run meet. */
 export function meetingFolder(runId: string): string {
   const safe = runId.replaceAll(/[^A-Za-z0-9.-]+/g, '_').slice(-40);
-  const base = tmpdir().length > 40 ? '/tmp' : tmpdir();
-  return join(base, `lavis-${userInfo().uid}-${safe}`);
+  return join(socketFolder(), `lavis-${userInfo().uid}-${safe}`);
 }
+
+/** The folder for temporary files, unless it is too long for the path of a socket. */
+export const socketFolder = () => (tmpdir().length > 50 ? '/tmp' : tmpdir());

@@ -1,0 +1,186 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DistributedError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
+import { MEETING_FOLDER, readWorld } from '../environment.js';
+import { consequenceFile, FAULT_FOLDER } from '../faults.js';
+import { socketFolder } from '../local/local_communicator.js';
+import { memoryFolder } from '../local/shared_memory.js';
+import { visibleGpus, workerDevices } from './devices.js';
+import { LIFELINE } from './lifeline.js';
+import { type WorkerEnd, WorkerProcess } from './worker_process.js';
+
+export interface LaunchOptions {
+  /** Script and arguments that each worker runs with this Node. */
+  command: readonly string[];
+  /** Workers on this machine; 'auto' = one for each GPU, or one on the CPU. */
+  nprocPerNode: number | 'auto';
+  /** How often all workers are started anew after a failure. */
+  maxRestarts?: number;
+  /** Further arguments from the first restart on: where to resume. */
+  restartArguments?: () => readonly string[] | Promise<readonly string[]>;
+  /** 'cpu' keeps the GPUs out of it. */
+  device?: string;
+  env?: Record<string, string | undefined>;
+  /** How long workers may take to end after another one has failed. */
+  graceSeconds?: number;
+}
+
+/** After a failure: how long the other ranks' own errors are awaited before they are ended. */
+const SETTLE_SECONDS = 1;
+
+/** How many workers `--nproc-per-node` means. @throws DistributedError for anything but a whole number. */
+export function workerCount(
+  nprocPerNode: number | 'auto',
+  options: Pick<LaunchOptions, 'device' | 'env'> = {},
+) {
+  if (nprocPerNode === 'auto') return Math.max(1, usableGpus(options).length);
+  if (Number.isInteger(nprocPerNode) && nprocPerNode >= 1) return nprocPerNode;
+  throw new DistributedError('--nproc-per-node cannot be used', {
+    found: String(nprocPerNode),
+    allowed: 'a whole number from 1, or auto',
+  });
+}
+
+/**
+ * Runs a command in several workers and watches them. When one fails, all are ended; when this process
+ * ends, however that happens, so do they.
+ * @returns the exit code: 0, or that of the worker that failed first
+ * @throws DistributedError when this process is itself a worker of mpirun, srun or torchrun
+ */
+export async function launch(options: LaunchOptions): Promise<number> {
+  const env = options.env ?? process.env;
+  const { launcher } = readWorld(env);
+  if (launcher !== 'none') {
+    throw new DistributedError('--nproc-per-node is for a process that no launcher started', {
+      found: `the variables of ${launcher}`,
+      help: 'leave --nproc-per-node away, or unset the variables',
+    });
+  }
+  const maxRestarts = options.maxRestarts ?? 0;
+  for (let attempt = 0; ; attempt++) {
+    const more = attempt > 0 ? ((await options.restartArguments?.()) ?? []) : [];
+    const { code, interrupted } = await new Group(options, env, [...options.command, ...more], attempt).run();
+    if (code === 0 || interrupted || attempt >= maxRestarts) return code;
+    log.warn(`all workers are started again (${attempt + 1} of ${maxRestarts} restarts)`);
+  }
+}
+
+/** The workers of one attempt. */
+class Group {
+  readonly #folder = mkdtempSync(join(socketFolder(), 'lavis-run-'));
+  readonly #workers: WorkerProcess[];
+  readonly #graceSeconds: number;
+  #interruption: NodeJS.Signals | undefined;
+  /** Whether the workers were asked to end: how they do is no failure then. */
+  #asked = false;
+
+  constructor(
+    options: LaunchOptions,
+    env: Record<string, string | undefined>,
+    command: string[],
+    attempt: number,
+  ) {
+    const count = workerCount(options.nprocPerNode, options);
+    const gpus = usableGpus(options);
+    this.#graceSeconds = options.graceSeconds ?? 5;
+    this.#workers = Array.from(
+      { length: count },
+      (_, rank) =>
+        new WorkerProcess(rank, command, {
+          ...env,
+          ...workerDevices(count, rank, gpus, env),
+          RANK: String(rank),
+          LOCAL_RANK: String(rank),
+          WORLD_SIZE: String(count),
+          LOCAL_WORLD_SIZE: String(count),
+          MASTER_ADDR: env.MASTER_ADDR ?? 'localhost',
+          MASTER_PORT: env.MASTER_PORT ?? '29500',
+          TORCHELASTIC_RUN_ID: basename(this.#folder),
+          TORCHELASTIC_RESTART_COUNT: String(attempt),
+          [MEETING_FOLDER]: this.#folder,
+          [FAULT_FOLDER]: this.#folder,
+          [LIFELINE]: '3',
+        }),
+    );
+  }
+
+  async run(): Promise<{ code: number; interrupted: boolean }> {
+    const interrupt = (signal: NodeJS.Signals) => {
+      // Workers save and end at the first signal; a second one does not wait.
+      if (this.#interruption) this.#kill('SIGKILL');
+      // Ctrl-C reaches them by the terminal.
+      else if (signal !== 'SIGINT' || !process.stdin.isTTY) this.#kill(signal);
+      this.#interruption = signal;
+    };
+    const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+    const lastResort = () => this.#kill('SIGKILL');
+    for (const signal of signals) process.on(signal, interrupt);
+    process.on('exit', lastResort);
+    try {
+      const failures = await this.#watch();
+      if (this.#interruption) return { code: 128 + constants.signals[this.#interruption], interrupted: true };
+      if (failures.length === 0) return { code: 0, interrupted: false };
+      const culprit =
+        failures.find(({ rank }) => !existsSync(consequenceFile(this.#folder, rank))) ?? failures[0];
+      this.#report(culprit);
+      return { code: exitCode(culprit), interrupted: false };
+    } finally {
+      for (const signal of signals) process.off(signal, interrupt);
+      process.off('exit', lastResort);
+      this.#cleanUp();
+    }
+  }
+
+  /** Until all workers have ended. @returns those that failed by themselves, the first one first. */
+  async #watch(): Promise<WorkerEnd[]> {
+    const failures: WorkerEnd[] = [];
+    let ending: Promise<void> | undefined;
+    await Promise.all(
+      this.#workers.map(async (worker) => {
+        const end = await worker.ended;
+        if (end.code === 0 || this.#interruption) return;
+        if (!this.#asked) failures.push(end);
+        ending ??= sleep(SETTLE_SECONDS * 1000).then(() => this.#end());
+      }),
+    );
+    await ending;
+    return failures;
+  }
+
+  /** Asks the workers to end, then makes them. */
+  async #end(): Promise<void> {
+    this.#asked = true;
+    this.#kill('SIGTERM');
+    const limit = performance.now() + this.#graceSeconds * 1000;
+    while (performance.now() < limit && this.#workers.some((worker) => worker.alive)) await sleep(50);
+    this.#kill('SIGKILL');
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    for (const worker of this.#workers) worker.kill(signal);
+  }
+
+  #report(end: WorkerEnd): void {
+    const how = end.signal ? `killed by ${end.signal}` : `exit code ${end.code}`;
+    const lines = this.#workers[end.rank].lastLines;
+    const said = lines.length > 0 ? `; its last lines:\n${lines.map((line) => `  ${line}`).join('\n')}` : '';
+    log.warn(`rank ${end.rank} of ${this.#workers.length} failed first (${how})${said}`);
+  }
+
+  #cleanUp(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+    const memory = memoryFolder();
+    for (const name of readdirSync(memory)) {
+      if (name.startsWith(basename(this.#folder))) rmSync(join(memory, name), { force: true });
+    }
+  }
+}
+
+const exitCode = ({ code, signal }: WorkerEnd) => (signal ? 128 + constants.signals[signal] : code || 1);
+
+function usableGpus({ device, env }: Pick<LaunchOptions, 'device' | 'env'>): string[] {
+  return device === 'cpu' ? [] : visibleGpus(env ?? process.env);
+}
