@@ -245,6 +245,12 @@ describe('checking before anything starts', () => {
   test('unknown keys pass when they are allowed to; wrong values never', async () => {
     assert.equal(await faultsOf(changed('max_epoch', 'max_epohc'), [], true), '');
     assert.match(await faultsOf(good, ['run.seed=x'], true), /run\.seed/);
+    const check = { allowUnknown: true };
+    const options = ['run.mine=1', 'datasets.coco_caption.vis_processor.eval.image_sise=3'];
+    const config = await Config.fromFile(join(folder, 'run.yaml'), options, { registry, check });
+    assert.equal((config.toJSON().run as { mine?: number }).mine, 1, 'the record keeps it');
+    assert.equal(config.run.mine, undefined, 'nobody is handed it');
+    assert.deepEqual(config.datasets.coco_caption.vis_processor, { eval: { name: 'blip_image_eval' } });
   });
 
   test('a class that does not say its keys takes any; a library call without check does too', async () => {

@@ -22,11 +22,17 @@ export interface CheckOptions {
   incomplete?: boolean;
 }
 
+export interface Checked {
+  faults: ConfigError[];
+  /** Paths of keys that nothing here knows, where they are allowed. */
+  unknown: string[][];
+}
+
 /**
  * Every fault of a merged configuration: unknown keys, wrong values, names that are not registered, values
  * that do not go together.
  */
-export function checkTree(tree: Tree, registry: Registry, options: CheckOptions = {}): ConfigError[] {
+export function checkTree(tree: Tree, registry: Registry, options: CheckOptions = {}): Checked {
   return new Checker(tree, registry, options).check();
 }
 
@@ -52,6 +58,7 @@ const SECTIONS = ['model', 'datasets', 'run', 'preprocess', 'plugins', 'env'];
 
 class Checker {
   readonly #faults: ConfigError[] = [];
+  readonly #unknownPaths: string[][] = [];
 
   constructor(
     readonly tree: Tree,
@@ -59,9 +66,13 @@ class Checker {
     readonly options: CheckOptions,
   ) {}
 
-  check(): ConfigError[] {
+  check(): Checked {
     const plain = this.#resolve();
-    if (!plain) return this.#faults;
+    if (plain) this.#sections(plain);
+    return { faults: this.#faults, unknown: this.#unknownPaths };
+  }
+
+  #sections(plain: PlainObject): void {
     for (const name of Object.keys(plain)) {
       if (!SECTIONS.includes(name)) this.#unknown([name], SECTIONS);
     }
@@ -71,7 +82,6 @@ class Checker {
     }
     if (isPlainObject(plain.run)) this.#run(plain.run, plain);
     if (!this.options.incomplete) this.#imageSizes(plain);
-    return this.#faults;
   }
 
   checkSection(path: readonly string[], section: PlainValue, schema: z.ZodObject): ConfigError[] {
@@ -223,7 +233,10 @@ class Checker {
   }
 
   #unknown(path: readonly string[], known: readonly string[]): void {
-    if (this.options.allowUnknown) return;
+    if (this.options.allowUnknown) {
+      this.#unknownPaths.push([...path]);
+      return;
+    }
     const key = path.at(-1)!;
     const close = didYouMean(key, known) || this.#elsewhere(path);
     const details = {

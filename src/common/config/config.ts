@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
+import { log } from '../logging.js';
 import { resolveFile } from '../paths.js';
 import { type Registry, registry } from '../registry.js';
 import { type CheckOptions, checkSection, checkTree, joinFaults } from './check.js';
@@ -21,6 +22,7 @@ import {
   splitKey,
   type Tree,
   toPlain,
+  without,
   wrap,
 } from './tree.js';
 import { parseYaml } from './yaml.js';
@@ -46,6 +48,8 @@ export class Config {
     /** The merged configuration, each value with its origin. */
     readonly tree: Tree,
     readonly registry: Registry,
+    /** What the sections are read from: `tree` without the unknown keys that were allowed to pass. */
+    private readonly used: Tree,
   ) {}
 
   /**
@@ -90,12 +94,17 @@ export class Config {
       ? [user]
       : SECTIONS.map((name) => pick(user, name)).filter((tree) => tree !== undefined);
     const merged = [datasets, ...own, typed].reduce(mergeTrees, model);
+    let used = merged;
     if (check) {
-      const incomplete = faults.length > 0;
-      faults.push(...checkTree(merged, known, { ...(check === true ? {} : check), incomplete }));
+      const asked = check === true ? {} : check;
+      const checked = checkTree(merged, known, { ...asked, incomplete: faults.length > 0 });
+      faults.push(...checked.faults);
+      used = checked.unknown.reduce(without, merged);
+      const passed = checked.unknown.map((key) => key.join('.')).join(', ');
+      if (passed) log.warnOnce(`keys that nothing here knows are not used: ${passed}`);
     }
     if (faults.length > 0) throw joinFaults(faults);
-    return new Config(file.path, merged, known);
+    return new Config(file.path, merged, known, used);
   }
 
   /** The `model` section, interpolations resolved. */
@@ -120,7 +129,7 @@ export class Config {
   /** The value of a dotted key, interpolations resolved; null where there is none. */
   value(key: string): PlainValue {
     const path = splitKey(key);
-    const tree = findTree(this.tree, path);
+    const tree = findTree(this.used, path);
     return tree ? resolveTree(this.tree, tree, path) : null;
   }
 

@@ -51,6 +51,16 @@ export function wrap(key: string, tree: Tree, keyOrigin: Origin = tree.origin): 
   return { kind: 'map', origin: tree.origin, entries: new Map([[key, { keyOrigin, tree }]]) };
 }
 
+/** The tree without one key. */
+export function without(tree: Tree, [key, ...rest]: readonly string[]): Tree {
+  const entry = tree.kind === 'map' ? tree.entries.get(key) : undefined;
+  if (tree.kind !== 'map' || !entry) return tree;
+  const entries = new Map(tree.entries);
+  if (rest.length > 0) entries.set(key, { ...entry, tree: without(entry.tree, rest) });
+  else entries.delete(key);
+  return { ...tree, entries };
+}
+
 export function toPlain(tree: Tree): PlainValue {
   if (tree.kind === 'scalar') return tree.value;
   if (tree.kind === 'list') return tree.items.map(toPlain);
