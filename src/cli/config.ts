@@ -1,6 +1,7 @@
 import { dump } from 'js-yaml';
 import {
   Config,
+  configJsonSchema,
   describeOrigin,
   isPlainObject,
   leaves,
@@ -8,27 +9,41 @@ import {
   type PlainValue,
   toPlain,
 } from '../common/config.js';
-import { defineCommand } from './command.js';
-import { type ConfigArguments, configOptions, loadConfig } from './config_options.js';
+import { registry } from '../common/registry.js';
+import { defineCommand, UsageError } from './command.js';
+import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
 
 export const config = defineCommand({
   command: 'config',
   describe: 'Print the merged configuration of a run',
   options: {
     ...configOptions,
+    'cfg-path': { ...configOptions['cfg-path'], demandOption: false },
+    schema: { type: 'boolean', default: false, describe: 'Print the JSON Schema of a YAML, for editors' },
     origin: { type: 'boolean', default: false, describe: 'Say where each value was written' },
     resolved: { type: 'boolean', default: false, describe: 'Replace the interpolations by their values' },
     json: { type: 'boolean', default: false, describe: 'Print JSON' },
   },
   examples: [
     ['lavis config --cfg-path projects/blip/train/caption_coco_ft.yaml', 'the defaults and the file, merged'],
+    ['lavis config --schema > schema.json', 'what an editor needs to check a YAML'],
     [
       'lavis config --cfg-path projects/blip/train/caption_coco_ft.yaml --origin --options run.max_epoch=2',
       'with the place of each value',
     ],
   ],
+  epilogue:
+    'An editor with a YAML language server completes and checks a file that begins with\n' +
+    '  # yaml-language-server: $schema=path/to/lavis/configs/schema.json',
   async handler(args) {
-    const { loaded, faults } = await loadWithFaults(args);
+    if (args.schema) {
+      await loadClasses(args.plugin);
+      process.stdout.write(`${JSON.stringify(configJsonSchema(registry), null, 2)}\n`);
+      return;
+    }
+    const cfgPath = args['cfg-path'];
+    if (!cfgPath) throw new UsageError('--cfg-path FILE is needed, or --schema');
+    const { loaded, faults } = await loadWithFaults({ ...args, 'cfg-path': cfgPath });
     const value = args.resolved ? resolved(loaded) : loaded.toJSON();
     if (args.json) console.log(JSON.stringify(args.origin ? origins(loaded, value) : value, null, 2));
     else process.stdout.write(args.origin ? withOrigins(loaded, value) : dump(value, { lineWidth: -1 }));

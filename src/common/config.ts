@@ -5,6 +5,8 @@ export type { HasDefaults } from './config/defaults.js';
 export { shownPath } from './config/files.js';
 export { loadPlugin } from './config/plugins.js';
 export { captionDatasetSchema, datasetSchema } from './config/schema/dataset.js';
+export { inWords, type JsonSchema, toJsonSchema } from './config/schema/describe.js';
+export { configJsonSchema } from './config/schema/json_schema.js';
 export { type HasSchema, key, needed, types } from './config/schema/key.js';
 export { readSection } from './config/schema/read.js';
 export { captioningSchema, launchSchema, scheduleSchema, trainingSchema } from './config/schema/run.js';

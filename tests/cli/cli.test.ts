@@ -32,7 +32,8 @@ describe('the frame', () => {
     const cases: [string[], RegExp][] = [
       [['zo'], /no command is named 'zo' \(did you mean 'zoo'\?\)/],
       [['zoo', '--jso'], /no option is named '--jso' \(did you mean '--json'\?\)/],
-      [['config'], /--cfg-path is needed/],
+      [['config'], /--cfg-path FILE is needed/],
+      [['train'], /--cfg-path is needed/],
       [['config', '--cfg-path'], /--cfg-path needs a value/],
     ];
     for (const [argv, message] of cases) {

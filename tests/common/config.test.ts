@@ -131,10 +131,11 @@ describe('interpolations', () => {
     const run = await load(`
   set: \${oc.env:LAVIS_TEST_VARIABLE}
   unset: \${oc.env:LAVIS_TEST_UNSET,7}
+  decoded: \${oc.decode:\${oc.env:LAVIS_TEST_UNSET,7}}
   none: \${oc.env:LAVIS_TEST_UNSET,null}
   url: \${oc.env:LAVIS_TEST_UNSET,"http://host:80/x"}`);
     delete process.env.LAVIS_TEST_VARIABLE;
-    assert.deepEqual(run, { set: '12', unset: '7', none: null, url: 'http://host:80/x' });
+    assert.deepEqual(run, { set: '12', unset: '7', decoded: 7, none: null, url: 'http://host:80/x' });
   });
 
   test('one that points at nothing, in a circle, or at an unset variable is refused with its place', async () => {

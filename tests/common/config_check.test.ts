@@ -117,6 +117,13 @@ describe('checking before anything starts', () => {
       'write it without quotes',
     ],
     [
+      'a number from the environment',
+      good,
+      [`run.seed=\${oc.env:LAVIS_TEST_UNSET,7}`],
+      "the text '7'",
+      `\${oc.decode:\${oc.env:LAVIS_TEST_UNSET,7}} makes a number of it`,
+    ],
+    [
       'a number out of bounds',
       good,
       ['run.batch_size_train=0'],

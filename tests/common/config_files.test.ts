@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Config, type HasSchema, parseYaml, toPlain } from '#src/common/config.js';
 import { KINDS, registry as ourClasses, Registry } from '#src/common/registry.js';
@@ -57,6 +58,8 @@ describe('the files that come with the package', () => {
     test(`${path} is YAML with a header that says what it is`, () => {
       const text = readFileSync(path, 'utf8');
       assert.match(text, /^# /);
+      const schema = /^# yaml-language-server: \$schema=(.*)$/m.exec(text)?.[1];
+      assert.equal(join(dirname(path), schema ?? ''), join('configs', 'schema.json'));
       assert.ok(toPlain(parseYaml(text, { kind: 'file', file: path })));
       if (!path.startsWith('projects')) return;
       const command = /^# {3}(lavis (?:train|eval) --cfg-path (\S+).*)$/m.exec(text);
@@ -96,4 +99,11 @@ test('every class of ours says which keys its section has, each with its meaning
       }
     }
   }
+});
+
+test('the schema for editors and the page of keys are what the classes say', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/generate.mjs', '--check'], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
 });

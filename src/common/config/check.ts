@@ -223,8 +223,17 @@ class Checker {
     this.#fault(path, `${key} has a value that it cannot have`, {
       found: found(value, typeof value === 'string' ? didYouMean(value, names) : ''),
       allowed,
-      help: quoted && /number/.test(allowed) ? 'write it without quotes' : undefined,
+      help: quoted && /number/.test(allowed) ? this.#unquote(path) : undefined,
     });
+  }
+
+  /** How a text that looks like a number becomes one. */
+  #unquote(path: readonly string[]): string {
+    const written = findTree(this.tree, path);
+    const variable =
+      written?.kind === 'scalar' ? /\$\{oc\.env:[^}]*\}/.exec(String(written.value))?.[0] : undefined;
+    if (!variable) return 'write it without quotes';
+    return `an environment variable is a text; \${oc.decode:${variable}} makes a number of it`;
   }
 
   #names(path: readonly string[]): string | undefined {

@@ -14,7 +14,7 @@ import { parseYaml } from './yaml.js';
 
 /**
  * The plain value of a tree with every `${…}` replaced, as OmegaConf does it: `${a.b}`, `${.sibling}`,
- * `${..up}`, `${oc.env:NAME}`, `${oc.env:NAME,default}`, nested ones, and `\${` for a literal `${`. A value
+ * `${..up}`, `${oc.env:NAME}`, `${oc.env:NAME,default}`, `${oc.decode:TEXT}`, nested ones, and `\${` for a literal `${`. A value
  * that is one interpolation and nothing else keeps the type of what it points at.
  * @param root what absolute keys are looked up in.
  * @param path of `tree` in `root`.
@@ -113,10 +113,11 @@ class Resolver {
   }
 
   #call(name: string, args: string, origin: Origin): PlainValue {
+    if (name === 'oc.decode') return toPlain(parseYaml(args, { kind: 'option', option: args }));
     if (name !== 'oc.env') {
       throw new ConfigError(`no resolver is named '${name}'`, {
         where: describeOrigin(origin),
-        allowed: `\${section.key} and \${oc.env:NAME,default}`,
+        allowed: `\${section.key}, \${oc.env:NAME,default}, \${oc.decode:TEXT}`,
       });
     }
     const comma = args.indexOf(',');

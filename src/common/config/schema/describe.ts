@@ -22,8 +22,12 @@ export interface JsonSchema {
   [other: string]: unknown;
 }
 
-export function toJsonSchema(schema: z.ZodType): JsonSchema {
+export function toJsonSchema(
+  schema: z.ZodType,
+  target: 'draft-2020-12' | 'draft-7' = 'draft-2020-12',
+): JsonSchema {
   return z.toJSONSchema(schema, {
+    target,
     io: 'input',
     unrepresentable: 'any',
     override: ({ jsonSchema }) => {

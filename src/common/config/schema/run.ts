@@ -46,11 +46,7 @@ export const trainingSchema = z.strictObject({
     'stop',
     'What a loss that is no number does: `stop` the run, `skip` the step.',
   ),
-  max_bad_samples: key(
-    t.count,
-    undefined,
-    'Missing or broken images that are skipped before the run gives up.',
-  ),
+  max_bad_samples: key(t.count, 0, 'Missing or broken images that are skipped before the run gives up.'),
   log_freq: key(t.natural, 50, 'Steps between lines of progress.'),
   save_freq: key(t.count, 5, 'Epochs between checkpoints; 0 saves none in between.'),
   save_last: key(t.flag, true, 'A checkpoint after the last epoch.'),

@@ -1,0 +1,119 @@
+import {
+  captioningSchema,
+  inWords,
+  launchSchema,
+  scheduleSchema,
+  toJsonSchema,
+  trainingSchema,
+} from '../dist/common/config.js';
+
+/** docs/configuration.md: every key that a YAML may have, from the schemas of the classes. */
+export function configurationPage(registry) {
+  const section = (kind, name) => table(registry.get(kind, name).configSchema);
+  const each = (kind, title) =>
+    registry.list(kind).flatMap((name) => [`### ${title(name)}`, '', section(kind, name), '']);
+  return `${[
+    INTRODUCTION,
+    '## `model`',
+    '',
+    ...each('model', (name) => `\`arch: ${name}\``),
+    '## `datasets`',
+    '',
+    "One section under each dataset's name. `vis_processor` and `text_processor` have a `train` and an `eval`",
+    'side, each with the `name` of a processor and its keys.',
+    '',
+    ...each('builder', (name) => `\`datasets.${name}\``),
+    '## Processors',
+    '',
+    ...each('processor', (name) => `\`name: ${name}\``),
+    '## `run`',
+    '',
+    '### What runs where',
+    '',
+    table(launchSchema),
+    '',
+    '### Training, evaluation, checkpoints',
+    '',
+    table(trainingSchema),
+    '',
+    '### Learning rate',
+    '',
+    table(scheduleSchema),
+    '',
+    '## Generation',
+    '',
+    'Keys of `run` that `task: captioning` reads.',
+    '',
+    table(captioningSchema),
+    '',
+    '## `plugins` and `env`',
+    '',
+    '`plugins: my_dataset.js`, or a list, names modules that register classes of yours; they lie beside the YAML',
+    'or in the working directory. `env.cache_root` says where downloads are kept, for this run; for every run',
+    '`configs/default.yaml` does, and the environment variable `LAVIS_CACHE_ROOT` goes before both.',
+  ].join('\n')}\n`;
+}
+
+const INTRODUCTION = `# Configuration
+
+<!-- Written by scripts/generate.mjs from the schemas in src/: change them, not this file. -->
+
+A run is one YAML file with the sections \`model\`, \`datasets\` and \`run\`. What it leaves out comes from default
+files: those of the architecture and its \`model_type\`, and those of each dataset and its \`type\` (\`lavis zoo\` lists
+them). Later wins:
+
+1. the defaults of the model and of the datasets,
+2. the YAML,
+3. \`--options\`, as \`run.max_epoch=2\` or \`run.max_epoch 2\`, keys dotted, values YAML.
+
+Mappings merge key by key; lists replace whole; \`null\` replaces too, and stands for a key's default.
+\`lavis config --cfg-path F --origin\` prints the result and where each value was written.
+
+- **Scalars** are read as LAVIS reads them (YAML 1.1 by OmegaConf): \`yes\`, \`no\`, \`on\`, \`off\` are flags, \`1e-5\` and
+  \`2e-6\` are numbers, \`010\` is 8, \`1:30\` is 90, dates are texts. Quotes keep a text a text.
+- **Interpolations**: \`\${run.output_dir}\` is the value of another key, \`\${.seed}\` of one beside it, and
+  \`\${oc.env:NAME,default}\` an environment variable, which is always a text;
+  \`\${oc.decode:\${oc.env:NAME,1}}\` makes a number of it. \`lavis config --resolved\` shows them replaced.
+- **Checked before anything starts**: unknown keys, wrong values, unknown names, splits that no dataset has, image
+  sizes that differ between model and processors. All faults are told at once, each with its place.
+  \`--allow-unknown\` lets unknown keys pass, unused.
+- **In an editor**: a first line \`# yaml-language-server: $schema=…/configs/schema.json\` completes and checks
+  (\`lavis config --schema\` prints the same, your plug-ins included).
+`;
+
+/** The keys of a schema, nested ones dotted. */
+function table(schema) {
+  const rows = rowsOf(toJsonSchema(schema), '');
+  return ['| key | value | default | meaning |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+function rowsOf(json, prefix) {
+  const needed = new Set(json.required ?? []);
+  return Object.entries(json.properties ?? {}).flatMap(([key, property]) => {
+    const name = `${prefix}${key}`;
+    const inner = mappingOf(property);
+    const value = inner ? 'a mapping' : inWords(property);
+    const fallback = needed.has(key) ? '**needed**' : shown(property.default);
+    const row = `| \`${name}\` | ${value} | ${fallback} | ${property.description ?? ''} |`;
+    return [row, ...(inner ? inner.flatMap(([path, below]) => rowsOf(below, `${name}.${path}`)) : [])];
+  });
+}
+
+/** What lies inside: named keys, or any split's. */
+function mappingOf(property) {
+  const mapping = [property, ...(property.anyOf ?? [])].find(({ type }) => type === 'object');
+  if (!mapping) return undefined;
+  if (typeof mapping.additionalProperties === 'object') {
+    const below = mappingOf(mapping.additionalProperties);
+    return below ? below.map(([path, json]) => [`<split>.${path}`, json]) : [];
+  }
+  return [['', mapping]];
+}
+
+function shown(value) {
+  if (value === undefined) return '';
+  if (value === true) return '`True`';
+  if (value === false) return '`False`';
+  if (value === '') return '`""`';
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value).replaceAll(',', ', ')}\``;
+}
