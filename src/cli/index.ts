@@ -7,12 +7,14 @@ import { didYouMean } from '../common/suggest.js';
 import { caption } from './caption.js';
 import { type Command, UsageError } from './command.js';
 import { config } from './config.js';
+import { convert } from './convert.js';
+import { download } from './download.js';
 import { evaluate } from './eval.js';
 import { train } from './train.js';
 import { zoo } from './zoo.js';
 
 /** In the order that the help lists them. */
-const commands: readonly Command[] = [train, evaluate, caption, zoo, config];
+const commands: readonly Command[] = [train, evaluate, caption, zoo, config, download, convert];
 
 /**
  * Runs one command line.

@@ -9,7 +9,7 @@ import { syncFolder } from './files.js';
 import { log } from './logging.js';
 import { cachePath } from './paths.js';
 import { downloadProgress } from './progress.js';
-import { Transfer, TransferError } from './transfer.js';
+import { follow, Transfer, TransferError } from './transfer.js';
 
 export interface DownloadOptions {
   /** What the whole file must give, in hex. */
@@ -50,12 +50,7 @@ export async function downloadFile(url: string, path: string, options: DownloadO
 
 async function fetchWhole(url: string, path: string, options: DownloadOptions): Promise<void> {
   if (existsSync(path)) return;
-  const stallMs = options.stallMs ?? 30_000;
-  const dispatcher = new EnvHttpProxyAgent({
-    headersTimeout: stallMs,
-    bodyTimeout: stallMs,
-    connect: { timeout: Math.min(stallMs, 10_000) },
-  });
+  const dispatcher = proxyAgent(options.stallMs ?? 30_000);
   const algorithm = options.sha256 ? 'sha256' : options.md5 ? 'md5' : undefined;
   let best = 0;
   let progressed = false;
@@ -66,7 +61,7 @@ async function fetchWhole(url: string, path: string, options: DownloadOptions): 
     }
     options.progress?.(received, total);
   };
-  const transfer = new Transfer(url, path, dispatcher, algorithm, progress);
+  const transfer = new Transfer(mirrored(url), path, dispatcher, algorithm, progress);
   try {
     for (let failures = 0, corrupt = 0; ; ) {
       try {
@@ -115,6 +110,49 @@ function failed(url: string, path: string, error: TransferError, more = ''): Dat
     found: error.message + more,
     cause: error,
   });
+}
+
+/**
+ * The address that a file is really asked for at: under LAVIS_MIRROR, where that is set, by host and path:
+ * http://images.cocodataset.org/zips/x.zip becomes MIRROR/images.cocodataset.org/zips/x.zip.
+ */
+export function mirrored(url: string): string {
+  const mirror = process.env.LAVIS_MIRROR;
+  return mirror && URL.canParse(url)
+    ? `${mirror.replace(/\/+$/, '')}/${url.replace(/^https?:\/\//, '')}`
+    : url;
+}
+
+/**
+ * How large a file on the net is; undefined where its server does not say.
+ * @throws DataError when there is no way to the server.
+ */
+export async function remoteSize(
+  url: string,
+  { stallMs = 15_000 }: DownloadOptions = {},
+): Promise<number | undefined> {
+  const dispatcher = proxyAgent(stallMs);
+  try {
+    const headers = { 'accept-encoding': 'identity' };
+    const {
+      statusCode,
+      headers: told,
+      body,
+    } = await follow(mirrored(url), { dispatcher, headers, method: 'HEAD' });
+    await body.dump();
+    const length = Number(told['content-length']);
+    return statusCode === 200 && Number.isSafeInteger(length) ? length : undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof TransferError) || thrown.kind !== 'unreachable') return undefined;
+    throw failed(url, basename(new URL(url).pathname), thrown);
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+function proxyAgent(stallMs: number): EnvHttpProxyAgent {
+  const connect = { timeout: Math.min(stallMs, 10_000) };
+  return new EnvHttpProxyAgent({ headersTimeout: stallMs, bodyTimeout: stallMs, connect });
 }
 
 export interface EnsureOptions extends DownloadOptions {

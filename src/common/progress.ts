@@ -42,3 +42,8 @@ export function downloadProgress(label: string): (received: number, total: numbe
     }
   };
 }
+
+/** "446.2 million": a count for people. */
+export function formatCount(count: number): string {
+  return count < 1e6 ? count.toLocaleString('en') : `${(count / 1e6).toFixed(1)} million`;
+}

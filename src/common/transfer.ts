@@ -59,7 +59,7 @@ export class Transfer {
     const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': 'lavis-node' };
     if (have > 0) headers.range = `bytes=${have}-`;
     if (have > 0 && state?.validator) headers['if-range'] = state.validator;
-    const response = await this.#request(headers);
+    const response = await follow(this.url, { dispatcher: this.dispatcher, headers });
     try {
       await this.#receive(response, have, state);
     } catch (thrown) {
@@ -86,31 +86,6 @@ export class Transfer {
   /** Removes what only a partial file needs. */
   async settle(): Promise<void> {
     await rm(this.#stateFile, { force: true });
-  }
-
-  async #request(headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
-    let url = this.url;
-    for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-      let response: Dispatcher.ResponseData;
-      try {
-        response = await request(url, { dispatcher: this.dispatcher, headers });
-      } catch (thrown) {
-        throw networkError(thrown);
-      }
-      const location = response.headers.location;
-      if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== 'string')
-        return response;
-      response.body.on('error', () => {}).destroy();
-      const next = URL.canParse(location, url) ? new URL(location, url) : undefined;
-      if (!next || !/^https?:$/.test(next.protocol)) {
-        throw new TransferError(`the server redirects to '${location.slice(0, 200)}'`, 'final');
-      }
-      if (new URL(url).protocol === 'https:' && next.protocol === 'http:') {
-        throw new TransferError(`the server redirects from https to ${next.href}`, 'final');
-      }
-      url = next.href;
-    }
-    throw new TransferError(`the server redirects more than ${MAX_REDIRECTS} times`, 'final');
   }
 
   async #receive(
@@ -212,6 +187,35 @@ export class Transfer {
       return undefined;
     }
   }
+}
+
+/** A request that follows redirects. @throws TransferError */
+export async function follow(
+  start: string,
+  options: { dispatcher: Dispatcher; headers: Record<string, string>; method?: 'GET' | 'HEAD' },
+): Promise<Dispatcher.ResponseData> {
+  let url = start;
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+    let response: Dispatcher.ResponseData;
+    try {
+      response = await request(url, options);
+    } catch (thrown) {
+      throw networkError(thrown);
+    }
+    const location = response.headers.location;
+    if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== 'string')
+      return response;
+    response.body.on('error', () => {}).destroy();
+    const next = URL.canParse(location, url) ? new URL(location, url) : undefined;
+    if (!next || !/^https?:$/.test(next.protocol)) {
+      throw new TransferError(`the server redirects to '${location.slice(0, 200)}'`, 'final');
+    }
+    if (new URL(url).protocol === 'https:' && next.protocol === 'http:') {
+      throw new TransferError(`the server redirects from https to ${next.href}`, 'final');
+    }
+    url = next.href;
+  }
+  throw new TransferError(`the server redirects more than ${MAX_REDIRECTS} times`, 'final');
 }
 
 async function writeAt(handle: FileHandle, chunk: Buffer, at: number): Promise<void> {

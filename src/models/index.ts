@@ -26,6 +26,6 @@ export { readMedConfig } from './med_config.js';
 export type { BuildOptions, CaptionSamples, ModelClass, ParameterGroup } from './model.js';
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
-export { loadTokenizer } from './tokenizer/vocabulary.js';
+export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';
 export { VisionTransformer, type VitConfig } from './vit.js';
 export type { WeightsReport } from './weights.js';

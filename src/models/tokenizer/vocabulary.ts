@@ -10,6 +10,14 @@ const BERT_BASE_UNCASED = {
 };
 const OPTION = 'model.tokenizer=FILE';
 
+/** The vocabulary of bert-base-uncased: where it comes from, and where it lies once it is downloaded. */
+export const vocabularyItem = () => ({
+  ...BERT_BASE_UNCASED,
+  path: cachePath('bert-base-uncased/vocab.txt'),
+  what: 'the vocabulary of bert-base-uncased',
+  option: OPTION,
+});
+
 /**
  * The tokenizer of a vocabulary file, or of `bert-base-uncased`, which is downloaded once into the cache.
  * @throws DataError when the file cannot be had: the message names the URL, the cache path and the option.
@@ -23,14 +31,7 @@ export async function loadTokenizer(nameOrPath = 'bert-base-uncased'): Promise<B
 
 async function vocabularyFile(nameOrPath: string): Promise<string> {
   if (nameOrPath === 'bert-base-uncased') {
-    const path = cachePath('bert-base-uncased/vocab.txt');
-    await ensureFile({
-      ...BERT_BASE_UNCASED,
-      path,
-      what: 'the vocabulary of bert-base-uncased',
-      option: OPTION,
-    });
-    return path;
+    return ensureFile(vocabularyItem());
   }
   const path = resolveFile(nameOrPath);
   if (existsSync(path)) return path;

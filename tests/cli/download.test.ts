@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadClasses } from '#src/cli/config_options.js';
+import { cocoItems, itemsOf } from '#src/cli/download_items.js';
+import { fetchItems } from '#src/cli/fetch_items.js';
+import { DataError } from '#src/common/errors.js';
+import { zipOf } from '../checkpoint/support.js';
+import { fileServer, type Handler, serve, serveSome } from '../common/file_server.js';
+import { fixture, shared, temporaryFolder } from '../support.js';
+
+const folder = temporaryFolder();
+await loadClasses();
+
+const photos = zipOf({ 'val2014/COCO_val2014_000000000042.jpg': 'a photo', 'val2014/b.jpg': 'another' });
+const annotations = Buffer.from('[{"image": "val2014/b.jpg", "caption": ["two dogs"]}]');
+const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
+
+const ARCHIVE = '/images.cocodataset.org/zips/val2014.zip';
+const DATASETS = '/storage.googleapis.com/sfr-vision-language-research/datasets';
+/** Breaks the first transfer in the middle. */
+const brokenOnce = (body: Uint8Array): Handler => {
+  let broken = false;
+  return (request, response, nth) => {
+    const whole = request.method === 'HEAD' || broken;
+    if (request.method === 'GET') broken = true;
+    return (whole ? serve(body) : serveSome(body, 100, 'break'))(request, response, nth);
+  };
+};
+const server = await fileServer({
+  [ARCHIVE]: brokenOnce(photos),
+  [`${DATASETS}/coco_karpathy_val.json`]: serve(annotations),
+  [`${DATASETS}/coco_karpathy_test.json`]: serve(annotations),
+});
+
+/** Runs a command line; `cache` is its cache root, the server above its mirror. */
+function lavis(
+  cache: string,
+  ...argv: string[]
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const env = { ...process.env, LAVIS_CACHE_ROOT: cache, LAVIS_MIRROR: server.url };
+  const child = spawn(process.execPath, ['bin/lavis.js', ...argv], { env });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, stdout, stderr })));
+}
+
+/** As COCO's, with the sums of the files that the server above has. */
+const items = () =>
+  cocoItems(['val', 'test']).map((item) => ({ ...item, md5: md5(item.unpack ? photos : annotations) }));
+
+test('COCO is fetched and unpacked, and the second time nothing is asked for', async () => {
+  const cache = join(folder, 'coco');
+  process.env.LAVIS_CACHE_ROOT = cache;
+  process.env.LAVIS_MIRROR = server.url;
+  mkdirSync(cache);
+  await fetchItems(items(), { backoffMs: 5 });
+  assert.deepEqual(readdirSync(join(cache, 'coco/images')), ['val2014']);
+  assert.deepEqual(readdirSync(join(cache, 'coco/images/val2014')).sort(), [
+    'COCO_val2014_000000000042.jpg',
+    'b.jpg',
+  ]);
+  assert.equal(readFileSync(join(cache, 'coco/images/val2014/b.jpg'), 'utf8'), 'another');
+  assert.ok(readFileSync(join(cache, 'coco/annotations/coco_karpathy_val.json')).equals(annotations));
+  assert.deepEqual(
+    server.seen.filter(({ url, range }) => url === ARCHIVE && range).map(({ range }) => range),
+    ['bytes=100-'],
+  );
+  const asked = server.seen.length;
+  await fetchItems(items(), { backoffMs: 5 });
+  assert.equal(server.seen.length, asked);
+});
+
+test("the splits of COCO are Karpathy's: train needs both archives, test only val2014", () => {
+  const archives = (...splits: string[]) =>
+    cocoItems(splits)
+      .filter((item) => item.unpack)
+      .map((item) => item.url.split('/').at(-1));
+  assert.deepEqual(archives('train', 'val', 'test'), ['train2014.zip', 'val2014.zip']);
+  assert.deepEqual(archives('test'), ['val2014.zip']);
+  assert.deepEqual(archives('test2015'), ['test2015.zip']);
+  assert.deepEqual(
+    cocoItems(['val']).map(({ md5 }) => md5),
+    ['b273847456ef5580e33713b1f7de52a0', 'a3d79f5ed8d289b7a7554ce06a5782b3'],
+  );
+});
+
+test('a model stands for its weights and its vocabulary', () => {
+  const urls = itemsOf('blip_caption/base_coco', []).map(({ url }) => url.split('/').at(-1));
+  assert.deepEqual(urls, ['blip_coco_caption_base.pth', 'model_base_capfilt_large.pth', 'vocab.txt']);
+});
+
+test('sizes are told before anything is fetched', async () => {
+  const { status, stderr } = await lavis(
+    join(folder, 'dry'),
+    'download',
+    'coco',
+    '--splits',
+    'val',
+    '--dry-run',
+  );
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /53 bytes {2}the val annotations: https:\/\/storage/);
+  assert.match(
+    stderr,
+    /bytes {2}the images of val2014: http:\/\/images\.cocodataset\.org\/zips\/val2014\.zip/,
+  );
+  assert.match(stderr, /in all, to .*dry, where .* are free/);
+  assert.deepEqual(readdirSync(join(folder, 'dry')), []);
+});
+
+test('a file with another checksum is refused', async () => {
+  const cache = join(folder, 'wrong');
+  const { status, stderr } = await lavis(cache, 'download', 'coco', '--splits', 'val');
+  assert.equal(status, 1);
+  assert.match(stderr, /DataError: the val annotations cannot be had[\s\S]*md5 sum is .*, not b273847456ef/);
+  assert.ok(!existsSync(join(cache, 'coco/annotations/coco_karpathy_val.json')));
+});
+
+test('the vocabulary is fetched', async (t) => {
+  const genuine = shared('bert-base-uncased', 'vocab.txt');
+  if (!genuine) return t.skip('the genuine vocabulary is not here');
+  const mirror = await fileServer({
+    '/huggingface.co/bert-base-uncased/resolve/main/vocab.txt': serve(readFileSync(genuine)),
+  });
+  const cache = join(folder, 'vocabulary');
+  const { status, stdout, stderr } = await lavis(
+    cache,
+    'download',
+    'bert-base-uncased',
+    '--mirror',
+    mirror.url,
+  );
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout.trim(), join(cache, 'bert-base-uncased/vocab.txt'));
+  assert.ok(readFileSync(stdout.trim()).equals(readFileSync(genuine)));
+});
+
+test('without a network one message names address, cache path and option', async () => {
+  const gone = await fileServer({});
+  await gone.close();
+  const cache = join(folder, 'offline');
+  const { status, stderr } = await lavis(cache, 'download', 'coco', '--mirror', gone.url);
+  assert.equal(status, 1);
+  for (const part of [
+    'https://storage.googleapis.com/sfr-vision-language-research/datasets/coco_karpathy_train.json',
+    join(cache, 'coco/annotations/coco_karpathy_train.json'),
+    'datasets.coco_caption.build_info.annotations.train.storage=FILE',
+    'no connection (ECONNREFUSED)',
+  ]) {
+    assert.ok(stderr.includes(part), `${part} in ${stderr}`);
+  }
+});
+
+test('unknown names and splits are told with the nearest ones', async () => {
+  const name = await lavis(folder, 'download', 'coc');
+  assert.match(name.stderr, /nothing to download is named 'coc'[\s\S]*did you mean 'coco'/);
+  const split = await lavis(folder, 'download', 'coco', '--splits', 'trian');
+  assert.match(split.stderr, /no split 'trian'[\s\S]*did you mean 'train'/);
+});
+
+test('a disk without room is told before the download', async () => {
+  process.env.LAVIS_CACHE_ROOT = join(folder, 'full');
+  mkdirSync(join(folder, 'full'));
+  const huge: Handler = (_, response) => void response.writeHead(200, { 'content-length': 1e15 }).end();
+  const mirror = await fileServer({ '/huge.test/x.zip': huge });
+  process.env.LAVIS_MIRROR = mirror.url;
+  const item = {
+    what: 'a huge file',
+    url: 'http://huge.test/x.zip',
+    path: join(folder, 'x.zip'),
+    option: 'none',
+  };
+  await assert.rejects(fetchItems([item]), (thrown) => {
+    return thrown instanceof DataError && /no room[\s\S]*1000 TB needed/.test(thrown.message);
+  });
+});
+
+test('lavis convert writes a checkpoint in another format', async () => {
+  const out = join(folder, 'weights.safetensors');
+  const weights = fixture('tiny_caption', 'weights.pth');
+  const { status, stdout, stderr } = await lavis(folder, 'convert', weights, out, '--dtype', 'float16');
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, `${out}: 106 tensors, 115,308 numbers\n`);
+  assert.match(readFileSync(out, 'latin1'), /"visual_encoder\.cls_token":\{"dtype":"F16","shape":\[1,1,36\]/);
+  writeFileSync(join(folder, 'page.pth'), '<html>not found</html>');
+  const page = await lavis(folder, 'convert', join(folder, 'page.pth'), out);
+  assert.equal(page.status, 1);
+  assert.match(page.stderr, /CheckpointError: the file is not a checkpoint[\s\S]*a web page/);
+});
