@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { DataLoader, type Dataset } from '#src/datasets/index.js';
+import { registry } from '#src/index.js';
+import { temporaryFolder } from '../support.js';
+import { collect } from './support.js';
+
+const PLUGIN = `
+import { registry } from '${pathToFileURL(resolve('dist/common/registry.js')).href}';
+import { collate } from '${pathToFileURL(resolve('dist/datasets/index.js')).href}';
+
+/** Pictures of one grey each; the thirteenth has a fault of its own. */
+class Greys {
+  static defaultConfigs = {};
+  static fromConfig(section) { return new Greys(section); }
+  name = 'greys';
+  constructor(section) { this.section = section; }
+  reader() {
+    return {
+      async read({ i }, rng) {
+        if (i === 13) throw new TypeError('thirteen is not a grey');
+        const data = new Float32Array(3).fill(i + (this.section?.noise ?? 0) * rng.next());
+        return { image: { data, shape: [1, 1, 3] }, text_input: 'grey ' + i, image_id: i };
+      },
+    };
+  }
+  async buildDatasets() {
+    const reader = this.reader();
+    const key = JSON.stringify({ builder: 'greys', section: this.section, split: 'train' });
+    const { length } = this.section;
+    return { train: {
+      name: 'greys train',
+      length,
+      get: (i, rng) => reader.read({ i }, rng),
+      job: (i) => ({ reader: key, record: { i } }),
+      collate,
+    } };
+  }
+}
+registry.registerBuilder('greys')(Greys);
+`;
+
+async function greys(length: number): Promise<{ dataset: Dataset; plugin: string }> {
+  const plugin = `${temporaryFolder()}/greys.mjs`;
+  writeFileSync(
+    plugin,
+    PLUGIN.replaceAll("'greys'", `'greys${length}'`).replace('"greys"', `"greys${length}"`),
+  );
+  await import(pathToFileURL(plugin).href);
+  const { train } = await registry.getBuilderClass(`greys${length}`).fromConfig({ length }).buildDatasets();
+  return { dataset: train as Dataset, plugin };
+}
+
+test("a user's own dataset is read in workers, which load its module too", async () => {
+  const { dataset, plugin } = await greys(10);
+  const loader = (numWorkers: number) =>
+    new DataLoader({ dataset, batchSize: 4, shuffle: true, seed: 1, numWorkers, plugins: [plugin] });
+  const alone = await collect(loader(0).epoch(0));
+  const helped = loader(2);
+  assert.deepEqual(await collect(helped.epoch(0)), alone);
+  await helped.close();
+});
+
+test('a fault in code that a worker runs ends the epoch with its message', async () => {
+  const { dataset, plugin } = await greys(20);
+  const loader = new DataLoader({
+    dataset,
+    batchSize: 4,
+    numWorkers: 1,
+    plugins: [plugin],
+    maxBadSamples: 9,
+  });
+  await assert.rejects(collect(loader.epoch(0)), /thirteen is not a grey/);
+  await loader.close();
+});
+
+test('a dataset that workers cannot rebuild is read here', async () => {
+  const { dataset } = await greys(5);
+  const { job: _, ...plain } = dataset;
+  const loader = new DataLoader({ dataset: plain, batchSize: 5, numWorkers: 2 });
+  const [batch] = await collect(loader.epoch(0));
+  assert.deepEqual(batch.image_id, [0, 1, 2, 3, 4]);
+});
