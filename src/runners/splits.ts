@@ -6,6 +6,9 @@ import {
   type Dataset,
   type Splits as DatasetSplits,
   type GroundTruth,
+  type IterableDataset,
+  type LoadingOptions,
+  trainSource,
 } from '../datasets/index.js';
 import type { RunSettings } from './settings.js';
 import type { World } from './world.js';
@@ -22,14 +25,13 @@ export class Splits {
     private readonly plugins: readonly string[],
   ) {
     const { trainSplits, validSplits, testSplits, evaluate } = settings;
-    for (const split of evaluate ? testSplits : [...trainSplits, ...validSplits, ...testSplits]) {
-      this.#of(split);
-    }
+    if (!evaluate) for (const split of trainSplits) this.#allOf(split);
+    for (const split of evaluate ? testSplits : [...validSplits, ...testSplits]) this.#of(split);
   }
 
   /** Shuffled batches of the train split; a last partial one is dropped. */
   trainLoader(badSamples: BadSamples): BatchSource {
-    const { batchSizeTrain, trainSplits } = this.settings;
+    const { batchSizeTrain, trainSplits, trainDatasetRatios } = this.settings;
     if (trainSplits.length !== 1) {
       throw new ConfigError('training takes one split', {
         where: 'run.train_splits',
@@ -37,18 +39,18 @@ export class Splits {
         allowed: "['train']",
       });
     }
-    return this.#loader({
-      dataset: this.#of(trainSplits[0]),
+    return trainSource(this.#allOf(trainSplits[0]), {
+      ...this.#loading(badSamples),
       batchSize: batchSizeTrain,
-      training: true,
-      badSamples,
+      ratios: trainDatasetRatios,
     });
   }
 
   /** The batches of an evaluation split, in order, every sample. */
   evalLoader(split: string, badSamples?: BadSamples): BatchSource {
     const { batchSizeEval } = this.settings;
-    return this.#loader({ dataset: this.#of(split), batchSize: batchSizeEval, training: false, badSamples });
+    const dataset = this.#of(split);
+    return new DataLoader({ ...this.#loading(badSamples), dataset, batchSize: batchSizeEval });
   }
 
   /** What the captions of a split are scored against, in COCO's form. */
@@ -57,32 +59,40 @@ export class Splits {
     return dataset.groundTruth?.();
   }
 
-  #loader({ dataset, batchSize, training, badSamples }: LoaderParts): BatchSource {
+  #loading(badSamples?: BadSamples): LoadingOptions {
     const { numWorkers, seed } = this.settings;
     const { rank, worldSize } = this.world;
-    const options = { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
-    return new DataLoader({ dataset, batchSize, shuffle: training, dropLast: training, ...options });
+    return { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
   }
 
-  /** The dataset of a split. @throws ConfigError when none has it, or several do. */
+  /** The one dataset of a split. @throws ConfigError when none has it, or several do, or it is a stream. */
   #of(split: string): Dataset {
-    const having = Object.entries(this.datasets).filter(([, splits]) => splits[split]);
-    if (having.length === 1) return having[0][1][split] as Dataset;
-    const names = Object.keys(this.datasets);
-    const known = new Set(Object.values(this.datasets).flatMap((splits) => Object.keys(splits)));
+    const [dataset, ...more] = this.#allOf(split);
+    if (more.length === 0 && !('iterable' in dataset)) return dataset;
+    const names = Object.keys(this.datasets).filter((name) => this.datasets[name][split]);
     throw new ConfigError(
-      having.length ? `several datasets have the split '${split}'` : `no dataset has the split '${split}'`,
+      more.length > 0
+        ? `several datasets have the split '${split}'`
+        : `the split '${split}' of ${names[0]} is a stream, which cannot be evaluated`,
       {
-        where: 'run.train_splits, run.valid_splits or run.test_splits',
-        found: `${names.join(' and ')} with ${[...known].join(', ') || 'no splits'}`,
+        where: 'run.valid_splits or run.test_splits',
+        found: names.join(', '),
+        help: more.length
+          ? `--options datasets.${names[1]}.build_info.annotations.${split}=null leaves one out`
+          : undefined,
       },
     );
   }
-}
 
-interface LoaderParts {
-  dataset: Dataset;
-  batchSize: number;
-  training: boolean;
-  badSamples?: BadSamples;
+  /** The datasets that have a split, in the order of the configuration. @throws ConfigError when none has. */
+  #allOf(split: string): (Dataset | IterableDataset)[] {
+    const having = Object.values(this.datasets).flatMap((splits) => splits[split] ?? []);
+    if (having.length > 0) return having;
+    const names = Object.keys(this.datasets);
+    const known = new Set(Object.values(this.datasets).flatMap((splits) => Object.keys(splits)));
+    throw new ConfigError(`no dataset has the split '${split}'`, {
+      where: 'run.train_splits, run.valid_splits or run.test_splits',
+      found: `${names.join(' and ')} with ${[...known].join(', ') || 'no splits'}`,
+    });
+  }
 }
