@@ -30,10 +30,12 @@ export const evaluate = defineCommand({
     const unused = args.checkpoint ? ['model.load_finetuned=False', 'model.load_pretrained=False'] : [];
     const options = [...args.options, ...weights, ...unused, 'run.evaluate=True'];
     const config = await loadConfig({ ...args, options });
-    const runner = makeRunner(
+    const runner = await makeRunner(
       await prepareRun(config, { device: args.device, training: false }),
       args['job-id'],
     );
-    printScores(await runner.evaluate());
+    const scores = await runner.evaluate();
+    if (runner.comm.rank === 0) printScores(scores);
+    await runner.comm.close();
   },
 });

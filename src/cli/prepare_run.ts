@@ -1,30 +1,17 @@
 import type { Config } from '../common/config.js';
 import { DataError, EngineError, LavisError } from '../common/errors.js';
-import { log } from '../common/logging.js';
+import { configureLogging, log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
+import { type Communicator, initCommunicator, onRankZero, SingleCommunicator } from '../distributed/index.js';
 import { setupEngine } from '../engine/index.js';
-import {
-  type BaseRunner,
-  type DatasetsBySplit,
-  type RunHook,
-  type RunnableModel,
-  runSettings,
-} from '../runners/index.js';
-import {
-  type BaseTask,
-  buildDataset,
-  buildModel,
-  datasetNames,
-  setupTask,
-  usedSplits,
-} from '../tasks/index.js';
+import { type BaseRunner, newJobId, type RunnerOptions, runSettings } from '../runners/index.js';
+import { buildDataset, buildModel, datasetNames, setupTask, usedSplits } from '../tasks/index.js';
 
-export interface RunParts {
-  hooks?: RunHook[];
-  config: Config;
-  task: BaseTask;
-  model: RunnableModel;
-  datasets: DatasetsBySplit;
+export interface PrepareOptions {
+  /** As --device says; `run.device` unless given. */
+  device?: string;
+  /** Whether the train and valid splits are needed too. */
+  training: boolean;
 }
 
 /**
@@ -32,36 +19,41 @@ export interface RunParts {
  * images, vocabulary and weights, and all that is missing is told in one message.
  * @throws LavisError
  */
-export async function prepareRun(config: Config, { device, training }: PrepareOptions): Promise<RunParts> {
+export async function prepareRun(config: Config, options: PrepareOptions): Promise<RunnerOptions> {
   const settings = runSettings(config);
   const task = setupTask(config);
   registry.getRunnerClass(settings.runner);
   registry.getLrSchedulerClass(settings.lrSched);
   registry.getModelClass(String(config.model.arch));
-  const names = datasetNames(config);
-  for (const name of names) registry.getBuilderClass(name);
+  for (const name of datasetNames(config)) registry.getBuilderClass(name);
 
-  await chooseEngine(config, device);
-  const splits = usedSplits(config, { training });
-  const failures: LavisError[] = [];
-  const datasets: DatasetsBySplit = {};
-  for (const name of names) {
-    datasets[name] = (await attempt(failures, () => buildDataset(config, name, splits))) ?? {};
-  }
-  const model = await attempt(failures, () => buildModel(config));
-  if (failures.length > 0) throw together(failures);
-  return { config, task, model: model as RunnableModel, datasets };
+  const comm = await joinRun(config);
+  await chooseEngine(config, options.device);
+  let parts: BuiltParts | undefined;
+  // Rank 0 goes first: it downloads and draws, and the others find everything there.
+  await onRankZero(comm, 'prepares data and weights', async () => {
+    parts = await build(config, options);
+    return true;
+  });
+  return { config, task, comm, ...(parts ?? (await build(config, options))) };
 }
 
-interface PrepareOptions {
-  device?: string;
-  training: boolean;
+/** The runner that `run.runner` names. @param jobId as --job-id; rank 0's time of day unless given */
+export async function makeRunner(options: RunnerOptions, jobId?: string): Promise<BaseRunner> {
+  const Runner = registry.getRunnerClass(runSettings(options.config).runner);
+  const [first] = (await options.comm?.allGather(jobId ?? newJobId(), 'job id')) ?? [jobId];
+  return new Runner({ ...options, jobId: first });
 }
 
-/** The runner that `run.runner` names. */
-export function makeRunner(parts: RunParts, jobId?: string): BaseRunner {
-  const Runner = registry.getRunnerClass(runSettings(parts.config).runner);
-  return new Runner({ ...parts, jobId });
+/** Meets the other workers, where the environment says that there are some. */
+async function joinRun({ run }: Config): Promise<Communicator> {
+  if (run.distributed === false) return new SingleCommunicator();
+  const comm = await initCommunicator(process.env, {
+    backend: run.dist_backend === 'local' || run.dist_backend === 'mpi' ? run.dist_backend : 'auto',
+    timeoutSeconds: typeof run.dist_timeout === 'number' ? run.dist_timeout : undefined,
+  });
+  if (comm.rank > 0) configureLogging({ quiet: true });
+  return comm;
 }
 
 /**
@@ -80,6 +72,20 @@ export async function chooseEngine(config: Config, asked?: string): Promise<void
       `run.device is ${wanted}, which is not there (--device ${wanted} says why); instead: ${description}`,
     );
   }
+}
+
+type BuiltParts = Pick<RunnerOptions, 'datasets' | 'model'>;
+
+async function build(config: Config, { training }: PrepareOptions): Promise<BuiltParts> {
+  const splits = usedSplits(config, { training });
+  const failures: LavisError[] = [];
+  const datasets: BuiltParts['datasets'] = {};
+  for (const name of datasetNames(config)) {
+    datasets[name] = (await attempt(failures, () => buildDataset(config, name, splits))) ?? {};
+  }
+  const model = await attempt(failures, () => buildModel(config));
+  if (failures.length > 0) throw together(failures);
+  return { datasets, model };
 }
 
 async function attempt<T>(failures: LavisError[], make: () => Promise<T>): Promise<T | undefined> {

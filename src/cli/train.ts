@@ -35,12 +35,14 @@ export const train = defineCommand({
   async handler(args) {
     const resumed = args.resume ? await findCheckpoint(args) : undefined;
     const config = await loadConfig(withCheckpoint(args, resumed));
-    const runner = makeRunner(
+    const runner = await makeRunner(
       await prepareRun(config, { device: args.device, training: true }),
       resumed ? basename(dirname(resumed)) : args['job-id'],
     );
     try {
-      printScores(await runner.train());
+      const scores = await runner.train();
+      if (runner.comm.rank === 0) printScores(scores);
+      await runner.comm.close();
       return 0;
     } catch (thrown) {
       if (!(thrown instanceof RunInterrupted)) throw thrown;

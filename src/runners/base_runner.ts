@@ -6,6 +6,7 @@ import { CheckpointError, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
+import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
 import { AdamW, type LrScheduler } from '../optim/index.js';
 import { type BaseTask, type Metrics, pythonJson } from '../tasks/index.js';
 import { handleBadStep } from './bad_step.js';
@@ -22,8 +23,7 @@ import { type RunSettings, runSettings } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
 import { type DatasetsBySplit, Splits } from './splits.js';
 import { newRunState, type RunState } from './state.js';
-import { type GradientSync, TrainStep } from './train_step.js';
-import { type World, worldOfOne } from './world.js';
+import { TrainStep } from './train_step.js';
 
 export interface RunnerOptions {
   config: Config;
@@ -32,8 +32,8 @@ export interface RunnerOptions {
   datasets: DatasetsBySplit;
   /** The folder under `output_dir`; the time of day unless given. */
   jobId?: string;
-  world?: World;
-  sync?: GradientSync;
+  /** The other workers; a world of one unless given. */
+  comm?: Communicator;
   /** Told of every stage after the runner's own hooks. */
   hooks?: RunHook[];
 }
@@ -56,7 +56,7 @@ export abstract class BaseRunner implements Run {
   readonly settings: RunSettings;
   readonly model: RunnableModel;
   readonly folder: RunFolder;
-  readonly world: World;
+  readonly comm: Communicator;
   readonly state: RunState;
   lastCheckpoint?: string;
 
@@ -64,7 +64,6 @@ export abstract class BaseRunner implements Run {
   readonly #task: BaseTask;
   readonly #splits: Splits;
   readonly #badSamples: BadSamples;
-  readonly #sync?: GradientSync;
   readonly #hooks: RunHook[];
   readonly #meters = new Meters();
   /** Log lines up to the last complete round: what checkpoints hold, as an unfinished round logs again. */
@@ -74,15 +73,14 @@ export abstract class BaseRunner implements Run {
   constructor(options: RunnerOptions) {
     this.#config = options.config;
     this.#task = options.task;
-    this.#sync = options.sync;
     this.#hooks = [new ProgressHook(), new CheckpointHook(), ...(options.hooks ?? [])];
     this.model = options.model;
-    this.world = options.world ?? worldOfOne;
+    this.comm = options.comm ?? new SingleCommunicator();
     this.settings = runSettings(options.config);
-    this.state = newRunState(this.settings.seed, this.world.worldSize);
-    this.#splits = new Splits(options.datasets, this.settings, this.world, options.config.plugins);
+    this.state = newRunState(this.settings.seed, this.comm.worldSize);
+    this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
     const outputDir = resolve(expandHome(this.settings.outputDir));
-    this.folder = new RunFolder(join(outputDir, options.jobId ?? newJobId()), this.world.rank === 0);
+    this.folder = new RunFolder(join(outputDir, options.jobId ?? newJobId()), this.comm.rank === 0);
     this.#badSamples = new BadSamples({
       limit: this.settings.maxBadSamples,
       file: join(this.folder.path, 'bad_samples.jsonl'),
@@ -107,10 +105,11 @@ export abstract class BaseRunner implements Run {
     if (settings.evaluate) return this.evaluate();
     const training = (this.#training = this.#newTraining());
     try {
-      model.seed(settings.seed + this.world.rank);
+      model.seed(settings.seed + this.comm.rank);
       if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
       else await this.#log('log.txt', JSON.stringify(this.#config.toJSON()));
       this.#completeLogs = this.folder.state();
+      await broadcastVariables(this.comm, model.namedParameters());
       training.schedule = makeSchedule(settings, this.scheduleLength, this.stepsOf(0));
       checkAccumulation(settings, this.stepsOf(0));
       await this.#tell((hook) => hook.beforeTraining?.(this));
@@ -143,10 +142,10 @@ export abstract class BaseRunner implements Run {
   async save(name: string): Promise<string> {
     const { optimizer, step } = this.#running;
     const path = join(this.folder.path, `checkpoint_${name}.pth`);
-    const rng = await this.world.allGather(this.model.rngState(), 'random state');
+    const rng = await this.comm.allGather(this.model.rngState(), 'random state');
     const state = { ...this.state, rng, meters: this.#meters.state(), logs: this.#completeLogs };
     const done = this.numberAfter(state.round);
-    if (this.world.rank === 0) {
+    if (this.comm.rank === 0) {
       await writeCheckpoint(path, {
         model: this.model,
         optimizer,
@@ -156,7 +155,7 @@ export abstract class BaseRunner implements Run {
         accumulated: step.accumulated,
       });
     }
-    await this.world.barrier(`checkpoint ${name}`);
+    await this.comm.barrier(`checkpoint ${name}`);
     this.lastCheckpoint = path;
     return path;
   }
@@ -176,7 +175,7 @@ export abstract class BaseRunner implements Run {
     const { weightDecay, initLr: lr, beta2 } = settings;
     const loader = this.#splits.trainLoader(this.#badSamples);
     const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
-    const step = new TrainStep({ ...settings, task: this.#task, model, optimizer, sync: this.#sync });
+    const step = new TrainStep({ ...settings, task: this.#task, model, optimizer, comm: this.comm });
     return new Training(loader, optimizer, step, new StopSignal());
   }
 
@@ -196,7 +195,7 @@ export abstract class BaseRunner implements Run {
   }
 
   async #trainSteps(): Promise<void> {
-    const { state, settings, world } = this;
+    const { state, settings, comm } = this;
     const { schedule, step } = this.#running;
     const steps = this.stepsOf(state.round);
     let before = performance.now();
@@ -210,7 +209,7 @@ export abstract class BaseRunner implements Run {
       if (report.gradNorm !== undefined) this.#meters.update({ grad_norm: report.gradNorm });
       state.step++;
       const done = performance.now();
-      const images = batch.image.shape[0] * world.worldSize;
+      const images = batch.image.shape[0] * comm.worldSize;
       const times = { images, dataSeconds: (arrived - before) / 1000, seconds: (done - before) / 1000 };
       await this.#tell((hook) => hook.afterStep?.(this, { ...report, lr, ...times }));
       await this.#stopIfAsked();
@@ -260,9 +259,9 @@ export abstract class BaseRunner implements Run {
       task: this.#task,
       model: this.model,
       loader: this.#splits.evalLoader(split, this.#badSamples),
-      world: this.world,
+      comm: this.comm,
       onBatch: async () => {
-        if (this.#training && this.world.worldSize === 1) await this.#stopIfAsked();
+        if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked();
       },
     });
   }
@@ -271,7 +270,7 @@ export abstract class BaseRunner implements Run {
   async #stopIfAsked(): Promise<void> {
     const { stop } = this.#running;
     await setImmediate(); // lets the signal in: nothing else in a step waits for the system
-    const signals = this.world.worldSize > 1 ? await this.world.allGather(stop.received ?? '', 'stop') : [];
+    const signals = this.comm.worldSize > 1 ? await this.comm.allGather(stop.received ?? '', 'stop') : [];
     const signal = stop.received ?? (signals.find(Boolean) as NodeJS.Signals | undefined);
     if (signal) throw new RunInterrupted(signal, await this.save('latest'));
   }
@@ -306,16 +305,16 @@ export abstract class BaseRunner implements Run {
   }
 
   async #restoreState(saved: RunState): Promise<void> {
-    const { settings, world } = this;
-    if (saved.seed !== settings.seed || saved.worldSize !== world.worldSize) {
+    const { settings, comm } = this;
+    if (saved.seed !== settings.seed || saved.worldSize !== comm.worldSize) {
       log.warn(
         "the seed or the number of workers is not the checkpoint's: the order of the data will differ",
       );
     }
-    Object.assign(this.state, saved, { seed: settings.seed, worldSize: world.worldSize });
+    Object.assign(this.state, saved, { seed: settings.seed, worldSize: comm.worldSize });
     this.#meters.restore(saved.meters);
     await this.folder.restore(saved.logs);
-    const rng = saved.rng[world.rank];
+    const rng = saved.rng[comm.rank];
     if (rng) this.model.restoreRngState(rng);
   }
 
@@ -341,7 +340,7 @@ export abstract class BaseRunner implements Run {
   }
 
   async #log(file: string, line: string): Promise<void> {
-    if (this.world.rank === 0) await this.folder.append(file, line);
+    if (this.comm.rank === 0) await this.folder.append(file, line);
   }
 
   async #tell(stage: (hook: RunHook) => void | Promise<void> | undefined): Promise<void> {

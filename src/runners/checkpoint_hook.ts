@@ -23,6 +23,6 @@ export class CheckpointHook implements RunHook {
     const last = saveLast && round === run.rounds;
     if (!due && !last) return;
     await run.save(String(run.numberAfter(round)));
-    if (keepLast && run.world.rank === 0) await removeOldCheckpoints(run.folder.path, keepLast);
+    if (keepLast && run.comm.rank === 0) await removeOldCheckpoints(run.folder.path, keepLast);
   }
 }

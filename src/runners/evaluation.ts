@@ -1,21 +1,21 @@
 import type { BatchSource } from '../datasets/index.js';
+import type { Communicator } from '../distributed/index.js';
 import { type BaseTask, type EvaluationContext, type Metrics, mergeResults } from '../tasks/index.js';
 import type { RunnableModel } from './model.js';
 import { timedProgress } from './progress.js';
-import type { World } from './world.js';
 
 export interface SplitEvaluation extends EvaluationContext {
   task: BaseTask;
   model: RunnableModel;
   loader: BatchSource;
-  world: World;
+  comm: Communicator;
   /** Called after every batch. */
   onBatch?(): Promise<void>;
 }
 
 /** Evaluates a split with all ranks, scores it on rank 0, and tells all ranks the scores. */
 export async function evaluateSplit(options: SplitEvaluation): Promise<Metrics | undefined> {
-  const { task, model, loader, world, onBatch, ...context } = options;
+  const { task, model, loader, comm, onBatch, ...context } = options;
   model.eval();
   try {
     const progress = timedProgress(`Evaluating on ${context.split}`, loader.batchesPerEpoch);
@@ -23,10 +23,10 @@ export async function evaluateSplit(options: SplitEvaluation): Promise<Metrics |
       progress(done);
       await onBatch?.();
     });
-    const all = await world.allGather(own, `results of ${context.split}`);
+    const all = await comm.allGather(own, `results of ${context.split}`);
     const results = mergeResults(all, task.resultKey);
-    const scored = world.rank === 0 ? await task.afterEvaluation(results, context) : undefined;
-    return (await world.allGather(scored ?? null, `scores of ${context.split}`))[0] ?? undefined;
+    const scored = comm.rank === 0 ? await task.afterEvaluation(results, context) : undefined;
+    return (await comm.allGather(scored ?? null, `scores of ${context.split}`))[0] ?? undefined;
   } finally {
     await loader.close();
     model.train();

@@ -8,16 +8,22 @@ export function disposeGradients(grads: Gradients): void {
   grads.clear();
 }
 
-/** Adds `grads` to `sum` and takes them over. */
-export function addGradients(sum: Gradients, grads: Gradients): void {
+/** Adds `grads`, times `scale`, to `sum` and takes them over. */
+export function addGradients(sum: Gradients, grads: Gradients, scale = 1): void {
   for (const [name, grad] of grads) {
     const before = sum.get(name);
-    if (!before) {
+    if (!before && scale === 1) {
       sum.set(name, grad);
       continue;
     }
-    sum.set(name, tf.add(before, grad));
-    before.dispose();
+    sum.set(
+      name,
+      tf.tidy(() => {
+        const scaled = scale === 1 ? grad : tf.mul(grad, scale);
+        return before ? tf.add(before, scaled) : scaled;
+      }),
+    );
+    before?.dispose();
     grad.dispose();
   }
 }

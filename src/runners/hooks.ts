@@ -1,9 +1,9 @@
+import type { Communicator } from '../distributed/index.js';
 import type { Metrics } from '../tasks/index.js';
 import type { RunFolder } from './run_folder.js';
 import type { RunSettings } from './settings.js';
 import type { RunState } from './state.js';
 import type { StepReport } from './train_step.js';
-import type { World } from './world.js';
 
 /** One micro-step, as hooks see it. */
 export interface StepEvent extends StepReport {
@@ -19,7 +19,7 @@ export interface StepEvent extends StepReport {
 export interface Run {
   readonly settings: RunSettings;
   readonly folder: RunFolder;
-  readonly world: World;
+  readonly comm: Communicator;
   /** Where the run stands; changed by the runner alone. */
   readonly state: RunState;
   /** The newest checkpoint that this process wrote or read. */

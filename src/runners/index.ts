@@ -9,5 +9,4 @@ export { RunnerIter } from './runner_iter.js';
 export { type RunSettings, runSettings } from './settings.js';
 export { RunInterrupted } from './signals.js';
 export type { DatasetsBySplit } from './splits.js';
-export type { GradientSync, StepReport } from './train_step.js';
-export { type World, worldOfOne } from './world.js';
+export type { StepReport } from './train_step.js';

@@ -11,7 +11,7 @@ import {
   trainSource,
 } from '../datasets/index.js';
 import type { RunSettings } from './settings.js';
-import type { World } from './world.js';
+import type { Communicator } from '../distributed/index.js';
 
 /** Datasets by name, then by split, as the builders made them. */
 export type DatasetsBySplit = Record<string, DatasetSplits>;
@@ -21,7 +21,7 @@ export class Splits {
   constructor(
     private readonly datasets: DatasetsBySplit,
     private readonly settings: RunSettings,
-    private readonly world: World,
+    private readonly comm: Communicator,
     private readonly plugins: readonly string[],
   ) {
     const { trainSplits, validSplits, testSplits, evaluate } = settings;
@@ -61,7 +61,7 @@ export class Splits {
 
   #loading(badSamples?: BadSamples): LoadingOptions {
     const { numWorkers, seed } = this.settings;
-    const { rank, worldSize } = this.world;
+    const { rank, worldSize } = this.comm;
     return { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
   }
 

@@ -1,4 +1,5 @@
 import type { Batch } from '../datasets/index.js';
+import { type Communicator, GradientAverager } from '../distributed/index.js';
 import { tf, valueAndGrads } from '../engine/index.js';
 import type { AdamW } from '../optim/index.js';
 import { type BaseTask, toSamples } from '../tasks/index.js';
@@ -15,23 +16,13 @@ export interface StepReport {
   bad?: 'loss' | 'gradient';
 }
 
-/** Averages gradients and losses over the workers; absent in a world of one. */
-export interface GradientSync {
-  /** Called during the backward pass as soon as a gradient is final. */
-  onGrad?(name: string, grad: tf.Tensor): void;
-  /** Replaces the gradients by their average over all ranks. */
-  average(grads: Gradients): Promise<void>;
-  /** The mean of a few numbers over all ranks. */
-  averageNumbers(values: number[]): Promise<number[]>;
-}
-
 export interface TrainStepOptions {
   task: BaseTask;
   model: RunnableModel;
   optimizer: AdamW;
   accumGradIters: number;
   clipGradNorm?: number;
-  sync?: GradientSync;
+  comm: Communicator;
 }
 
 /**
@@ -41,22 +32,31 @@ export interface TrainStepOptions {
 export class TrainStep {
   readonly #accumulated: Gradients = new Map();
   readonly #parameters: Map<string, tf.Variable>;
+  readonly #averager?: GradientAverager;
 
   constructor(private readonly options: TrainStepOptions) {
-    this.#parameters = options.model.namedParameters();
+    const { comm, model } = options;
+    this.#parameters = model.namedParameters();
+    if (comm.worldSize > 1) this.#averager = new GradientAverager(comm, this.#parameters);
   }
 
   /** Forward and backward of one micro-batch; with `update`, the optimizer's step. */
   async run(batch: Batch, lr: number, update: boolean): Promise<StepReport> {
-    const { losses, grads } = this.#backward(batch, update);
-    const averaged = await this.#averageLosses(losses);
-    if (!Object.values(averaged).every(Number.isFinite)) {
-      disposeGradients(grads);
-      const others = update && this.#accumulated.size > 0;
-      return { ...(others && (await this.#update(averaged, lr))), losses: averaged, bad: 'loss' };
+    // A lone micro-batch is averaged while its backward pass still runs.
+    const overlapped = update && this.options.accumGradIters === 1 ? this.#averager : undefined;
+    const local = this.#backward(batch, overlapped);
+    if (overlapped) {
+      disposeGradients(local.grads);
+      local.grads = await overlapped.finish();
     }
-    addGradients(this.#accumulated, grads);
-    return update ? this.#update(averaged, lr) : { losses: averaged };
+    const { losses, share } = await this.#overAllRanks(local);
+    if (!Object.values(losses).every(Number.isFinite)) {
+      disposeGradients(local.grads);
+      const others = update && this.#accumulated.size > 0;
+      return { ...(others && (await this.#update(lr, !overlapped))), losses, bad: 'loss' };
+    }
+    addGradients(this.#accumulated, local.grads, overlapped ? 1 : share);
+    return { ...(update && (await this.#update(lr, !overlapped))), losses };
   }
 
   /** Gradients that wait for more micro-batches. */
@@ -75,50 +75,79 @@ export class TrainStep {
     disposeGradients(this.#accumulated);
   }
 
-  #backward(batch: Batch, update: boolean): { losses: Record<string, number>; grads: Gradients } {
-    const { task, model, accumGradIters, sync } = this.options;
+  #backward(batch: Batch, averager?: GradientAverager): LocalStep {
+    const { task, model, accumGradIters } = this.options;
     const samples = toSamples(batch);
     const kept: Record<string, tf.Scalar> = {};
-    const onGrad = update && accumGradIters === 1 ? sync?.onGrad?.bind(sync) : undefined;
+    let weight = 1;
     try {
       const { value, grads } = valueAndGrads(
         () => {
-          const { loss, named } = task.trainStep(model, samples);
-          for (const [name, scalar] of Object.entries(named)) kept[name] = tf.keep(scalar.clone());
-          return accumGradIters === 1 ? loss : tf.div(loss, accumGradIters);
+          const step = task.trainStep(model, samples);
+          for (const [name, scalar] of Object.entries(step.named)) kept[name] = tf.keep(scalar.clone());
+          weight = step.weight ?? 1;
+          averager?.begin(weight);
+          return accumGradIters === 1 ? step.loss : tf.div(step.loss, accumGradIters);
         },
         this.#parameters,
-        { onGrad },
+        { onGrad: averager && ((name, grad) => averager.add(name, grad)) },
       );
       value.dispose();
-      return { losses: numbersOf(kept), grads };
+      return { losses: numbersOf(kept), weight, grads };
     } finally {
       samples.image.dispose();
       tf.dispose(kept);
     }
   }
 
-  async #update(losses: Record<string, number>, lr: number): Promise<StepReport> {
-    const { optimizer, clipGradNorm, sync } = this.options;
-    await sync?.average(this.#accumulated);
+  /** @param average over the ranks, where the gradients are still this rank's own */
+  async #update(lr: number, average: boolean): Promise<Omit<StepReport, 'losses'>> {
+    const { optimizer, clipGradNorm } = this.options;
+    if (average && this.#averager) await this.#averageAccumulated(this.#averager);
     const gradNorm = gradientNorm(this.#accumulated);
     if (!Number.isFinite(gradNorm)) {
       this.reset();
-      return { losses, gradNorm, bad: 'gradient' };
+      return { gradNorm, bad: 'gradient' };
     }
     if (clipGradNorm) clipGradients(this.#accumulated, gradNorm, clipGradNorm);
     optimizer.step(this.#accumulated, lr);
     this.reset();
-    return { losses, gradNorm };
+    return { gradNorm };
   }
 
-  /** The same numbers on every rank, so that all of them agree on what a bad loss is. */
-  async #averageLosses(losses: Record<string, number>): Promise<Record<string, number>> {
-    const { sync } = this.options;
-    if (!sync) return losses;
-    const means = await sync.averageNumbers(Object.values(losses));
-    return Object.fromEntries(Object.keys(losses).map((name, i) => [name, means[i]]));
+  async #averageAccumulated(averager: GradientAverager): Promise<void> {
+    averager.begin();
+    for (const [name, grad] of this.#accumulated) averager.add(name, grad);
+    this.reset();
+    addGradients(this.#accumulated, await averager.finish());
   }
+
+  /**
+   * The losses over all ranks together, the same numbers on each, so that all agree on what a bad loss is;
+   * and how much this rank's mean counts beside theirs.
+   */
+  async #overAllRanks({
+    losses,
+    weight,
+  }: LocalStep): Promise<{ losses: Record<string, number>; share: number }> {
+    const { comm } = this.options;
+    if (comm.worldSize === 1) return { losses, share: 1 };
+    const all = await comm.allGather({ losses, weight }, 'losses');
+    const total = all.reduce((sum, one) => sum + one.weight, 0);
+    const mean = (name: string) => all.reduce((sum, one) => sum + one.losses[name] * one.weight, 0) / total;
+    return {
+      losses: Object.fromEntries(Object.keys(losses).map((name) => [name, mean(name)])),
+      share: (weight * comm.worldSize) / total,
+    };
+  }
+}
+
+/** What one rank made of its micro-batch. */
+interface LocalStep {
+  losses: Record<string, number>;
+  /** How much its mean loss counts beside the other ranks'. */
+  weight: number;
+  grads: Gradients;
 }
 
 function numbersOf(scalars: Record<string, tf.Scalar>): Record<string, number> {

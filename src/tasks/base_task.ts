@@ -10,9 +10,15 @@ import type { EvaluationResult } from './results.js';
 /** A batch as models take it: `image` is a tensor. */
 export type Samples = CaptionSamples & Record<string, unknown>;
 
+/** What a model makes of a batch; its scalars named loss… are logged. */
+export interface ModelOutput {
+  loss: tf.Scalar;
+  intermediateOutput?: { decoderLabels?: tf.Tensor };
+}
+
 /** What a training step needs of a model; every model of ours is one. */
 export interface TrainableModel {
-  forward(samples: Samples): { loss: tf.Scalar };
+  forward(samples: Samples): ModelOutput;
   train(): unknown;
   eval(): unknown;
 }
@@ -24,6 +30,8 @@ export type Metrics = { agg_metrics: number } & Record<string, number>;
 export interface StepLosses {
   loss: tf.Scalar;
   named: Record<string, tf.Scalar>;
+  /** Of how many terms the loss is the mean: what it counts beside other ranks' losses. */
+  weight?: number;
 }
 
 /** Where an evaluation's results go, and what they are compared with. */
@@ -53,6 +61,7 @@ export abstract class BaseTask {
     return {
       loss: output.loss,
       named: Object.fromEntries(named.map(([name, value]) => [snakeCase(name), value])),
+      weight: countedLabels(output),
     };
   }
 
@@ -104,6 +113,13 @@ export function setupTask(config: Config): BaseTask {
 /** A batch of host memory as samples; the caller disposes the image. */
 export function toSamples(batch: Batch): Samples {
   return { ...batch, image: tf.tensor4d(batch.image.data, batch.image.shape, 'float32') };
+}
+
+/** Labels that the loss is the mean over; -100 marks those it leaves out. */
+function countedLabels({ intermediateOutput }: ModelOutput): number | undefined {
+  const labels = intermediateOutput?.decoderLabels;
+  if (!labels) return undefined;
+  return (labels.dataSync() as Int32Array).reduce((count, label) => count + (label === -100 ? 0 : 1), 0);
 }
 
 const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

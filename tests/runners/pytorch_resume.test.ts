@@ -6,6 +6,7 @@ import { openCheckpoint } from '#src/checkpoint/index.js';
 import { CheckpointError } from '#src/common/errors.js';
 import { registry } from '#src/common/registry.js';
 import type { Batch } from '#src/datasets/index.js';
+import { SingleCommunicator } from '#src/distributed/index.js';
 import { setupEngine } from '#src/engine/index.js';
 import { BlipCaption } from '#src/models/index.js';
 import { AdamW } from '#src/optim/index.js';
@@ -31,6 +32,7 @@ interface Resume {
 const expected = fixtureJson<Resume>('tiny_caption', 'resume', 'resume.json');
 const CHECKPOINT = fixture('tiny_caption', 'resume', 'checkpoint_0.pth');
 const folder = temporaryFolder();
+const comm = new SingleCommunicator();
 const task = new CaptionTask({} as never);
 const schedule = () =>
   new (registry.getLrSchedulerClass('linear_warmup_cosine_lr'))({
@@ -77,7 +79,7 @@ describe('a checkpoint that LAVIS wrote', () => {
     const restored = await readCheckpoint(CHECKPOINT, model, optimizer);
     assert.equal(restored.epoch, 0);
     assert.equal(restored.state, undefined);
-    const step = new TrainStep({ task, model: model.train(), optimizer, accumGradIters: 1 });
+    const step = new TrainStep({ task, model: model.train(), optimizer, accumGradIters: 1, comm });
     const all = await batches();
     for (const { epoch, loss, lr } of expected.epochs.slice(1)) {
       for (const [i, batch] of all.entries()) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Batch } from '#src/datasets/index.js';
+import { SingleCommunicator } from '#src/distributed/index.js';
 import { setupEngine, tf } from '#src/engine/index.js';
 import type { BlipCaption } from '#src/models/index.js';
 import { AdamW } from '#src/optim/index.js';
@@ -25,6 +26,7 @@ const { texts } = fixtureJson<{ texts: string[] }>('tiny_caption', 'forward.json
 /** Attention key biases have a true gradient of 0: AdamW turns rounding noise into steps. */
 const tolerance = (name: string) => (/\.key\.bias$|\.qkv\.bias$/.test(name) ? 5 * LR : 5e-5);
 
+const comm = new SingleCommunicator();
 const task = new CaptionTask({} as never);
 let batches: Batch[];
 
@@ -46,7 +48,7 @@ async function trainer(accumGradIters: number): Promise<{ model: BlipCaption; st
   const model = await tinyModel();
   model.train();
   const optimizer = new AdamW(model.getOptimizerParams(0.05), { lr: LR });
-  return { model, step: new TrainStep({ task, model, optimizer, accumGradIters }) };
+  return { model, step: new TrainStep({ task, model, optimizer, accumGradIters, comm }) };
 }
 
 function closeLosses(actual: number[], wanted: number[]): void {
