@@ -1,5 +1,6 @@
 import { defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
+import { launchOptions, launchWorkers } from './launch_workers.js';
 import { makeRunner, prepareRun } from './prepare_run.js';
 import { printScores } from './print_scores.js';
 import { runOptions } from './run_options.js';
@@ -9,6 +10,7 @@ export const evaluate = defineCommand({
   describe: 'Caption and score the test splits of a YAML',
   options: {
     ...runOptions,
+    ...launchOptions,
     checkpoint: {
       type: 'string',
       requiresArg: true,
@@ -26,6 +28,8 @@ export const evaluate = defineCommand({
     ],
   ],
   async handler(args) {
+    const ended = await launchWorkers('eval', args);
+    if (ended !== undefined) return ended;
     const weights = args.checkpoint ? [`run.resume_ckpt_path=${args.checkpoint}`] : [];
     const unused = args.checkpoint ? ['model.load_finetuned=False', 'model.load_pretrained=False'] : [];
     const options = [...args.options, ...weights, ...unused, 'run.evaluate=True'];
@@ -37,5 +41,6 @@ export const evaluate = defineCommand({
     const scores = await runner.evaluate();
     if (runner.comm.rank === 0) printScores(scores);
     await runner.comm.close();
+    return 0;
   },
 });

@@ -4,6 +4,7 @@ import { expandHome } from '../common/paths.js';
 import { newestCheckpoint, RunInterrupted, runSettings } from '../runners/index.js';
 import { defineCommand } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
+import { launchOptions, launchWorkers } from './launch_workers.js';
 import { makeRunner, prepareRun } from './prepare_run.js';
 import { printScores } from './print_scores.js';
 import { runOptions } from './run_options.js';
@@ -13,6 +14,7 @@ export const train = defineCommand({
   describe: 'Train a model as a YAML says, then test it',
   options: {
     ...runOptions,
+    ...launchOptions,
     resume: {
       type: 'boolean',
       default: false,
@@ -29,10 +31,16 @@ export const train = defineCommand({
       'fine-tunes BLIP base on COCO captions',
     ],
     ['lavis train --cfg-path projects/blip/train/caption_shapes.yaml --resume', 'goes on after a stop'],
+    [
+      'lavis train --cfg-path projects/blip/train/caption_coco_ft.yaml --nproc-per-node 8',
+      'eight workers on one machine; over several machines: mpirun -np 16 lavis train …',
+    ],
   ],
   epilogue:
     'Ctrl-C finishes the step, saves checkpoint_latest.pth and exits with 130; a second one stops at once.',
   async handler(args) {
+    const ended = await launchWorkers('train', args, ['--resume']);
+    if (ended !== undefined) return ended;
     const resumed = args.resume ? await findCheckpoint(args) : undefined;
     const config = await loadConfig(withCheckpoint(args, resumed));
     const runner = await makeRunner(

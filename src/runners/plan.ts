@@ -4,23 +4,14 @@ import { registry } from '../common/registry.js';
 import type { LrScheduler } from '../optim/index.js';
 import type { RunSettings } from './settings.js';
 
-/**
- * The learning-rate schedule of a run. @param length rounds it is spread over @param firstSteps micro-steps
- * of the first round, where warm-up happens
- */
-export function makeSchedule(settings: RunSettings, length: number, firstSteps: number): LrScheduler {
+/** The learning-rate schedule of a run. @param length rounds it is spread over */
+export function makeSchedule(settings: RunSettings, length: number): LrScheduler {
   const Scheduler = registry.getLrSchedulerClass(settings.lrSched);
   if (settings.lrSched === 'linear_warmup_step_lr' && settings.lrDecayRate === undefined) {
     throw new ConfigError('run.lr_decay_rate is missing', {
       allowed: 'a factor per epoch, as 0.9',
       help: 'run.lr_sched=linear_warmup_step_lr needs it',
     });
-  }
-  if (settings.warmupSteps > firstSteps && settings.warmupLr >= 0) {
-    log.warn(
-      `run.warmup_steps is ${settings.warmupSteps}, but the first epoch has ${firstSteps} steps: ` +
-        'warm-up ends with it, below run.init_lr',
-    );
   }
   return new Scheduler({
     initLr: settings.initLr,
@@ -41,8 +32,18 @@ export function checkAccumulation({ accumGradIters }: RunSettings, steps: number
       help: '--options run.accum_grad_iters=1, or a smaller run.batch_size_train',
     });
   }
+}
+
+/** Warns of settings that do less than they seem to. @param steps micro-steps of the first round */
+export function warnOfPlan({ accumGradIters, warmupSteps, warmupLr }: RunSettings, steps: number): void {
   const rest = steps % accumGradIters;
   if (rest > 0) {
     log.warn(`the last ${rest} of ${steps} micro-batches of an epoch make no whole update and are dropped`);
+  }
+  if (warmupSteps > steps && warmupLr >= 0) {
+    log.warn(
+      `run.warmup_steps is ${warmupSteps}, but the first epoch has ${steps} steps: ` +
+        'warm-up ends with it, below run.init_lr',
+    );
   }
 }

@@ -1,5 +1,5 @@
 import { registry } from '../common/registry.js';
-import type { Batch } from '../datasets/index.js';
+import { type Batch, endless } from '../datasets/index.js';
 import { BaseRunner } from './base_runner.js';
 
 /**
@@ -39,14 +39,8 @@ export class RunnerIter extends BaseRunner {
   }
 
   /** Passes over the data follow each other without end. */
-  protected async *batches(): AsyncIterable<Batch> {
-    const done = this.numberAfter(this.state.round) + this.state.step;
-    const { batchesPerEpoch } = this.trainLoader;
-    let skipBatches = done % batchesPerEpoch;
-    for (let epoch = Math.floor(done / batchesPerEpoch); ; epoch++) {
-      yield* this.trainLoader.epoch(epoch, { skipBatches });
-      skipBatches = 0;
-    }
+  protected batches(): AsyncIterable<Batch> {
+    return endless(this.trainLoader, this.numberAfter(this.state.round) + this.state.step);
   }
 
   /** One pass over the data unless the configuration says otherwise. */

@@ -1,0 +1,57 @@
+import { fileURLToPath } from 'node:url';
+import type { Options } from 'yargs';
+import { launch } from '../distributed/index.js';
+
+/** The options of commands that can run in several workers. */
+export const launchOptions = {
+  'nproc-per-node': {
+    type: 'string',
+    requiresArg: true,
+    default: '1',
+    describe: 'Workers on this machine; auto is one for each GPU',
+  },
+  'max-restarts': {
+    type: 'number',
+    requiresArg: true,
+    default: 0,
+    describe: 'How often failed workers start again',
+  },
+} as const satisfies Record<string, Options>;
+
+export interface LaunchArguments {
+  'nproc-per-node': string;
+  'max-restarts': number;
+  device?: string;
+}
+
+/**
+ * Runs a command in workers, where several or restarts are asked for.
+ * @param restartArguments what a restarted command has more: where to resume
+ * @returns their exit code; undefined where the command is to run in this process
+ */
+export async function launchWorkers(
+  name: string,
+  args: LaunchArguments,
+  restartArguments: string[] = [],
+): Promise<number | undefined> {
+  const { 'nproc-per-node': count, 'max-restarts': maxRestarts, device, ...rest } = args;
+  if (count === '1' && maxRestarts === 0) return undefined;
+  const bin = fileURLToPath(new URL('../../bin/lavis.js', import.meta.url));
+  return launch({
+    command: [bin, name, ...commandLine({ ...rest, device })],
+    nprocPerNode: count === 'auto' ? 'auto' : Number(count),
+    maxRestarts,
+    restartArguments: () => restartArguments,
+    device,
+  });
+}
+
+/** The options that were parsed, as they may be typed again. */
+function commandLine(args: Record<string, unknown>): string[] {
+  return Object.entries(args).flatMap(([name, value]) => {
+    if (/^(_|\$0)$/.test(name) || value === undefined || value === false) return [];
+    if (value === true) return [`--${name}`];
+    if (!Array.isArray(value)) return [`--${name}`, String(value)];
+    return value.length > 0 ? [`--${name}`, ...value.map(String)] : [];
+  });
+}
