@@ -10,8 +10,8 @@ import {
   type LoadingOptions,
   trainSource,
 } from '../datasets/index.js';
-import type { RunSettings } from './settings.js';
 import type { Communicator } from '../distributed/index.js';
+import type { RunSettings } from './settings.js';
 
 /** Datasets by name, then by split, as the builders made them. */
 export type DatasetsBySplit = Record<string, DatasetSplits>;
