@@ -1,3 +1,4 @@
+import { addInto } from './fused/in_place.js';
 import { recordOperation } from './record.js';
 import { tf } from './tf.js';
 
@@ -205,7 +206,7 @@ function accumulate(grads: Map<number, tf.Tensor>, x: tf.Tensor, dx: tf.Tensor):
     grads.set(x.id, dx);
     return;
   }
-  grads.set(x.id, before.add(dx));
+  grads.set(x.id, addInto(before, dx));
   before.dispose();
   dx.dispose();
 }

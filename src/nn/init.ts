@@ -1,5 +1,4 @@
 import type { Rng } from '../common/random.js';
-import { fillNormal } from './gaussian.js';
 
 /** Fills a parameter's first values. */
 export type Initializer = (values: Float32Array, rng: Rng) => void;
@@ -10,17 +9,24 @@ export const ones: Initializer = (values) => {
   values.fill(1);
 };
 
-/** The normal distribution of mean 0. */
+/** The normal distribution of mean 0; both draws of each Box-Muller pair are used. */
 export const normal =
   (std: number): Initializer =>
-  (values, rng) =>
-    fillNormal(values, std, rng);
+  (values, rng) => {
+    for (let i = 0; i < values.length; i += 2) {
+      const radius = std * Math.sqrt(-2 * Math.log(1 - rng.next()));
+      const angle = 2 * Math.PI * rng.next();
+      values[i] = radius * Math.cos(angle);
+      if (i + 1 < values.length) values[i + 1] = radius * Math.sin(angle);
+    }
+  };
 
 /** timm's trunc_normal_: cut at ±2 (absolute, not standard deviations), which std 0.02 never reaches. */
 export const truncatedNormal =
   (std: number): Initializer =>
   (values, rng) => {
-    fillNormal(values, std, rng);
+    const draw = normal(std);
+    draw(values, rng);
     for (let i = 0; i < values.length; i++) {
       while (Math.abs(values[i]) > 2) values[i] = std * rng.normal();
     }

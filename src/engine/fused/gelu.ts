@@ -1,5 +1,6 @@
 import { isTaping } from '../record.js';
 import type { tf } from '../tf.js';
+import { multiplyInto } from './in_place.js';
 import { fused, runKernel, runKernels } from './run.js';
 
 /** x Φ(x), exact (with the error function). */
@@ -15,7 +16,7 @@ export function gelu(x: tf.Tensor): tf.Tensor {
       save(slope);
       return y;
     },
-    backward: (dy, [slope]) => ({ x: () => dy.mul(slope) }),
+    backward: (dy, [slope]) => ({ x: () => multiplyInto(slope, dy) }),
     composition: () => x.mul(x.mul(Math.SQRT1_2).erf().add(1).mul(0.5)),
   });
 }

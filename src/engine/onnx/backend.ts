@@ -71,6 +71,12 @@ export class OnnxBackend extends tf.MathBackendCPU {
     return { dataId: info.dataId, shape: [...shape], dtype: info.dtype };
   }
 
+  /** True where no other tensor and nobody outside can see a tensor's values: they may be overwritten. */
+  isExclusive(info: tf.TensorInfo): boolean {
+    const { owned, refCount } = this.entry(info.dataId);
+    return owned === true && refCount === 1;
+  }
+
   /**
    * The values of a variable, to be changed in place. Copied first when a clone or a caller of `dataSync`
    * shares them.

@@ -5,8 +5,10 @@ import { registerAttention } from './fused/attention.js';
 import { registerCrossEntropy } from './fused/cross_entropy.js';
 import { registerDropout } from './fused/dropout.js';
 import { registerGelu } from './fused/gelu.js';
+import { registerInPlace } from './fused/in_place.js';
 import { registerLayerNorm } from './fused/layer_norm.js';
 import { registerLinear } from './fused/linear.js';
+import { registerSumOfSquares } from './fused/sum_of_squares.js';
 import { registerElementwise } from './kernels/elementwise.js';
 import { registerMatMul } from './kernels/matmul.js';
 import { registerReduce } from './kernels/reduce.js';
@@ -37,5 +39,7 @@ export function registerOnnxBackend(threads: number): string {
   registerAttention();
   registerCrossEntropy();
   registerAdamW();
+  registerInPlace();
+  registerSumOfSquares();
   return BACKEND;
 }

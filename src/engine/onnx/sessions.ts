@@ -48,11 +48,21 @@ export const scalar = (value: number): OrtValue => ort(Float32Array.of(value), [
 
 const RUN_OPTIONS = {};
 
+export interface GraphTimes {
+  ms: number;
+  /** Over all threads. */
+  cpuMs: number;
+  runs: number;
+}
+
 /** The cached sessions of one backend, by the graph they run. */
 export class Sessions {
   readonly #sessions = new Map<string, NativeSession>();
   readonly #native: Binding;
   readonly #options: object;
+
+  /** Milliseconds of time and of processor time, and runs, by graph, once someone asks for it by setting it. */
+  profile?: Map<string, GraphTimes>;
 
   constructor(readonly threads: number) {
     this.#native = createRequire(import.meta.url)('onnxruntime-node/dist/binding.js') as Binding;
@@ -81,7 +91,19 @@ export class Sessions {
       session.loadModel(bytes.buffer, bytes.byteOffset, bytes.byteLength, this.#options);
       this.#sessions.set(key, session);
     }
+    const { profile } = this;
+    if (!profile) {
+      session.run(feeds, fetches, RUN_OPTIONS);
+      return;
+    }
+    const [start, cpuStart] = [performance.now(), process.cpuUsage()];
     session.run(feeds, fetches, RUN_OPTIONS);
+    const { user, system } = process.cpuUsage(cpuStart);
+    const entry = profile.get(key) ?? { ms: 0, cpuMs: 0, runs: 0 };
+    entry.ms += performance.now() - start;
+    entry.cpuMs += (user + system) / 1000;
+    entry.runs++;
+    profile.set(key, entry);
   }
 
   get size(): number {

@@ -1,5 +1,5 @@
 import { fillDropoutMask } from '../../fused/dropout.js';
-import { tf } from '../../tf.js';
+import type { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { contrib, float, type GraphSpec, type Node, node } from '../messages.js';
 import { type KernelCall, kernel } from '../override.js';
@@ -15,11 +15,15 @@ interface AttentionAttrs {
 /** Bytes of scores worked on at a time: more would leave the cache. */
 const SCORE_BYTES = 1 << 24;
 
+/** Bytes of scores per thread that the gradient works on at a time. */
+const HEAD_BYTES = Number(process.env.LAVIS_HEAD_BYTES ?? 1 << 20);
+
+/** From so many scores per head on, the gradient works head by head. */
+const MANY_SCORES = 1 << 16;
+
 interface Variant {
   masked: boolean;
   dropped: boolean;
-  /** Keys and values come as [B, H, Tk, d]. */
-  split: boolean;
   scale: number;
 }
 
@@ -27,12 +31,9 @@ interface Variant {
 const swapHeads = (from: string, to: string) => node('Transpose', from, to, { perm: [0, 2, 1, 3] });
 
 /** Queries and keys to probabilities, and those that dropout leaves. */
-function probabilities({ masked, dropped, split, scale }: Variant): Node[] {
+function probabilities({ masked, dropped, scale }: Variant): Node[] {
   return [
-    contrib('FusedMatMul', ['q', split ? 'key' : 'k'], masked ? 'products' : 'scores', {
-      transB: 1,
-      alpha: float(scale),
-    }),
+    contrib('FusedMatMul', ['q', 'k'], masked ? 'products' : 'scores', { transB: 1, alpha: float(scale) }),
     ...(masked ? [node('Add', ['products', 'mask'], 'scores')] : []),
     node('Softmax', 'scores', 'p', { axis: -1 }),
     ...(dropped ? [node('Mul', ['p', 'kept'], 'p_kept')] : []),
@@ -49,9 +50,10 @@ const forwardGraph = (variant: Variant): GraphSpec => ({
   outputs: { y: 'float32' },
   nodes: [
     swapHeads('query', 'q'),
-    ...(variant.split ? [] : [swapHeads('key', 'k'), swapHeads('value', 'v')]),
+    swapHeads('key', 'k'),
+    swapHeads('value', 'v'),
     ...probabilities(variant),
-    node('MatMul', [variant.dropped ? 'p_kept' : 'p', variant.split ? 'value' : 'v'], 'o'),
+    node('MatMul', [variant.dropped ? 'p_kept' : 'p', 'v'], 'o'),
     swapHeads('o', 'y'),
   ],
 });
@@ -69,44 +71,28 @@ const backwardGraph = (variant: Variant): GraphSpec => ({
   outputs: { dquery: 'float32', dkey: 'float32', dvalue: 'float32' },
   nodes: [
     swapHeads('query', 'q'),
-    ...(variant.split ? [] : [swapHeads('key', 'k'), swapHeads('value', 'v')]),
+    swapHeads('key', 'k'),
+    swapHeads('value', 'v'),
     swapHeads('dy', 'do'),
     node('Mul', ['y', 'dy'], 'y_dy'),
     node('ReduceSum', ['y_dy', 'columns'], 'along_rows'), // [B, Tq, H, 1]
     swapHeads('along_rows', 'along'),
     ...probabilities(variant),
-    contrib('FusedMatMul', [variant.dropped ? 'p_kept' : 'p', 'do'], variant.split ? 'dvalue' : 'dv', {
-      transA: 1,
-    }),
-    contrib('FusedMatMul', ['do', variant.split ? 'value' : 'v'], variant.dropped ? 'dp_kept' : 'dp', {
-      transB: 1,
-    }),
+    contrib('FusedMatMul', [variant.dropped ? 'p_kept' : 'p', 'do'], 'dv', { transA: 1 }),
+    contrib('FusedMatMul', ['do', 'v'], variant.dropped ? 'dp_kept' : 'dp', { transB: 1 }),
     ...(variant.dropped ? [node('Mul', ['dp_kept', 'kept'], 'dp')] : []),
     node('Sub', ['dp', 'along'], 'dp_centred'),
     node('Mul', ['p', 'dp_centred'], 'ds'),
-    contrib('FusedMatMul', ['ds', variant.split ? 'key' : 'k'], 'dq', { alpha: float(variant.scale) }),
-    contrib('FusedMatMul', ['ds', 'q'], variant.split ? 'dkey' : 'dk', {
-      transA: 1,
-      alpha: float(variant.scale),
-    }),
+    contrib('FusedMatMul', ['ds', 'k'], 'dq', { alpha: float(variant.scale) }),
+    contrib('FusedMatMul', ['ds', 'q'], 'dk', { transA: 1, alpha: float(variant.scale) }),
     swapHeads('dq', 'dquery'),
-    ...(variant.split ? [] : [swapHeads('dk', 'dkey'), swapHeads('dv', 'dvalue')]),
+    swapHeads('dk', 'dkey'),
+    swapHeads('dv', 'dvalue'),
   ],
   constants: { columns: [-1] },
 });
 
-const keyOf = (kind: string, { masked, dropped, split, scale }: Variant) =>
-  `${kind} ${masked} ${dropped} ${split} ${scale}`;
-
-const variantOf = ({
-  inputs: { key, mask },
-  attrs: { rate, scale },
-}: KernelCall<AttentionAttrs>): Variant => ({
-  masked: mask !== undefined,
-  dropped: rate > 0,
-  split: key.shape.length === 4,
-  scale,
-});
+const keyOf = (kind: string, { masked, dropped, scale }: Variant) => `${kind} ${masked} ${dropped} ${scale}`;
 
 export function registerAttention(): void {
   kernel<AttentionAttrs>('LavisAttention', (call) => {
@@ -117,11 +103,11 @@ export function registerAttention(): void {
       (backend.values(y) as Float32Array).fill(0);
       return y;
     }
-    if (!mask && attrs.rate === 0 && key.shape.length === 3 && query.shape[1] > 1) {
+    if (!mask && attrs.rate === 0 && query.shape[1] > 1) {
       flashAttention(backend, attrs, query, key, value, y);
       return y;
     }
-    const variant = variantOf(call);
+    const variant = { masked: mask !== undefined, dropped: attrs.rate > 0, scale: attrs.scale };
     eachChunk(call, (part, optional) => {
       const feeds = { query: part(query), key: part(key), value: part(value), ...optional };
       backend.sessions.run(keyOf('Attention', variant), () => forwardGraph(variant), feeds, { y: part(y) });
@@ -130,15 +116,19 @@ export function registerAttention(): void {
   });
 
   kernel<AttentionAttrs>('LavisAttentionGrad', (call) => {
-    const { inputs, backend } = call;
-    const { query, key, value, y, dy } = inputs;
+    const { inputs, attrs, backend } = call;
+    const { query, key, value, mask, y, dy } = inputs;
     const grads = [query, key, value].map((x) => backend.allocate(x.shape));
     if ([query, key].some((x) => x.shape.includes(0))) {
       for (const grad of grads) (backend.values(grad) as Float32Array).fill(0);
       return grads;
     }
-    const variant = variantOf(call);
+    const variant = { masked: mask !== undefined, dropped: attrs.rate > 0, scale: attrs.scale };
     const [dquery, dkey, dvalue] = grads;
+    if (!mask && attrs.rate === 0 && query.shape[1] * key.shape[1] >= MANY_SCORES) {
+      gradientByHeads(call, grads);
+      return grads;
+    }
     eachChunk(call, (part, optional) => {
       const feeds = {
         query: part(query),
@@ -153,6 +143,93 @@ export function registerAttention(): void {
     });
     return grads;
   });
+}
+
+/** sum(y * dy) over each head's width: [B, H, T, 1]. */
+const ALONG = (): GraphSpec => ({
+  inputs: { y: 'float32', dy: 'float32' },
+  outputs: { along: 'float32' },
+  nodes: [
+    node('Mul', ['y', 'dy'], 'y_dy'),
+    node('ReduceSum', ['y_dy', 'columns'], 'rows'), // [B, T, H, 1]
+    swapHeads('rows', 'along'),
+  ],
+  constants: { columns: [-1] },
+});
+
+/** Gradients of heads that lie one after the other. */
+const byHeadsGraph = (scale: number): GraphSpec => ({
+  inputs: { q: 'float32', k: 'float32', v: 'float32', do: 'float32', along: 'float32' },
+  outputs: { dq: 'float32', dk: 'float32', dv: 'float32' },
+  nodes: [
+    contrib('FusedMatMul', ['q', 'k'], 'scores', { transB: 1, alpha: float(scale) }),
+    node('Softmax', 'scores', 'p', { axis: -1 }),
+    contrib('FusedMatMul', ['p', 'do'], 'dv', { transA: 1 }),
+    contrib('FusedMatMul', ['do', 'v'], 'dp', { transB: 1 }),
+    node('Sub', ['dp', 'along'], 'dp_centred'),
+    node('Mul', ['p', 'dp_centred'], 'ds'),
+    contrib('FusedMatMul', ['ds', 'k'], 'dq', { alpha: float(scale) }),
+    contrib('FusedMatMul', ['ds', 'q'], 'dk', { transA: 1, alpha: float(scale) }),
+  ],
+});
+
+/**
+ * The gradient with the heads brought together first, then a few heads at a time: their scores stay in the
+ * threads' caches.
+ */
+function gradientByHeads(
+  { inputs, attrs, backend }: KernelCall<AttentionAttrs>,
+  grads: tf.TensorInfo[],
+): void {
+  const { numHeads, scale } = attrs;
+  const { query, key, value, y, dy } = inputs;
+  const [batch, queries, width] = query.shape;
+  const keys = key.shape[1];
+  const depth = width / numHeads;
+  const total = batch * numHeads;
+  const split = (x: tf.TensorInfo) => backend.ort(x, [batch, x.shape[1], numHeads, depth]);
+  const allocated = [queries, keys, keys, queries, queries, keys, keys].map((steps) =>
+    backend.allocate([total, steps, depth]),
+  );
+  const along = backend.allocate([total, queries, 1]);
+  const [q, k, v, dO, dq, dk, dv] = allocated;
+  const byHead = (x: tf.TensorInfo) => backend.ort(x, [batch, numHeads, x.shape[1], depth]);
+  [query, key, value, dy].forEach((x, i) => {
+    swapAxes(backend, split(x), byHead(allocated[i]));
+  });
+  backend.sessions.run(
+    'AttentionAlong',
+    ALONG,
+    { y: split(y), dy: split(dy) },
+    { along: backend.ort(along, [batch, numHeads, queries, 1]) },
+  );
+  const step = Math.max(1, Math.floor((HEAD_BYTES * backend.sessions.threads) / (queries * keys * 4)));
+  for (let start = 0; start < total; start += step) {
+    const count = Math.min(step, total - start);
+    const part = (x: tf.TensorInfo) => {
+      const [, steps, columns] = x.shape;
+      const row = steps * columns;
+      const values = backend.values(x) as Float32Array;
+      return ort(values.subarray(start * row, (start + count) * row), [count, steps, columns]);
+    };
+    const feeds = { q: part(q), k: part(k), v: part(v), do: part(dO), along: part(along) };
+    const fetches = { dq: part(dq), dk: part(dk), dv: part(dv) };
+    backend.sessions.run(`AttentionGradByHeads ${scale}`, () => byHeadsGraph(scale), feeds, fetches);
+  }
+  [dq, dk, dv].forEach((x, i) => {
+    swapAxes(backend, byHead(x), split(grads[i]));
+  });
+  for (const x of [...allocated, along]) backend.disposeIntermediateTensorInfo(x);
+}
+
+/** [b, T, H, d] -> [b, H, T, d], or back. */
+function swapAxes(backend: OnnxBackend, from: OrtValue, to: OrtValue): void {
+  const spec = (): GraphSpec => ({
+    inputs: { x: 'float32' },
+    outputs: { y: 'float32' },
+    nodes: [swapHeads('x', 'y')],
+  });
+  backend.sessions.run('Transpose float32 0,2,1,3', spec, { x: from }, { y: to });
 }
 
 /** ONNX Runtime's blocked attention, which never holds all probabilities. */
@@ -179,7 +256,7 @@ function flashAttention(
 }
 
 /**
- * Calls `run` for a few sequences at a time, with their part of each tensor as [b, T, H, d] or [b, H, T, d], and of the
+ * Calls `run` for a few sequences at a time, with their part of each tensor as [b, T, H, d], and of the
  * optional inputs.
  */
 function eachChunk(
@@ -188,7 +265,7 @@ function eachChunk(
 ): void {
   const { numHeads, rate, seed } = attrs;
   const [batch, queries] = query.shape;
-  const keys = key.shape.at(-2)!;
+  const keys = key.shape[1];
   const scores = numHeads * queries * keys;
   const kept = rate > 0 ? backend.pool.take(batch * scores * 4) : undefined;
   if (kept) fillDropoutMask(new Float32Array(kept), rate, seed);
@@ -199,10 +276,6 @@ function eachChunk(
       ort(values.subarray(start * row, (start + count) * row), [count, ...dims]);
     const part = (x: tf.TensorInfo) => {
       const [, steps, width] = x.shape;
-      if (x.shape.length === 4) {
-        const row = x.shape.slice(1);
-        return rows(backend.values(x) as Float32Array, tf.util.sizeFromShape(row), row);
-      }
       return rows(backend.values(x) as Float32Array, steps * width, [steps, numHeads, width / numHeads]);
     };
     const optional: OrtValues = {};
