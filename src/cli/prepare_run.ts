@@ -1,4 +1,4 @@
-import type { Config } from '../common/config.js';
+import { type Config, launchSchema } from '../common/config.js';
 import { DataError, EngineError, LavisError } from '../common/errors.js';
 import { configureLogging, log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
@@ -61,13 +61,18 @@ async function joinRun({ run }: Config): Promise<Communicator> {
  * there, the best that is there is taken.
  */
 export async function chooseEngine(config: Config, asked?: string): Promise<void> {
-  const wanted = asked ?? String(config.run.device ?? 'auto');
+  const { device, gpu, threads, amp } = config.read('run', launchSchema);
+  // each worker of a launcher sees one GPU, its own
+  const numbered =
+    gpu !== undefined && process.env.LOCAL_RANK === undefined && /^(cuda|webgpu)$/.test(device);
+  const wanted = asked ?? (numbered ? `${device}:${gpu}` : device);
+  if (amp) log.info('run.amp: there is no mixed precision here, float32 is used');
   const insists = asked !== undefined || config.originOf('run.device')?.kind === 'option';
   try {
-    log.info((await setupEngine({ device: wanted })).description);
+    log.info((await setupEngine({ device: wanted, threads })).description);
   } catch (thrown) {
     if (insists || !(thrown instanceof EngineError)) throw thrown;
-    const { description } = await setupEngine({ device: 'auto' });
+    const { description } = await setupEngine({ device: 'auto', threads });
     log.warn(
       `run.device is ${wanted}, which is not there (--device ${wanted} says why); instead: ${description}`,
     );

@@ -1,6 +1,7 @@
 import { type Config, captioningSchema } from '../common/config.js';
 import { writeFileAtomic } from '../common/files.js';
 import { log } from '../common/logging.js';
+import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import type { Batch } from '../datasets/index.js';
 import type { tf } from '../engine/index.js';
@@ -23,6 +24,7 @@ export interface CaptionSettings {
   lengthPenalty: number;
   topP: number;
   temperature: number;
+  useNucleusSampling?: boolean;
 }
 
 /** A model that describes images. */
@@ -42,6 +44,8 @@ export class CaptionTask extends BaseTask {
   constructor(
     readonly settings: CaptionSettings,
     readonly reportMetric = true,
+    /** Ground truth in place of the dataset's: a COCO annotation file for every split, or one for each. */
+    readonly annotationFile?: string | Record<string, string>,
   ) {
     super();
   }
@@ -56,8 +60,9 @@ export class CaptionTask extends BaseTask {
       lengthPenalty: keys.length_penalty,
       topP: keys.top_p,
       temperature: keys.temperature,
+      useNucleusSampling: keys.use_nucleus_sampling,
     };
-    return new CaptionTask(settings, keys.report_metric);
+    return new CaptionTask(settings, keys.report_metric, keys.annotation_file);
   }
 
   override async validStep(model: TrainableModel, batch: Batch): Promise<EvaluationResult[]> {
@@ -78,11 +83,13 @@ export class CaptionTask extends BaseTask {
     await writeFileAtomic(file, pythonJson(results));
     log.info(`${results.length} captions of ${split} are in ${file}`);
     if (!this.reportMetric) return { agg_metrics: 0 };
-    if (groundTruth === undefined) {
+    const given = typeof this.annotationFile === 'object' ? this.annotationFile[split] : this.annotationFile;
+    const references = given ? resolveFile(given) : groundTruth;
+    if (references === undefined) {
       log.warnOnce(`there is no ground truth for ${split}: its captions are written, not scored`);
       return undefined;
     }
-    const { overall } = await cocoEvaluate(results as never, groundTruth);
+    const { overall } = await cocoEvaluate(results as never, references);
     const scores = { ...overall } as Metrics;
     const { agg_metrics: _, ...reported } = scores;
     await writeLine('evaluate.txt', pythonJson({ [split]: reported }));

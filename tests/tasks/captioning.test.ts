@@ -47,6 +47,7 @@ describe('the captioning task', () => {
       lengthPenalty: 1,
       topP: 0.9,
       temperature: 1,
+      useNucleusSampling: false,
     });
   });
 
@@ -91,5 +92,13 @@ describe('the captioning task', () => {
     );
     assert.equal(metrics!.agg_metrics, metrics!.CIDEr + metrics!.Bleu_4);
     assert.match(lines[0], /^evaluate\.txt \{"val": \{"Bleu_1": 0\./);
+
+    const own = join(folder, 'own.json');
+    const annotations = results.map(({ caption, image_id }, i) => ({ id: i, caption, image_id }));
+    writeFileSync(own, JSON.stringify({ images: groundTruth.images, annotations }));
+    for (const annotation_file of [own, { val: own }]) {
+      const exact = await (await taskOf({ annotation_file })).afterEvaluation(results, context);
+      assert.ok(Math.abs(exact!.Bleu_1 - 1) < 1e-6, 'scored against annotation_file');
+    }
   });
 });

@@ -8,21 +8,25 @@ export const launchSchema = z.strictObject({
   output_dir: key(t.text, 'output', 'Results go to a folder in it, named after the time of the start.'),
   seed: key(t.integer, 42, 'Every random number of the run comes from it.'),
   device: key(t.text, 'auto', '`auto`, `cpu`, `cuda`, `cuda:1`, `webgpu`, `webgpu:0`.'),
-  gpu: key(z.union([z.number().int().min(0), z.string()]), undefined, 'Which GPU, by index or name.'),
+  gpu: key(
+    t.count,
+    undefined,
+    'Which GPU of `cuda` or `webgpu`, from 0; each worker of a launcher has its own.',
+  ),
   amp: key(
     t.flag,
     false,
     'Mixed precision where the engine has it; float32 elsewhere, with a line that says so.',
   ),
   threads: key(t.natural, undefined, 'Threads of the CPU engine; all cores unless given.'),
-  distributed: key(t.flag, true, 'Several workers, when there are several: False keeps to one.'),
-  world_size: key(
-    t.natural,
-    1,
-    'Accepted for LAVIS; the number of workers is that of --nproc-per-node or mpirun.',
+  distributed: key(t.flag, true, 'False keeps to one worker, whatever launcher started it.'),
+  world_size: key(t.natural, undefined, 'Accepted for LAVIS, as `distributed`.'),
+  dist_url: key(t.text, undefined, 'Accepted for LAVIS; workers find each other by the environment.'),
+  dist_backend: key(
+    z.enum(['auto', 'local', 'mpi', 'nccl', 'gloo']),
+    'auto',
+    "How workers talk: `local` on one machine, `mpi` over several; LAVIS's `nccl` and `gloo` count as `auto`.",
   ),
-  dist_url: key(t.text, 'env://', 'Accepted for LAVIS; workers find each other by the environment.'),
-  dist_backend: key(t.text, undefined, 'How workers talk: `local` on one machine, `mpi` over several.'),
   dist_timeout: key(t.positive, undefined, 'Seconds that a worker waits for the others before it gives up.'),
   rank: key(t.count, undefined, 'Accepted for LAVIS; the environment says it.'),
 });
@@ -32,7 +36,7 @@ export const trainingSchema = z.strictObject({
   lr_sched: key(t.text, 'constant_lr', 'The learning-rate schedule: a scheduler of `lavis zoo`.'),
   weight_decay: key(t.size, 0.05, 'Decay of AdamW, decoupled; not for biases and norms.'),
   beta2: key(t.rate, 0.999, "AdamW's second beta; the first is 0.9."),
-  lr_layer_decay: key(t.fraction, 1, 'Accepted for LAVIS; BLIP captioning has no decay by layer.'),
+  lr_layer_decay: key(t.fraction, undefined, 'Accepted for LAVIS; BLIP captioning has no decay by layer.'),
   max_epoch: key(t.natural, 1, 'Epochs of `runner_base`.'),
   max_iters: key(t.natural, undefined, 'Iterations of `runner_iter`.'),
   iters_per_inner_epoch: key(t.natural, undefined, 'Iterations of `runner_iter` between evaluations.'),
@@ -67,7 +71,11 @@ export const trainingSchema = z.strictObject({
     undefined,
     'How often each dataset is drawn from, in the order of `datasets`.',
   ),
-  use_dist_eval_sampler: key(t.flag, true, 'Workers share out the samples of an evaluation.'),
+  use_dist_eval_sampler: key(
+    t.flag,
+    undefined,
+    'Accepted for LAVIS; workers always share out the samples of an evaluation.',
+  ),
 });
 
 /** Keys of `run` that the learning-rate schedules read. */
@@ -97,10 +105,14 @@ export const captioningSchema = z.strictObject({
   annotation_file: key(
     z.union([t.text, z.record(z.string(), t.text)]),
     undefined,
-    'Ground truth of your own.',
+    "Ground truth in place of the dataset's: a COCO annotation file, or one for each split.",
   ),
-  sample_id_key: key(t.text, 'image_id', "The key of a sample's id in the ground truth."),
-  caption_key: key(t.text, 'caption', 'The key of a caption in the ground truth.'),
-  load_gt_from_file: key(t.flag, false, 'Accepted for LAVIS.'),
-  img_ids: key(z.array(z.union([z.number(), z.string()])), [], 'Evaluate only these images.'),
+  sample_id_key: key(t.text, undefined, 'Accepted for LAVIS; ground truth has `image_id`.'),
+  caption_key: key(t.text, undefined, 'Accepted for LAVIS; ground truth has `caption`.'),
+  load_gt_from_file: key(t.flag, undefined, 'Accepted for LAVIS; `annotation_file` alone is enough.'),
+  img_ids: key(
+    z.array(z.union([z.number(), z.string()])),
+    undefined,
+    'Accepted for LAVIS; every image of a split is evaluated.',
+  ),
 });
