@@ -10,7 +10,7 @@ export function assignValues(variable: tf.Variable, value: tf.Tensor | HostTenso
   tf.tidy(() => {
     const { shape, dtype } = variable;
     if (value instanceof tf.Tensor) {
-      variable.assign(tf.tensor(value.dataSync().slice(), shape, dtype));
+      variable.assign(value.add(tf.scalar(0, value.dtype)).cast(dtype));
     } else {
       variable.assign(tf.tensor(dtype === 'int32' ? toInt32(value) : toFloat32(value), shape, dtype));
     }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { after, before, it } from 'node:test';
 import { ConfigError } from '#src/common/errors.js';
 import type { HostTensor } from '#src/common/host_tensor.js';
-import { setupEngine, tf } from '#src/engine/index.js';
+import { tf } from '#src/engine/index.js';
 import type { BlipCaption, GenerateOptions } from '#src/models/index.js';
 import { fixtureJson } from '../support.js';
-import { images, readTensors, tinyModel } from './tiny.js';
+import { onEveryEngine } from './engines.js';
+import { images, numberIn, readTensors, tinyModel } from './tiny.js';
 
 interface Args {
   num_beams?: number;
@@ -44,15 +45,15 @@ const optionsOf = (args: Args): GenerateOptions => ({
 const near = (actual: number[], expected: number[], tolerance: number) =>
   actual.length === expected.length && actual.every((value, i) => Math.abs(value - expected[i]) <= tolerance);
 
-describe('the tiny model of the reference', () => {
+onEveryEngine('the tiny model of the reference', () => {
   let model: BlipCaption;
   let pictures: HostTensor;
 
   before(async () => {
-    await setupEngine();
     model = (await tinyModel()).eval();
     pictures = (await readTensors('tiny_caption', 'generation_inputs.safetensors')).get('image')!;
   });
+  after(() => model.dispose());
 
   const { cases } = fixtureJson<{ cases: Case[] }>('tiny_caption', 'generation.json');
   for (const { name, args, sequences, captions, sequence_scores, hypotheses } of cases) {
@@ -92,7 +93,7 @@ describe('the tiny model of the reference', () => {
         [0, 1],
       );
       const out = prompted.forward({ image: training, text_input: variant.texts });
-      assert.ok(Math.abs(out.loss.dataSync()[0] - variant.loss) <= 1e-5);
+      assert.ok(Math.abs((await numberIn(out.loss)) - variant.loss) <= 1e-5);
       const image = images(pictures);
       const found = await prompted.generateDetailed({ image }, optionsOf(variant.generate_args));
       assert.deepEqual(found.sequences, variant.sequences);

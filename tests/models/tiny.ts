@@ -70,9 +70,12 @@ export function images({ shape, data }: HostTensor, rows?: readonly number[]): t
 }
 
 /** The largest absolute difference between a tensor and what the fixture says. */
-export function maxDifference(actual: tf.Tensor, expected: HostTensor): number {
-  const values = actual.dataSync();
+export async function maxDifference(actual: tf.Tensor, expected: HostTensor): Promise<number> {
+  const values = await actual.data();
   const wanted = toFloat32(expected);
   if (values.length !== wanted.length) throw new Error(`${values.length} values for ${wanted.length}`);
   return wanted.reduce((worst, value, i) => Math.max(worst, Math.abs(value - values[i])), 0);
 }
+
+/** The number in a scalar. */
+export const numberIn = async (scalar: tf.Tensor): Promise<number> => (await scalar.data())[0];

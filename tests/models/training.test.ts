@@ -84,7 +84,7 @@ describe('training the tiny model as the reference does', () => {
     for (const [name, parameter] of model.namedParameters()) {
       // The gradient of attention's key biases is zero but for rounding, which AdamW blows up.
       const tolerance = /(key|qkv)\.bias$/.test(name) ? 5e-3 : 1e-4;
-      const difference = maxDifference(parameter, expected.get(name)!);
+      const difference = await maxDifference(parameter, expected.get(name)!);
       assert.ok(difference <= tolerance, `${name} is off by ${difference}`);
     }
     model.dispose();

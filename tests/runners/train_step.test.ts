@@ -74,7 +74,7 @@ describe('training steps', () => {
     assert.deepEqual(meters.summary(), expected.accum1_5steps.log_line);
     const final = await readTensors('tiny_caption', 'train_final.safetensors');
     for (const [name, parameter] of model.namedParameters()) {
-      const difference = maxDifference(parameter, final.get(name)!);
+      const difference = await maxDifference(parameter, final.get(name)!);
       assert.ok(difference <= tolerance(name), `${name} is off by ${difference}`);
     }
   });
