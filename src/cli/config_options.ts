@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import type { Options } from 'yargs';
 import { Config, loadPlugin } from '../common/config.js';
-import { setCacheRoot } from '../common/paths.js';
+import { expandHome } from '../common/paths.js';
 
 /** The options of every command that reads a run configuration; spread them into the command's table. */
 export const configOptions = {
@@ -54,6 +55,7 @@ export async function loadConfig(args: ConfigArguments): Promise<Config> {
   const check = { allowUnknown: args['allow-unknown'] };
   const config = await Config.fromFile(args['cfg-path'], args.options, { check });
   const { cache_root } = config.section('env');
-  if (typeof cache_root === 'string') setCacheRoot(cache_root);
+  // by the environment, as worker threads and processes are to look in the same place
+  if (typeof cache_root === 'string') process.env.LAVIS_CACHE_ROOT ||= resolve(expandHome(cache_root));
   return config;
 }

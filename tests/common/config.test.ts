@@ -223,7 +223,7 @@ test('a plug-in named in the YAML is loaded before the defaults are looked up', 
   const path = configFile(`plugins: [plugin.mjs]\n${minimal('  seed: 1')}`);
   const config = await Config.fromFile(path, [], { registry });
   assert.equal((globalThis as { lavisTestPlugin?: number }).lavisTestPlugin, 1);
-  assert.deepEqual(config.plugins, [join(folder, 'plugin.mjs')]);
+  assert.ok(config.plugins.includes(join(folder, 'plugin.mjs')));
 
   writeFileSync(join(folder, 'bad.mjs'), '\nthrow new Error("no such thing");\n');
   await assert.rejects(

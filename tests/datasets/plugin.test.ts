@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { loadPlugin } from '#src/common/config.js';
 import { DataLoader, type Dataset } from '#src/datasets/index.js';
 import { registry } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 import { collect } from './support.js';
 
 const PLUGIN = `
-import { registry } from '${pathToFileURL(resolve('dist/common/registry.js')).href}';
-import { collate } from '${pathToFileURL(resolve('dist/datasets/index.js')).href}';
+import { collate, registry } from 'lavis';
 
 /** Pictures of one grey each; the thirteenth has a fault of its own. */
 class Greys {
@@ -49,7 +47,7 @@ async function greys(length: number): Promise<{ dataset: Dataset; plugin: string
     plugin,
     PLUGIN.replaceAll("'greys'", `'greys${length}'`).replace('"greys"', `"greys${length}"`),
   );
-  await import(pathToFileURL(plugin).href);
+  await loadPlugin(plugin);
   const { train } = await registry.getBuilderClass(`greys${length}`).fromConfig({ length }).buildDatasets();
   return { dataset: train as Dataset, plugin };
 }

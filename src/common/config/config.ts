@@ -10,7 +10,7 @@ import { type Attempt, datasetDefaults, modelDefaults } from './defaults.js';
 import { readConfigFile } from './files.js';
 import { resolveTree } from './interpolation.js';
 import { parseOptions } from './options.js';
-import { loadPlugin } from './plugins.js';
+import { loadedPlugins, loadPlugin } from './plugins.js';
 import {
   emptyMap,
   findTree,
@@ -156,9 +156,9 @@ export class Config {
     return findTree(this.tree, splitKey(key))?.origin;
   }
 
-  /** The plug-in files that the configuration names, absolute. */
+  /** The plug-in modules that are loaded, absolute: the configuration's and the command line's. */
   get plugins(): string[] {
-    return pluginsOf(this.tree, this.path);
+    return loadedPlugins();
   }
 }
 

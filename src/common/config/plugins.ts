@@ -5,6 +5,11 @@ import { pathToFileURL } from 'node:url';
 import { ConfigError, LavisError, messageOf } from '../errors.js';
 import { packageRoot } from '../paths.js';
 
+const loaded = new Set<string>();
+
+/** The modules that this process has run, absolute: worker threads run them again. */
+export const loadedPlugins = (): string[] => [...loaded];
+
 /**
  * Runs a user's module, which registers its classes. A module runs once, however often it is named.
  * @throws ConfigError when it is missing or fails while loading.
@@ -20,6 +25,7 @@ export async function loadPlugin(path: string): Promise<void> {
   shareLavis();
   try {
     await import(pathToFileURL(file).href);
+    loaded.add(file);
   } catch (cause) {
     if (cause instanceof LavisError) throw cause;
     throw new ConfigError(`the plug-in ${path} failed while loading: ${messageOf(cause)}`, {
@@ -45,5 +51,6 @@ function shareLavis(): void {
 function placeOf(cause: unknown, file: string): string {
   const stack = cause instanceof Error ? (cause.stack ?? '') : '';
   const line = stack.split('\n').find((text) => text.includes(pathToFileURL(file).href));
-  return /:(\d+:\d+)\)?$/.exec(line ?? '')?.[1] ? `${file}:${/:(\d+:\d+)\)?$/.exec(line!)![1]}` : file;
+  const position = /:(\d+:\d+)\)?$/.exec(line ?? '')?.[1];
+  return position ? `${file}:${position}` : file;
 }

@@ -1,7 +1,7 @@
 /** Runs in a worker thread: reads samples and hands their pixels over. */
-import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import Tinypool from 'tinypool';
+import { loadPlugin } from '../../common/config.js';
 import { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
 import '../builders/index.js';
@@ -29,7 +29,7 @@ function readerOf(key: string): SampleReader {
 }
 
 export default async function readSamples({ plugins, tasks }: WorkerRequest): Promise<unknown> {
-  for (const plugin of plugins) await import(pathToFileURL(plugin).href);
+  for (const plugin of plugins) await loadPlugin(plugin);
   // Two at a time: one is decoded while the other is resized.
   const outcomes = await mapConcurrently(tasks, 2, async ({ job, rng }) =>
     plain(await attempt(() => readerOf(job.reader).read(job.record, Rng.of(...rng)))),
