@@ -90,6 +90,12 @@ async function build(config: Config, { training }: PrepareOptions): Promise<Buil
   }
   const model = await attempt(failures, () => buildModel(config));
   if (failures.length > 0) throw together(failures);
+  for (const [name, bySplit] of Object.entries(datasets)) {
+    const sizes = Object.entries(bySplit).map(
+      ([split, set]) => `${split} ${set && 'length' in set ? set.length : 'stream'}`,
+    );
+    log.info(`${name}: ${sizes.join(', ')}`);
+  }
   return { datasets, model };
 }
 

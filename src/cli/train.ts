@@ -44,7 +44,7 @@ export const train = defineCommand({
     const resumed = args.resume ? await findCheckpoint(args) : undefined;
     const config = await loadConfig(withCheckpoint(args, resumed));
     const runner = await makeRunner(
-      await prepareRun(config, { device: args.device, training: true }),
+      await prepareRun(config, { device: args.device, training: !config.run.evaluate }),
       resumed ? basename(dirname(resumed)) : args['job-id'],
     );
     try {
@@ -55,6 +55,7 @@ export const train = defineCommand({
     } catch (thrown) {
       if (!(thrown instanceof RunInterrupted)) throw thrown;
       log.info(thrown.message);
+      await runner.comm.close();
       return thrown.exitCode;
     }
   },

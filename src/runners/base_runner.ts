@@ -1,28 +1,27 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Config, trainingSchema } from '../common/config.js';
-import { CheckpointError, TrainingError } from '../common/errors.js';
+import { CheckpointError, ConfigError, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
 import { AdamW, type LrScheduler } from '../optim/index.js';
-import { type BaseTask, type Metrics, pythonJson } from '../tasks/index.js';
+import type { BaseTask, Metrics } from '../tasks/index.js';
 import { handleBadStep } from './bad_step.js';
 import { CheckpointHook } from './checkpoint_hook.js';
 import { loadWeights, type RestoredRun, readCheckpoint, writeCheckpoint } from './checkpoints.js';
 import { evaluateSplit } from './evaluation.js';
 import type { Run, RunHook } from './hooks.js';
-import { Meters } from './meters.js';
+import { Journal } from './journal.js';
 import type { RunnableModel } from './model.js';
 import { checkAccumulation, makeSchedule, warnOfPlan } from './plan.js';
 import { ProgressHook } from './progress_hook.js';
-import { type LogState, newJobId, RunFolder } from './run_folder.js';
+import { newJobId, RunFolder } from './run_folder.js';
 import { type RunSettings, runSettings } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
 import { type DatasetsBySplit, Splits } from './splits.js';
-import { newRunState, type RunState } from './state.js';
+import type { RunState } from './state.js';
 import { TrainStep } from './train_step.js';
 
 export interface RunnerOptions {
@@ -57,7 +56,6 @@ export abstract class BaseRunner implements Run {
   readonly model: RunnableModel;
   readonly folder: RunFolder;
   readonly comm: Communicator;
-  readonly state: RunState;
   lastCheckpoint?: string;
 
   readonly #config: Config;
@@ -65,9 +63,7 @@ export abstract class BaseRunner implements Run {
   readonly #splits: Splits;
   readonly #badSamples: BadSamples;
   readonly #hooks: RunHook[];
-  readonly #meters = new Meters();
-  /** Log lines up to the last complete round: what checkpoints hold, as an unfinished round logs again. */
-  #completeLogs: LogState = {};
+  readonly #journal: Journal;
   #training?: Training;
 
   constructor(options: RunnerOptions) {
@@ -77,14 +73,18 @@ export abstract class BaseRunner implements Run {
     this.model = options.model;
     this.comm = options.comm ?? new SingleCommunicator();
     this.settings = runSettings(options.config);
-    this.state = newRunState(this.settings.seed, this.comm.worldSize);
     this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
     const outputDir = resolve(expandHome(this.settings.outputDir));
     this.folder = new RunFolder(join(outputDir, options.jobId ?? newJobId()), this.comm.rank === 0);
+    this.#journal = new Journal(this.settings.seed, this.folder, this.comm);
     this.#badSamples = new BadSamples({
       limit: this.settings.maxBadSamples,
       file: join(this.folder.path, 'bad_samples.jsonl'),
     });
+  }
+
+  get state(): RunState {
+    return this.#journal.state;
   }
 
   abstract readonly unit: 'epoch' | 'iters';
@@ -107,8 +107,7 @@ export abstract class BaseRunner implements Run {
     try {
       model.seed(settings.seed + this.comm.rank);
       if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
-      else await this.#log('log.txt', JSON.stringify(this.#config.toJSON()));
-      this.#completeLogs = this.folder.state();
+      else await this.#logConfig();
       await broadcastVariables(this.comm, model.namedParameters());
       training.schedule = makeSchedule(settings, this.scheduleLength);
       checkAccumulation(settings, this.stepsOf(0));
@@ -126,6 +125,12 @@ export abstract class BaseRunner implements Run {
   /** Evaluates `test_splits`, with the weights as they are unless told otherwise. @returns scores by split */
   async evaluate({ reloadBest = false } = {}): Promise<Record<string, Metrics>> {
     const { testSplits, resumeCkptPath, evaluate } = this.settings;
+    if (evaluate && testSplits.length === 0) {
+      throw new ConfigError('there is nothing to evaluate', {
+        where: 'run.test_splits',
+        allowed: "['test']",
+      });
+    }
     if (reloadBest && testSplits.length > 0) await this.#loadBest();
     if (evaluate && resumeCkptPath) await loadWeights(resumeCkptPath, this.model);
     const label = reloadBest || evaluate ? 'best' : this.labelAfter(this.state.round);
@@ -134,7 +139,7 @@ export abstract class BaseRunner implements Run {
       const metrics = await this.#evaluate(split, label);
       if (!metrics) continue;
       scores[split] = metrics;
-      await this.#logStats(split, metrics);
+      await this.#journal.stats(split, metrics);
     }
     return scores;
   }
@@ -144,7 +149,7 @@ export abstract class BaseRunner implements Run {
     const { optimizer, step } = this.#running;
     const path = join(this.folder.path, `checkpoint_${name}.pth`);
     const rng = await this.comm.allGather(this.model.rngState(), 'random state');
-    const state = { ...this.state, rng, meters: this.#meters.state(), logs: this.#completeLogs };
+    const state = this.#journal.snapshot(rng);
     const done = this.numberAfter(state.round);
     if (this.comm.rank === 0) {
       await writeCheckpoint(path, {
@@ -186,12 +191,9 @@ export abstract class BaseRunner implements Run {
     this.model.train();
     if (state.step < this.stepsOf(state.round)) await this.#trainSteps();
     this.#running.step.reset(); // micro-batches that make no whole update; the reference carries them on
-    await this.#logStats('train', this.#meters.summary());
+    await this.#journal.stats('train', this.#journal.meters.summary());
     const best = await this.#validate();
-    state.round++;
-    state.step = 0;
-    this.#meters.reset();
-    this.#completeLogs = this.folder.state();
+    this.#journal.nextRound();
     await this.#tell((hook) => hook.afterRound?.(this, best));
   }
 
@@ -206,8 +208,8 @@ export abstract class BaseRunner implements Run {
       const update = (state.step + 1) % settings.accumGradIters === 0;
       const report = await step.run(batch, lr, update);
       if (report.bad) handleBadStep(this, report, batch, lr);
-      this.#meters.update({ lr, ...report.losses });
-      if (report.gradNorm !== undefined) this.#meters.update({ grad_norm: report.gradNorm });
+      this.#journal.meters.update({ lr, ...report.losses });
+      if (report.gradNorm !== undefined) this.#journal.meters.update({ grad_norm: report.gradNorm });
       state.step++;
       const done = performance.now();
       const images = batch.image.shape[0] * comm.worldSize;
@@ -239,14 +241,12 @@ export abstract class BaseRunner implements Run {
           improved: true,
         });
       }
-      await this.#logStats(split, { ...metrics, [`best_${unit}`]: found.at });
+      await this.#journal.stats(split, { ...metrics, [`best_${unit}`]: found.at });
       await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics));
     }
     if (!found.improved) return false;
     // Only now: a run that is stopped during evaluation evaluates again.
-    state.bestScore = found.score;
-    state.bestAt = found.at;
-    state.bestPath = join(this.folder.path, 'checkpoint_best.pth');
+    this.#journal.foundBest(found.score!, found.at);
     return true;
   }
 
@@ -256,7 +256,7 @@ export abstract class BaseRunner implements Run {
       epoch,
       resultDir: this.folder.resultDir,
       groundTruth: this.#splits.groundTruth(split),
-      writeLine: (file, line) => this.#log(file, line),
+      writeLine: (file, line) => this.#journal.line(file, line),
       task: this.#task,
       model: this.model,
       loader: this.#splits.evalLoader(split, this.#badSamples),
@@ -281,42 +281,23 @@ export abstract class BaseRunner implements Run {
     const restored = await readCheckpoint(path, this.model, optimizer);
     this.lastCheckpoint = path;
     if (restored.state) {
-      await this.#restoreState(restored.state);
+      await this.#journal.restore(restored.state);
+      const rng = restored.state.rng[this.comm.rank];
+      if (rng) this.model.restoreRngState(rng);
     } else {
       this.state.round = this.#roundOf(path, restored);
       log.warn(`${path} was not written here: its best score, random state and log are not in it`);
-      await this.#log('log.txt', JSON.stringify(this.#config.toJSON()));
+      await this.#logConfig();
     }
     step.restore(restored.accumulated);
     log.info(`Resumed from ${path}: ${this.place()}, step ${this.state.step}`);
   }
 
   async #loadBest(): Promise<void> {
-    const { bestPath, bestAt } = this.state;
-    if (!bestPath) return;
-    // A folder that was moved has its best checkpoint beside the one that the run went on from.
-    const beside = join(dirname(this.lastCheckpoint ?? bestPath), 'checkpoint_best.pth');
-    const path = [bestPath, beside].find(existsSync);
-    if (!path) {
-      log.warn(`${bestPath} is gone: the test takes the last weights, not the best (${this.unit} ${bestAt})`);
-      return;
-    }
+    const path = this.#journal.bestCheckpoint(this.lastCheckpoint);
+    if (!path) return;
     await loadWeights(path, this.model);
-    log.info(`Testing with the best weights (${this.unit} ${bestAt}): ${path}`);
-  }
-
-  async #restoreState(saved: RunState): Promise<void> {
-    const { settings, comm } = this;
-    if (saved.seed !== settings.seed || saved.worldSize !== comm.worldSize) {
-      log.warn(
-        "the seed or the number of workers is not the checkpoint's: the order of the data will differ",
-      );
-    }
-    Object.assign(this.state, saved, { seed: settings.seed, worldSize: comm.worldSize });
-    this.#meters.restore(saved.meters);
-    await this.folder.restore(saved.logs);
-    const rng = saved.rng[comm.rank];
-    if (rng) this.model.restoreRngState(rng);
+    log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);
   }
 
   /** The round that a checkpoint of LAVIS's own goes on with. */
@@ -333,15 +314,9 @@ export abstract class BaseRunner implements Run {
     });
   }
 
-  async #logStats(split: string, stats: Record<string, unknown>): Promise<void> {
-    const named = Object.entries(stats).map(([name, value]) => [`${split}_${name}`, value]);
-    const line = pythonJson(Object.fromEntries(named));
-    log.info(line);
-    await this.#log('log.txt', line);
-  }
-
-  async #log(file: string, line: string): Promise<void> {
-    if (this.comm.rank === 0) await this.folder.append(file, line);
+  async #logConfig(): Promise<void> {
+    await this.#journal.line('log.txt', JSON.stringify(this.#config.toJSON()));
+    this.#journal.keepLines();
   }
 
   async #tell(stage: (hook: RunHook) => void | Promise<void> | undefined): Promise<void> {

@@ -1,0 +1,86 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { log } from '../common/logging.js';
+import type { Communicator } from '../distributed/index.js';
+import { pythonJson } from '../tasks/index.js';
+import { Meters } from './meters.js';
+import type { LogState, RunFolder } from './run_folder.js';
+import { newRunState, type RunState } from './state.js';
+
+/** What a run has done and said so far: its position, averages, best score and log lines. */
+export class Journal {
+  readonly meters = new Meters();
+  readonly state: RunState;
+  /** Log lines up to the last complete round: an unfinished one logs again after a resume. */
+  #complete: LogState = {};
+
+  constructor(
+    seed: number,
+    readonly folder: RunFolder,
+    private readonly comm: Communicator,
+  ) {
+    this.state = newRunState(seed, comm.worldSize);
+  }
+
+  /** Adds a line to a log file; rank 0 writes. */
+  async line(file: string, text: string): Promise<void> {
+    if (this.comm.rank === 0) await this.folder.append(file, text);
+  }
+
+  /** A split's line in log.txt, its keys as the reference names them: val_CIDEr. */
+  async stats(split: string, stats: Record<string, unknown>): Promise<void> {
+    const named = Object.entries(stats).map(([name, value]) => [`${split}_${name}`, value]);
+    const text = pythonJson(Object.fromEntries(named));
+    log.info(text);
+    await this.line('log.txt', text);
+  }
+
+  /** From here on, checkpoints hold all lines that were written. */
+  keepLines(): void {
+    this.#complete = this.folder.state();
+  }
+
+  nextRound(): void {
+    this.state.round++;
+    this.state.step = 0;
+    this.meters.reset();
+    this.keepLines();
+  }
+
+  /** @param at the best round's number */
+  foundBest(score: number, at: number): void {
+    this.state.bestScore = score;
+    this.state.bestAt = at;
+    this.state.bestPath = join(this.folder.path, 'checkpoint_best.pth');
+  }
+
+  /** Where the best weights are. @param lastCheckpoint a folder that was moved has them beside it */
+  bestCheckpoint(lastCheckpoint?: string): string | undefined {
+    const { bestPath } = this.state;
+    if (!bestPath) return undefined;
+    const found = [bestPath, join(dirname(lastCheckpoint ?? bestPath), 'checkpoint_best.pth')].find(
+      existsSync,
+    );
+    if (!found) log.warn(`${bestPath} is gone: the test takes the last weights instead`);
+    return found;
+  }
+
+  /** What a checkpoint keeps. @param rng each rank's generator */
+  snapshot(rng: number[][]): RunState {
+    return { ...this.state, rng, meters: this.meters.state(), logs: this.#complete };
+  }
+
+  /** Goes on from a checkpoint: lines that were written after it are taken back. */
+  async restore(saved: RunState): Promise<void> {
+    const { seed, worldSize } = this.state;
+    if (saved.seed !== seed || saved.worldSize !== worldSize) {
+      log.warn(
+        "the seed or the number of workers is not the checkpoint's: the order of the data will differ",
+      );
+    }
+    Object.assign(this.state, saved, { seed, worldSize });
+    this.meters.restore(saved.meters);
+    await this.folder.restore(saved.logs);
+    this.keepLines();
+  }
+}
