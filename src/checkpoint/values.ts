@@ -91,13 +91,20 @@ export interface LiveTensor {
 }
 
 /**
- * A model's or optimizer's tensors as they are to be saved: read when their turn comes, tied ones stored
- * once, int32 as PyTorch's int64.
+ * A model's tensors as they are to be saved: read when their turn comes, tied ones stored once, int32 as
+ * PyTorch's int64, and the `_metadata` that PyTorch keeps on a state dict: a version for every module.
  */
 export function savedState<T extends LiveTensor>(
   state: ReadonlyMap<string, T>,
 ): OrderedDict<string, LazyTensor> {
-  return new OrderedDict([...state].map(([name, tensor]) => [name, savedTensor(tensor)]));
+  const saved = new OrderedDict([...state].map(([name, tensor]) => [name, savedTensor(tensor)]));
+  const modules = new OrderedDict<string, { version: number }>([['', { version: 1 }]]);
+  for (const name of state.keys()) {
+    const parts = name.split('.').slice(0, -1);
+    for (let i = 1; i <= parts.length; i++) modules.set(parts.slice(0, i).join('.'), { version: 1 });
+  }
+  saved.attributes = { _metadata: modules };
+  return saved;
 }
 
 /** One tensor of `savedState`. */

@@ -203,6 +203,28 @@ test('a later process carries a partial file on', async () => {
   assert.equal(requestsFor('/whole').at(-1)!.range, 'bytes=123456-');
 });
 
+test('a process killed in the middle leaves a part that the next one completes', async () => {
+  const half: Handler = (request, response, nth) =>
+    nth === 0
+      ? serveSome(body, 150_000, 'silence')(request, response, nth)
+      : serve(body)(request, response, nth);
+  const once = await fileServer({ '/killed': half });
+  const path = somewhere();
+  const code = `
+    import { downloadFile } from '#src/common/download.js';
+    await downloadFile(process.argv[1], process.argv[2], { progress: (n) => n >= 150_000 && console.log('half') });`;
+  const args = ['--input-type=module', '-e', code, `${once.url}/killed`, path];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+  assert.ok(!existsSync(path) && existsSync(`${path}.part`) && existsSync(`${path}.lock`));
+  await downloadFile(`${once.url}/killed`, path, { ...QUICK, sha256 });
+  assert.equal(once.seen[1].range, 'bytes=150000-');
+  assert.deepEqual(await readdir(join(path, '..')), ['file.bin']);
+});
+
 test('a part that is whole already, or of another address, is seen for what it is', async () => {
   const url = `${server.url}/whole`;
   for (const [part, from] of [
