@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { runMpi, runRanks } from './ranks.js';
+
+const skip = spawnSync('mpirun', ['--version']).status === 0 ? false : 'mpirun is not on PATH';
+const byRank = <T extends { rank: number }>(values: unknown[]) =>
+  (values as T[]).sort((a, b) => a.rank - b.rank);
+
+test('MPI sums as the local communicator does: to the same bits on two ranks', { skip }, async () => {
+  const args = ['sums', '0', '1', '5', '70001', '300001'];
+  const [mpi, [local]] = [await runMpi(2, 'collectives', args), await runRanks(2, 'collectives', args)];
+  assert.equal(mpi.code, 0, mpi.output);
+  assert.equal(mpi.values.length, 10);
+  const digests = new Map(local.values.map((v) => [(v as { length: number }).length, v]));
+  for (const value of mpi.values as { rank: number; length: number; digest: number; worst: number }[]) {
+    assert.deepEqual({ ...value, rank: 0 }, digests.get(value.length));
+  }
+});
+
+test('MPI broadcasts, gathers and waits', { skip }, async () => {
+  const { code, values, output } = await runMpi(3, 'collectives', ['mixture']);
+  assert.equal(code, 0, output);
+  const expected = { bytes: true, ranks: [0, 1, 2], typed: true, mean: 1.5, answer: 'from rank 0' };
+  assert.deepEqual(values, [expected, expected, expected]);
+});
+
+test('two MPI ranks train to the weights of two local ones', { skip }, async () => {
+  type Trained = { rank: number; weights: unknown };
+  const [mpi, local] = [await runMpi(2, 'training'), await runRanks(2, 'training')];
+  assert.equal(mpi.code, 0, mpi.output);
+  for (const { weights } of byRank<Trained>(mpi.values)) {
+    assert.deepEqual(weights, (local[0].values[0] as Trained).weights);
+  }
+});
+
+test('under MPI, ranks at different calls are told what each is at', { skip }, async () => {
+  const { code, values, output } = await runMpi(3, 'collectives', ['mismatch', 'size']);
+  assert.notEqual(code, 0);
+  assert.ok(values.length >= 1, output);
+  for (const { error } of values as { error: string }[]) {
+    assert.match(error, /different calls[\s\S]*rank 1: allReduce 'gradients' of 36 bytes/);
+  }
+});
+
+test('under MPI, a rank that hangs is named when the time is over', { skip }, async () => {
+  const { values, output, seconds } = await runMpi(3, 'collectives', ['hang'], { TEST_TIMEOUT: '4' });
+  assert.ok(values.length >= 1, output);
+  for (const { error } of values as { error: string }[]) {
+    assert.match(error, /rank 1 did not come to barrier 'second' in 4 s/);
+  }
+  assert.ok(seconds < 20);
+});
+
+test('under MPI, a rank that is killed ends the run', { skip }, async () => {
+  const { code, seconds, output } = await runMpi(2, 'collectives', ['die']);
+  assert.notEqual(code, 0, output);
+  assert.ok(seconds < 15);
+});
+
+test('without MPI the error has the line that installs it', async () => {
+  const [{ code, output }] = await runRanks(1, 'collectives', ['sums'], {
+    env: { WORLD_SIZE: '2', LOCAL_WORLD_SIZE: '1', LOCAL_RANK: '0', LAVIS_LIBMPI: '/nowhere/libmpi.so' },
+  });
+  assert.notEqual(code, 0);
+  assert.match(output, /MPI is not installed[\s\S]*apt-get install -y openmpi-bin/);
+});
