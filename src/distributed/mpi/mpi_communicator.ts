@@ -7,7 +7,7 @@ import type { World } from '../environment.js';
 import { loadMpi, type Mpi, type MpiRequest } from './library.js';
 
 /** Bytes of one MPI operation: far below its limit of 2^31 elements, and a deadline is looked at between. */
-const ROUND_BYTES = 64 * 1024 * 1024;
+const ROUND_BYTES = 16 * 1024 * 1024;
 const HEADER_BYTES = 1024;
 const ARRIVAL = 1;
 const VERDICT = 2;

@@ -81,6 +81,12 @@ const scenarios: Record<string, () => Promise<void>> = {
     if (rank === 1) setTimeout(() => process.kill(process.pid, 'SIGKILL'), 300);
     for (let i = 0; ; i++) await comm.allReduce(new Float32Array(4e6), `step ${i}`);
   },
+  async endless() {
+    for (let i = 0; ; i++) {
+      await comm.allReduce(new Float32Array(1e6), `step ${i}`);
+      if (i === 3) print({ started: true });
+    }
+  },
   /** Rank 0's work fails for all. */
   async zeroFails() {
     await onRankZero(comm, 'downloads the weights', () => {

@@ -1,0 +1,116 @@
+/**
+ * Two machines: two network namespaces with their own addresses, host names and a cable between them, and
+ * one MPI job over TCP on both.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { temporaryFolder } from '../support.js';
+import { finished, runRanks, workerFile } from './ranks.js';
+
+const id = process.pid % 100000;
+const machines = [0, 1].map((n) => ({
+  namespace: `lavis${id}-${n}`,
+  link: `lv${id}-${n}`,
+  address: `10.77.${id % 250}.${n + 1}`,
+}));
+const [here, there] = machines;
+const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe' });
+
+const skip = (() => {
+  if (spawnSync('mpirun', ['--version']).status !== 0) return 'mpirun is not on PATH';
+  if (process.getuid?.() !== 0) return 'network namespaces need root';
+  try {
+    for (const { namespace } of machines) ip('netns', 'add', namespace);
+    ip('link', 'add', here.link, 'type', 'veth', 'peer', 'name', there.link);
+    for (const { namespace, link, address } of machines) {
+      ip('link', 'set', link, 'netns', namespace);
+      ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', link);
+      ip('-n', namespace, 'link', 'set', 'lo', 'up');
+      ip('-n', namespace, 'link', 'set', link, 'up');
+    }
+    return false;
+  } catch (error) {
+    return `no network namespaces can be had: ${(error as Error).message.split('\n')[0]}`;
+  }
+})();
+after(() => {
+  for (const { namespace } of machines) {
+    const { stdout } = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' });
+    for (const pid of (stdout ?? '').split('\n').filter(Boolean)) spawnSync('kill', ['-9', pid]);
+    spawnSync('ip', ['netns', 'del', namespace]);
+  }
+});
+
+/** In place of ssh: a shell in the other namespace, under a host name of its own. */
+function remoteShell(): string {
+  const path = join(temporaryFolder(), 'remote_shell');
+  const inside = 'hostname lavis-there; exec sh -c "$1"';
+  writeFileSync(
+    path,
+    `#!/bin/sh\nshift\nexec ip netns exec ${there.namespace} unshare --uts sh -c '${inside}' sh "$*"\n`,
+  );
+  chmodSync(path, 0o755);
+  return path;
+}
+
+function start(worker: string, args: string[] = [], env: Record<string, string> = {}) {
+  const network = here.address.replace(/\.\d+$/, '.0/24');
+  const mca = {
+    plm_rsh_agent: remoteShell(),
+    btl: 'tcp,self',
+    pml: 'ob1',
+    btl_tcp_if_include: network,
+    oob_tcp_if_include: network,
+  };
+  return spawn(
+    'ip',
+    [
+      ...['netns', 'exec', here.namespace, 'mpirun', '--allow-run-as-root', '-np', '2'],
+      ...['--host', machines.map(({ address }) => `${address}:1`).join()],
+      ...Object.entries(mca).flatMap(([name, value]) => ['--mca', name, value]),
+      ...Object.entries(env).flatMap(([name, value]) => ['-x', `${name}=${value}`]),
+      ...[process.execPath, workerFile(worker), ...args],
+    ],
+    { env: process.env },
+  );
+}
+
+test('two machines train to the weights of two local workers', { skip }, async () => {
+  type Trained = { rank: number; weights: unknown };
+  const mpi = await finished(start('training'));
+  const [local] = await runRanks(2, 'training');
+  assert.equal(mpi.code, 0, mpi.output);
+  assert.equal(mpi.values.length, 2);
+  for (const { weights } of mpi.values as Trained[]) {
+    assert.deepEqual(weights, (local.values[0] as Trained).weights);
+  }
+});
+
+test('a cable that is pulled ends the waiting with an error', { skip }, async () => {
+  const job = start('collectives', ['endless'], { TEST_TIMEOUT: '3' });
+  const end = finished(job);
+  const said = (text: RegExp) =>
+    new Promise<void>((resolve) => {
+      let output = '';
+      const look = (chunk: Buffer) => {
+        output += chunk;
+        if (text.test(output)) resolve();
+      };
+      job.stdout.on('data', look);
+      job.once('close', () => resolve());
+    });
+  await said(/started/);
+  const cable = (state: 'up' | 'down') => ip('-n', there.namespace, 'link', 'set', there.link, state);
+  const pulled = performance.now();
+  cable('down');
+  await said(/not done in|did not come/);
+  const waited = (performance.now() - pulled) / 1000;
+  cable('up'); // mpirun ends the other machine's rank over the same cable.
+  const { code, output } = await end;
+  assert.notEqual(code, 0);
+  assert.match(output, /allReduce 'step \d+' of 4000000 bytes (was not done )?in 3 s/);
+  assert.ok(waited < 15, `${waited} s`);
+});
