@@ -10,11 +10,12 @@ import { config } from './config.js';
 import { convert } from './convert.js';
 import { download } from './download.js';
 import { evaluate } from './eval.js';
+import { init } from './init.js';
 import { train } from './train.js';
 import { zoo } from './zoo.js';
 
 /** In the order that the help lists them. */
-const commands: readonly Command[] = [train, evaluate, caption, zoo, config, download, convert];
+const commands: readonly Command[] = [train, evaluate, caption, zoo, config, download, convert, init];
 
 /**
  * Runs one command line.
@@ -40,7 +41,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .alias('version', 'v')
     .locale('en')
     .parserConfiguration({ 'camel-case-expansion': false, 'strip-aliased': true, 'dot-notation': false })
-    .wrap(Math.min(110, process.stdout.columns || 100))
+    .wrap(Math.min(120, process.stdout.columns || 120))
     .exitProcess(false)
     .showHelpOnFail(false)
     .strict()

@@ -15,7 +15,7 @@ export { ChainDataset } from './datasets/chain_dataset.js';
 export { ConcatDataset } from './datasets/concat_dataset.js';
 export { imageId, numericId } from './datasets/image_id.js';
 export { captionsOf, shapesVocabulary } from './datasets/shapes/captions.js';
-export { scenesOf } from './datasets/shapes/draw.js';
+export { drawScene, scenesOf } from './datasets/shapes/draw.js';
 export { ShardDataset, ShardReader } from './datasets/shards/shard_dataset.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';
 export { type BatchSource, endless, type LoadingOptions } from './loading/batch_source.js';

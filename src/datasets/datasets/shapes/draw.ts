@@ -49,15 +49,20 @@ export async function drawShapes(folder: string, options: ShapesOptions): Promis
   }
 }
 
+/** Draws one scene as a JPEG, `imageSize` pixels a side. */
+export async function drawScene(scene: Scene, imageSize: number, path: string): Promise<void> {
+  await sharp(Buffer.from(sceneSvg(scene, imageSize)))
+    .jpeg({ quality: 92, chromaSubsampling: '4:4:4' })
+    .toFile(path);
+}
+
 async function drawSplit(folder: string, split: ShapesSplit, options: ShapesOptions): Promise<void> {
   const scenes = scenesOf(split, options);
   const idOf = (i: number) => numberOf[split] + i;
   const fileOf = (i: number) => `shapes_${split}_${String(idOf(i)).padStart(12, '0')}.jpg`;
   await mkdir(join(folder, 'images', split));
   await mapConcurrently(scenes, 8, (scene, i) =>
-    sharp(Buffer.from(sceneSvg(scene, options.imageSize)))
-      .jpeg({ quality: 92, chromaSubsampling: '4:4:4' })
-      .toFile(join(folder, 'images', split, fileOf(i))),
+    drawScene(scene, options.imageSize, join(folder, 'images', split, fileOf(i))),
   );
   const write = (name: string, value: unknown) =>
     writeFile(join(folder, 'annotations', `${name}.json`), JSON.stringify(value));
