@@ -1,4 +1,15 @@
 /** The library's door: `import { registry, Config, setupEngine, loadModel } from 'lavis'`. */
+export {
+  type Checkpoint,
+  convertCheckpoint,
+  OrderedDict,
+  openCheckpoint,
+  savedState,
+  saveSafetensors,
+  saveTorch,
+  type TensorRef,
+  tuple,
+} from './checkpoint/index.js';
 export { Config, type Origin, type PlainObject, type PlainValue } from './common/config.js';
 export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';

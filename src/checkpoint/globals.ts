@@ -172,12 +172,12 @@ function omegaconfGlobals(): Global[] {
   const holding = (attribute: string) => ({
     call: () => new AttributeInstance((attributes) => attributes.get(attribute) ?? null),
   });
-  const containers = ['omegaconf.dictconfig.DictConfig', 'omegaconf.listconfig.ListConfig'];
+  const containers = ['dictconfig.DictConfig', 'listconfig.ListConfig', 'nodes.UnionNode'];
   const nodes = ['AnyNode', 'BooleanNode', 'IntegerNode', 'FloatNode', 'StringNode', 'BytesNode'];
   const metadata = ['omegaconf.base.ContainerMetadata', 'omegaconf.base.Metadata'];
   const types = ['Any', 'Dict', 'List', 'Tuple', 'Optional', 'Union'];
   return [
-    ...containers.map((name) => new Global(name, holding('_content'))),
+    ...containers.map((name) => new Global(`omegaconf.${name}`, holding('_content'))),
     ...nodes.map((name) => new Global(`omegaconf.nodes.${name}`, holding('_val'))),
     ...metadata.map((name) => new Global(name, { call: namespace })),
     ...types.map((name) => new Global(`typing.${name}`)),

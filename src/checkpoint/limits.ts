@@ -6,7 +6,7 @@ export const LIMITS = {
   /** Bytes of one pickle: the structure, without the numbers. */
   pickleBytes: 256 * 2 ** 20,
   /** Containers, tensors and other objects that a pickle makes. */
-  objects: 1_000_000,
+  objects: 500_000,
   /** Bytes that the calls in a pickle may copy. */
   copiedBytes: 2 ** 29,
   /** Values on the unpickler's stack and in its memo. */
@@ -18,11 +18,14 @@ export const LIMITS = {
   /** Bytes of a whole number. */
   integerBytes: 1024,
   /** Members of a zip archive: one a storage. */
-  entries: 500_000,
+  entries: 200_000,
   /** Dimensions of a tensor (PyTorch's own limit). */
   dimensions: 64,
   /** Elements of a view that repeats its storage (expanded, overlapping). */
   repeatedElements: 2 ** 26,
   /** Bytes of a safetensors header (the format's own limit). */
   headerBytes: 100_000_000,
+  /** Values in it, and containers inside containers. */
+  headerValues: 4_000_000,
+  headerDepth: 8,
 } as const;

@@ -16,21 +16,24 @@ export async function readSafetensors(source: Source): Promise<SafetensorsFile> 
   const length = (await source.read(0, 8)).readBigUInt64LE();
   if (length > BigInt(LIMITS.headerBytes))
     throw source.error('is damaged', `a safetensors header of ${length} bytes`);
-  const header = parseHeader(source, (await source.read(8, Number(length))).toString('utf8'));
+  const header = parseHeader(source, await source.read(8, Number(length)));
   const start = 8 + Number(length);
   const tensors = new Map<string, TensorRef>();
   const metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') {
-      for (const [key, value] of Object.entries(entry ?? {})) metadata[key] = String(value);
+      for (const [key, value] of Object.entries(entry ?? {})) {
+        if (typeof value === 'string') metadata[key] = value;
+      }
     } else tensors.set(name, tensorOf(source, name, entry, start));
   }
   return { tensors, metadata };
 }
 
-function parseHeader(source: Source, text: string): Record<string, unknown> {
+function parseHeader(source: Source, bytes: Buffer): Record<string, unknown> {
+  if (!isModest(bytes)) throw source.error('is damaged', 'a safetensors header of endless values');
   try {
-    const header: unknown = JSON.parse(text);
+    const header: unknown = JSON.parse(bytes.toString('utf8'));
     if (typeof header === 'object' && header !== null && !Array.isArray(header)) {
       return header as Record<string, unknown>;
     }
@@ -40,15 +43,34 @@ function parseHeader(source: Source, text: string): Record<string, unknown> {
   throw source.error('is damaged', 'a safetensors header that is no object');
 }
 
+/** Whether JSON has no more values, nor deeper ones, than a header can need: parsed, each takes far more room. */
+function isModest(json: Buffer): boolean {
+  let values = 0;
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i];
+    if (quoted) {
+      if (byte === 0x5c) i++;
+      else if (byte === 0x22) quoted = false;
+    } else if (byte === 0x22) quoted = true;
+    else if (byte === 0x2c) values++;
+    else if (byte === 0x5b || byte === 0x7b) {
+      values++;
+      depth++;
+    } else if (byte === 0x5d || byte === 0x7d) depth--;
+    if (values > LIMITS.headerValues || depth > LIMITS.headerDepth) return false;
+  }
+  return true;
+}
+
 function tensorOf(source: Source, name: string, entry: unknown, start: number): TensorRef {
   const { dtype: code, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   const where = `tensor '${name.slice(0, 200)}'`;
   const dtype = typeof code === 'string' ? BY_CODE.get(code) : undefined;
   if (!dtype) {
-    throw source.error(
-      `holds elements of an unknown type`,
-      `${where}: ${JSON.stringify(code)?.slice(0, 40)}`,
-    );
+    const type = typeof code === 'string' ? `'${code.slice(0, 40)}'` : 'none';
+    throw source.error('holds elements of an unknown type', `${where}: ${type}`);
   }
   const natural = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   const isShape = Array.isArray(shape) && shape.length <= LIMITS.dimensions && shape.every(natural);
