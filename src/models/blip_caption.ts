@@ -109,6 +109,7 @@ export class BlipCaption extends Module {
     const { prompt, max_txt_len: maxTextLength } = config;
     const model = new BlipCaption({ vit, med, tokenizer, prompt: prompt ?? '', maxTextLength, seed });
     try {
+      model.#checkLengths();
       const report =
         path && source ? await model.#load(path, source.option, source.dropMismatched) : undefined;
       model.initialize(seed, report && model.#undrawn(new Set(report.missing)));
@@ -161,7 +162,7 @@ export class BlipCaption extends Module {
     options: GenerateOptions = {},
   ): Promise<GeneratedCaptions> {
     const promptIds = [this.tokenizer.bosId, ...this.tokenizer.encode(this.prompt).slice(1, -1)];
-    const resolved = resolveOptions(options, promptIds.length, this.textDecoder.config.maxPositions);
+    const resolved = resolveOptions(options, promptIds.length, this.textDecoder.config);
     if (resolved.useNucleusSampling) resolved.seed ??= this.#rng.uint32();
     const imageEmbeds = tf.tidy(() => this.visualEncoder.forward(image));
     const special = { eos: this.tokenizer.sepId, pad: this.tokenizer.padId };
@@ -218,6 +219,16 @@ export class BlipCaption extends Module {
 
   #load(place: string, option: string, dropMismatched: boolean): Promise<WeightsReport> {
     return loadWeights(this, place, { arch: 'blip_caption', option, dropMismatched });
+  }
+
+  /** @throws ConfigError when texts have no room for the prompt and a word, or the decoder none for texts. */
+  #checkLengths(): void {
+    const { maxPositions } = this.textDecoder.config;
+    if (this.maxTextLength <= maxPositions && this.maxTextLength > this.promptLength) return;
+    throw new ConfigError('model.max_txt_len does not fit', {
+      found: `${this.maxTextLength}`,
+      allowed: `${this.promptLength + 1} (the prompt has ${this.promptLength} tokens) to ${maxPositions} (max_position_embeddings)`,
+    });
   }
 
   /** The missing names whose parameter came in under no other name. */

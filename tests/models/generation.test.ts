@@ -153,6 +153,7 @@ onEveryEngine('the tiny model of the reference', () => {
     const image = images(pictures);
     const wrong: GenerateOptions[] = [
       { numBeams: 0 },
+      { numBeams: 150 },
       { topP: 2 },
       { temperature: 0 },
       { maxLength: 4 },

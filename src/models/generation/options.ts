@@ -1,4 +1,5 @@
 import { ConfigError } from '../../common/errors.js';
+import type { MedConfig } from '../med.js';
 
 /** How captions are made. Lengths count the prompt's tokens, [DEC] included. */
 export interface GenerateOptions {
@@ -61,13 +62,13 @@ const RANGES: Partial<Record<keyof typeof DEFAULTS, typeof above0>> = {
 /**
  * Options with the defaults filled in.
  * @param promptLength tokens of the prompt
- * @param maxPositions the decoder's longest text
+ * @param decoder its longest text, and the number of words it knows
  * @throws ConfigError for a value out of its range.
  */
 export function resolveOptions(
   options: GenerateOptions,
   promptLength: number,
-  maxPositions: number,
+  { maxPositions, vocabSize }: Pick<MedConfig, 'maxPositions' | 'vocabSize'>,
 ): ResolvedOptions {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value != null));
   const resolved: ResolvedOptions = { ...DEFAULTS, ...given };
@@ -84,6 +85,12 @@ export function resolveOptions(
     throw new ConfigError('the generation option maxLength is out of range', {
       found: `${resolved.maxLength}`,
       allowed: `${promptLength + 1} (the prompt has ${promptLength} tokens) to ${maxPositions}`,
+    });
+  }
+  if (2 * resolved.numBeams >= vocabSize) {
+    throw new ConfigError('the generation option numBeams is out of range', {
+      found: `${resolved.numBeams}`,
+      allowed: `less than half of the ${vocabSize} words`,
     });
   }
   return resolved;
