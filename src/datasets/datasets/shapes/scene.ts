@@ -58,28 +58,35 @@ export function drawnScene(pairs: [Kind, Kind][], rng: Rng): Scene {
   const background = pick(BACKGROUNDS);
   const things = [first, second].map((kind) => {
     const size = pick(SIZES);
-    const radius = size === 'small' ? rng.uniform(0.09, 0.11) : rng.uniform(0.17, 0.2);
+    const radius = size === 'small' ? rng.uniform(0.085, 0.105) : rng.uniform(0.18, 0.21);
     return { ...kind, size, radius, turn: rng.uniform(-10, 10), x: 0, y: 0 };
   }) as [Thing, Thing];
   place(things, relation, rng);
   return { background, things, relation };
 }
 
+/** Scenes are boards of so many cells a side. A small thing takes one cell, a large one two by two. */
+const CELLS = 4;
+
 /** Puts the things apart along the relation's axis, and nearer each other along the other one. */
 function place([first, second]: [Thing, Thing], relation: Relation, rng: Rng): void {
   const axis = relation === 'above' || relation === 'below' ? 'y' : 'x';
   const other = axis === 'y' ? 'x' : 'y';
   const [low, high] = relation === 'above' || relation === 'left of' ? [first, second] : [second, first];
-  const edge = 0.02;
-  const least = first.radius + second.radius + 0.06;
-  const room = 1 - 2 * edge - low.radius - high.radius - least;
-  const [start, stretch] = [rng.next() * 0.7, rng.next() * 0.6];
-  low[axis] = edge + low.radius + room * start;
-  high[axis] = low[axis] + least + room * (1 - start) * stretch;
-  const apart = (high[axis] - low[axis]) * 0.5;
-  first[other] = rng.uniform(edge + first.radius, 1 - edge - first.radius);
-  second[other] = rng.uniform(
-    Math.max(edge + second.radius, first[other] - apart),
-    Math.min(1 - edge - second.radius, first[other] + apart),
-  );
+  const cellsOf = ({ size }: Thing) => (size === 'small' ? 1 : 2);
+  const put = (thing: Thing, along: 'x' | 'y', cell: number) => {
+    thing[along] = (cell + cellsOf(thing) / 2) / CELLS;
+  };
+  const start = rng.int(CELLS - cellsOf(low) - cellsOf(high) + 1);
+  const next = start + cellsOf(low);
+  put(low, axis, start);
+  put(high, axis, next + rng.int(CELLS - next - cellsOf(high) + 1));
+  const apart = high[axis] - low[axis];
+  put(first, other, rng.int(CELLS - cellsOf(first) + 1));
+  do put(second, other, rng.int(CELLS - cellsOf(second) + 1));
+  while (Math.abs(second[other] - first[other]) > apart / 2);
+  for (const thing of [first, second]) {
+    thing.x += rng.uniform(-0.02, 0.02);
+    thing.y += rng.uniform(-0.02, 0.02);
+  }
 }
