@@ -8,7 +8,7 @@ import { type Config, registry } from '#src/index.js';
 import type { BaseRunner, RunHook } from '#src/runners/index.js';
 import { newestCheckpoint } from '#src/runners/index.js';
 import { CaptionTask, type Metrics } from '#src/tasks/index.js';
-import { temporaryFolder } from '../support.js';
+import { fixture, temporaryFolder } from '../support.js';
 import { contentOf, logLines, type TinyRun, tinyRun } from './tiny_run.js';
 
 const folder = temporaryFolder();
@@ -162,6 +162,21 @@ describe('a runner', () => {
       const run = async () => (await tiny.runner('refused', options)).train();
       await assert.rejects(run, (error) => error instanceof ConfigError && message.test(error.message));
     }
+  });
+
+  it('goes on from a checkpoint that LAVIS wrote, with the epoch after its own', async () => {
+    const path = fixture('tiny_caption', 'resume', 'checkpoint_0.pth');
+    const options = [
+      'model.vit_depth=1',
+      'run.max_epoch=3',
+      'run.test_splits=[]',
+      `run.resume_ckpt_path=${path}`,
+    ];
+    const runner = await tiny.runner('pytorch', options);
+    await runner.train();
+    assert.equal(logLines(runner.folder.path).length, 2 * 2);
+    assert.ok(existsSync(join(runner.folder.path, 'checkpoint_2.pth')));
+    assert.ok(runner.state.bestAt >= 1);
   });
 
   it('finds the newest checkpoint over all jobs of an output folder', async () => {

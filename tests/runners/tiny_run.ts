@@ -19,13 +19,17 @@ export interface TinyRun {
   output(name: string): string[];
 }
 
-/** @param folder a temporary one of the test file. */
-export async function tinyRun(folder: string, run: Record<string, unknown> = {}): Promise<TinyRun> {
+/** @param folder a temporary one of the test file @param noise rate of dropout; stochastic depth has twice as much */
+export async function tinyRun(
+  folder: string,
+  run: Record<string, unknown> = {},
+  noise = 0.1,
+): Promise<TinyRun> {
   await writeImages(folder);
   const yaml = join(folder, 'run.yaml');
   writeFileSync(
     yaml,
-    JSON.stringify({ model: smallModel(), datasets: datasets(folder), run: runSection(run) }),
+    JSON.stringify({ model: smallModel(noise), datasets: datasets(folder), run: runSection(run) }),
   );
   const output = (name: string) => [`run.output_dir=${join(folder, name)}`];
   return {
@@ -65,7 +69,7 @@ async function writeImages(folder: string): Promise<void> {
 }
 
 /** Dropout and stochastic depth are on: an exact resume has to restore the model's generator. */
-function smallModel(): Record<string, unknown> {
+function smallModel(noise: number): Record<string, unknown> {
   const med = {
     hidden_size: 12,
     intermediate_size: 16,
@@ -73,8 +77,8 @@ function smallModel(): Record<string, unknown> {
     num_attention_heads: 2,
     max_position_embeddings: 32,
     encoder_width: 8,
-    hidden_dropout_prob: 0.1,
-    attention_probs_dropout_prob: 0.1,
+    hidden_dropout_prob: noise,
+    attention_probs_dropout_prob: noise,
   };
   const vit = {
     vit_embed_dim: 8,
