@@ -1,5 +1,5 @@
 /** Door of src/common/config/: reading, merging, checking configurations. */
-export type { CheckOptions } from './config/check.js';
+export type { CheckOptions } from './config/check/faults.js';
 export { Config, type ConfigOptions } from './config/config.js';
 export type { HasDefaults } from './config/defaults.js';
 export { shownPath } from './config/files.js';

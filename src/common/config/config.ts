@@ -5,8 +5,10 @@ import { ConfigError } from '../errors.js';
 import { log } from '../logging.js';
 import { resolveFile } from '../paths.js';
 import { type Registry, registry } from '../registry.js';
-import { type CheckOptions, checkSection, checkTree, joinFaults } from './check.js';
-import { type Attempt, datasetDefaults, modelDefaults } from './defaults.js';
+import { checkTree } from './check/check.js';
+import { type CheckOptions, Faults, joinFaults } from './check/faults.js';
+import { checkSection } from './check/section.js';
+import { defaultsOf } from './defaults.js';
 import { readConfigFile } from './files.js';
 import { resolveTree } from './interpolation.js';
 import { parseOptions } from './options.js';
@@ -75,36 +77,21 @@ export class Config {
     const chosen = mergeTrees(user, typed);
     for (const plugin of pluginsOf(chosen, file.path)) await loadPlugin(plugin);
 
-    const faults: ConfigError[] = [];
-    const attempt: Attempt = (read) => {
-      try {
-        return read();
-      } catch (thrown) {
-        if (!check || !(thrown instanceof ConfigError)) throw thrown;
-        faults.push(thrown);
-        return undefined;
-      }
-    };
-    const none = emptyMap(chosen.origin);
-    const model = attempt(() => modelDefaults(chosen, known)) ?? none;
-    const datasets = attempt(() => datasetDefaults(chosen, known, attempt)) ?? none;
-    attempt(() => requireRun(chosen, file.shown));
+    const early: ConfigError[] = [];
+    const defaults = defaultsOf(chosen, known, check ? early : undefined);
     // other sections of the user's file are dropped, as the reference does, unless they are to be found fault with
-    const own = check
-      ? [user]
-      : SECTIONS.map((name) => pick(user, name)).filter((tree) => tree !== undefined);
-    const merged = [datasets, ...own, typed].reduce(mergeTrees, model);
-    let used = merged;
-    if (check) {
-      const asked = check === true ? {} : check;
-      const checked = checkTree(merged, known, { ...asked, incomplete: faults.length > 0 });
-      faults.push(...checked.faults);
-      used = checked.unknown.reduce(without, merged);
-      const passed = checked.unknown.map((key) => key.join('.')).join(', ');
-      if (passed) log.warnOnce(`keys that nothing here knows are not used: ${passed}`);
-    }
-    if (faults.length > 0) throw joinFaults(faults);
-    return new Config(file.path, merged, known, used);
+    const own = check ? [user] : SECTIONS.map((name) => pick(user, name));
+    const merged = [...own, typed].filter((tree) => tree !== undefined).reduce(mergeTrees, defaults);
+    if (!check) return new Config(file.path, merged, known, merged);
+
+    const asked = check === true ? {} : check;
+    const faults = new Faults(merged, known, { ...asked, incomplete: early.length > 0 });
+    checkTree(faults);
+    const all = [...early, ...faults.list];
+    if (all.length > 0) throw joinFaults(all);
+    const passed = faults.unknownPaths.map((key) => key.join('.')).join(', ');
+    if (passed) log.warnOnce(`keys that nothing here knows are not used: ${passed}`);
+    return new Config(file.path, merged, known, faults.unknownPaths.reduce(without, merged));
   }
 
   /** The `model` section, interpolations resolved. */
@@ -141,8 +128,9 @@ export class Config {
   read<S extends z.ZodObject>(section: string, schema: S): z.output<S> {
     const keys = z.object(schema.shape);
     const value = this.value(section) ?? {};
-    const faults = checkSection(this.tree, this.registry, splitKey(section), value, keys);
-    if (faults.length > 0) throw joinFaults(faults);
+    const faults = new Faults(this.tree, this.registry);
+    checkSection(faults, splitKey(section), value, keys);
+    if (faults.list.length > 0) throw joinFaults(faults.list);
     return keys.parse(value) as z.output<S>;
   }
 
@@ -165,14 +153,6 @@ export class Config {
 function pick(tree: Tree, name: string): Tree | undefined {
   const entry = tree.kind === 'map' ? tree.entries.get(name) : undefined;
   return entry && wrap(name, entry.tree, entry.keyOrigin);
-}
-
-function requireRun(chosen: Tree, shown: string): void {
-  if (findTree(chosen, ['run'])?.kind === 'map') return;
-  throw new ConfigError("the section 'run' is missing", {
-    where: shown,
-    allowed: 'run: with task, max_epoch, init_lr, … (it may be empty: run: {})',
-  });
 }
 
 /** `plugins: my.js` or a list; looked for beside the YAML, then in the working directory. */

@@ -19,8 +19,37 @@ export interface HasDefaults {
   readonly defaultConfigs?: Readonly<Record<string, string>>;
 }
 
+/**
+ * The defaults of the chosen model and datasets, merged.
+ * @param faults where given, every fault is kept there and what is left is merged; else the first is thrown.
+ */
+export function defaultsOf(chosen: Tree, registry: Registry, faults?: ConfigError[]): Tree {
+  const attempt: Attempt = (read) => {
+    try {
+      return read();
+    } catch (thrown) {
+      if (!faults || !(thrown instanceof ConfigError)) throw thrown;
+      faults.push(thrown);
+      return undefined;
+    }
+  };
+  const none = emptyMap(chosen.origin);
+  const model = attempt(() => modelDefaults(chosen, registry)) ?? none;
+  const datasets = attempt(() => datasetDefaults(chosen, registry, attempt)) ?? none;
+  attempt(() => requireRun(chosen));
+  return mergeTrees(model, datasets);
+}
+
+function requireRun(chosen: Tree): void {
+  if (findTree(chosen, ['run'])?.kind === 'map') return;
+  throw new ConfigError("the section 'run' is missing", {
+    where: fileOf(chosen.origin),
+    allowed: 'run: with task, max_epoch, init_lr, … (it may be empty: run: {})',
+  });
+}
+
 /** The default file of the chosen architecture and model type. */
-export function modelDefaults(chosen: Tree, registry: Registry): Tree {
+function modelDefaults(chosen: Tree, registry: Registry): Tree {
   if (findTree(chosen, ['model'])?.kind !== 'map') {
     throw new ConfigError("the section 'model' is missing", {
       where: fileOf(chosen.origin),
@@ -29,7 +58,7 @@ export function modelDefaults(chosen: Tree, registry: Registry): Tree {
   }
   const arch = nameAt(chosen, ['model', 'arch']);
   if (!arch) throw missingKey(chosen, 'model.arch', registry.list('model'));
-  const defaults = defaultsOf(registry, 'model', arch.name, arch.origin);
+  const defaults = filesOf(registry, 'model', arch.name, arch.origin);
   const type = nameAt(chosen, ['model', 'model_type']);
   if (!type) throw missingKey(chosen, 'model.model_type', Object.keys(defaults));
   return readDefaults(defaults, type, `model type of ${arch.name}`);
@@ -39,7 +68,7 @@ export function modelDefaults(chosen: Tree, registry: Registry): Tree {
  * The default files of the chosen datasets, merged.
  * @param attempt runs one dataset's reading, and keeps its fault where faults are collected.
  */
-export function datasetDefaults(chosen: Tree, registry: Registry, attempt: Attempt): Tree {
+function datasetDefaults(chosen: Tree, registry: Registry, attempt: Attempt): Tree {
   const datasets = findTree(chosen, ['datasets']);
   if (datasets?.kind !== 'map') {
     throw new ConfigError("the section 'datasets' is missing", {
@@ -56,7 +85,7 @@ export function datasetDefaults(chosen: Tree, registry: Registry, attempt: Attem
 }
 
 function defaultsOfDataset(chosen: Tree, registry: Registry, name: string, entry: Entry): Tree {
-  const defaults = defaultsOf(registry, 'builder', name, entry.keyOrigin);
+  const defaults = filesOf(registry, 'builder', name, entry.keyOrigin);
   if (entry.tree.kind !== 'map') {
     throw new ConfigError(`the dataset '${name}' has no mapping under it`, {
       where: describeOrigin(entry.keyOrigin),
@@ -68,7 +97,7 @@ function defaultsOfDataset(chosen: Tree, registry: Registry, name: string, entry
 }
 
 /** Gives a result, or undefined after a fault that was kept for later. */
-export type Attempt = <T>(read: () => T) => T | undefined;
+type Attempt = <T>(read: () => T) => T | undefined;
 
 interface Named {
   name: string;
@@ -81,7 +110,7 @@ function nameAt(tree: Tree, path: string[]): Named | undefined {
   return { name: String(found.value), origin: found.origin };
 }
 
-function defaultsOf(registry: Registry, kind: Kind, name: string, origin: Origin): Record<string, string> {
+function filesOf(registry: Registry, kind: Kind, name: string, origin: Origin): Record<string, string> {
   try {
     return { ...(registry.get(kind, name) as HasDefaults).defaultConfigs };
   } catch (thrown) {

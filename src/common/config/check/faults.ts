@@ -1,0 +1,74 @@
+import { ConfigError, type ErrorDetails } from '../../errors.js';
+import type { Registry } from '../../registry.js';
+import { didYouMean } from '../../suggest.js';
+import { runSchema, schemaOf } from '../schema/compose.js';
+import { describeOrigin, findEntry, findTree, type PlainValue, type Tree } from '../tree.js';
+
+export interface CheckOptions {
+  /** Keys that nothing here knows pass. */
+  allowUnknown?: boolean;
+  /** Defaults could not all be read, so that what goes together cannot be told. */
+  incomplete?: boolean;
+}
+
+/** Collects what is wrong with a configuration, each fault with its place. */
+export class Faults {
+  readonly list: ConfigError[] = [];
+  /** Paths of keys that nothing here knows, where they are allowed. */
+  readonly unknownPaths: string[][] = [];
+
+  constructor(
+    readonly tree: Tree,
+    readonly registry: Registry,
+    readonly options: CheckOptions = {},
+  ) {}
+
+  /** @param at whether the fault stands at the value or at its key; where neither is written, at its section. */
+  add(path: readonly string[], headline: string, details: ErrorDetails, at: 'key' | 'value' = 'value'): void {
+    let depth = path.length;
+    while (depth > 0 && !findEntry(this.tree, path.slice(0, depth))) depth--;
+    const entry = findEntry(this.tree, path.slice(0, depth))!;
+    const origin = at === 'value' && depth === path.length ? entry.tree.origin : entry.keyOrigin;
+    this.list.push(new ConfigError(headline, { ...details, where: describeOrigin(origin) }));
+  }
+
+  /** @param known the keys that may stand beside it. */
+  addUnknown(path: readonly string[], known: readonly string[]): void {
+    if (this.options.allowUnknown) {
+      this.unknownPaths.push([...path]);
+      return;
+    }
+    const close = didYouMean(path.at(-1)!, known) || this.#elsewhere(path);
+    const details = {
+      found: close || undefined,
+      allowed: !close && known.length <= 16 ? known.join(', ') : undefined,
+      help: '--allow-unknown lets unknown keys pass',
+    };
+    this.add(path, `${path.join('.')} is not known`, details, 'key');
+  }
+
+  /** A key that belongs to another section. */
+  #elsewhere(path: readonly string[]): string {
+    const key = path.at(-1)!;
+    const arch = findTree(this.tree, ['model', 'arch']);
+    const model = arch?.kind === 'scalar' ? schemaOf(this.registry, 'model', String(arch.value)) : undefined;
+    const homes = { run: runSchema(this.registry), model };
+    const home = Object.entries(homes).find(
+      ([section, schema]) => section !== path[0] && schema && Object.hasOwn(schema.shape, key),
+    );
+    return home ? `did you mean ${home[0]}.${key}?` : '';
+  }
+}
+
+/** One error for all faults. */
+export function joinFaults(faults: readonly ConfigError[]): ConfigError {
+  if (faults.length === 1) return faults[0];
+  const listed = faults.map(({ message }, i) => `${i + 1}. ${message.replaceAll('\n', '\n   ')}`);
+  return new ConfigError(`the configuration has ${faults.length} faults\n${listed.join('\n')}`);
+}
+
+/** A value as a fault shows it. */
+export function found(value: PlainValue, close = ''): string {
+  const shown = typeof value === 'string' ? `the text '${value}'` : JSON.stringify(value);
+  return close ? `${shown}; ${close}` : shown;
+}
