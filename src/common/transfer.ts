@@ -37,6 +37,8 @@ export class Transfer {
   readonly #stateFile: string;
   #hash: Hash | undefined;
   #hashed = 0;
+  /** How far this attempt came; for messages. */
+  #reached: string | undefined;
 
   constructor(
     private readonly url: string,
@@ -60,10 +62,11 @@ export class Transfer {
     if (have > 0) headers.range = `bytes=${have}-`;
     if (have > 0 && state?.validator) headers['if-range'] = state.validator;
     const response = await follow(this.url, { dispatcher: this.dispatcher, headers });
+    this.#reached = undefined;
     try {
       await this.#receive(response, have, state);
     } catch (thrown) {
-      throw thrown instanceof TransferError ? thrown : networkError(thrown);
+      throw thrown instanceof TransferError ? thrown : networkError(thrown, this.#reached);
     } finally {
       response.body.on('error', () => {}).destroy();
     }
@@ -153,6 +156,7 @@ export class Transfer {
       for await (const chunk of body) {
         await writeAt(handle, chunk, at);
         at += chunk.length;
+        this.#reached = `${at}${total === undefined ? '' : ` of ${total}`} bytes`;
         if (this.#hash) {
           this.#hash.update(chunk);
           this.#hashed = at;
@@ -261,8 +265,9 @@ const UNREACHABLE = [
   'UND_ERR_CONNECT_TIMEOUT',
 ];
 
-function networkError(thrown: unknown): TransferError {
+function networkError(thrown: unknown, reached?: string): TransferError {
   const code = codeOf(thrown);
+  const after = reached ? ` after ${reached}` : '';
   const disk = ['ENOSPC', 'EACCES', 'EROFS', 'EDQUOT', 'EPERM', 'EISDIR', 'ENOTDIR', 'EFBIG'];
   if (disk.includes(code)) {
     return new TransferError(code === 'ENOSPC' ? 'the disk is full' : messageOf(thrown), 'final', 0, thrown);
@@ -270,13 +275,13 @@ function networkError(thrown: unknown): TransferError {
   if (UNREACHABLE.includes(code))
     return new TransferError(`no connection (${code})`, 'unreachable', 0, thrown);
   if (code === 'UND_ERR_BODY_TIMEOUT')
-    return new TransferError('the server stopped sending', 'retry', 0, thrown);
+    return new TransferError(`the server stopped sending${after}`, 'retry', 0, thrown);
   if (code === 'UND_ERR_HEADERS_TIMEOUT')
     return new TransferError('the server does not answer', 'retry', 0, thrown);
   if (/^(CERT|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) {
     return new TransferError(`the server's certificate is not trusted (${code})`, 'final', 0, thrown);
   }
-  return new TransferError(`the connection broke (${code || messageOf(thrown)})`, 'retry', 0, thrown);
+  return new TransferError(`the connection broke${after} (${code || messageOf(thrown)})`, 'retry', 0, thrown);
 }
 
 function codeOf(thrown: unknown): string {
