@@ -1,4 +1,4 @@
-import type { HostDType, HostTensor } from '../common/host_tensor.js';
+import type { HostArray, HostDType, HostTensor } from '../common/host_tensor.js';
 
 /** A tensor of an open checkpoint. Its numbers stay in the file until `read()`. */
 export interface TensorRef {
@@ -87,7 +87,8 @@ export function dictEntries(value: unknown): [unknown, unknown][] | undefined {
 export interface LiveTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
-  dataSync(): ArrayLike<number>;
+  /** Asked for instead of dataSync, which not every backend has. */
+  data(): Promise<ArrayLike<number>>;
 }
 
 /**
@@ -110,34 +111,26 @@ export function savedState<T extends LiveTensor>(
 /** One tensor of `savedState`. */
 export function savedTensor(tensor: LiveTensor): LazyTensor {
   const { shape } = tensor;
-  const base = { shape, identity: tensor };
-  switch (tensor.dtype) {
-    case 'float32':
-      return {
-        ...base,
-        dtype: 'float32',
-        read: () => ({ dtype: 'float32', shape, data: asFloat32(tensor.dataSync()) }),
-      };
-    case 'int32':
-      return {
-        ...base,
-        dtype: 'int64',
-        read: () => ({
-          dtype: 'int64',
-          shape,
-          data: BigInt64Array.from(Array.from(tensor.dataSync()), BigInt),
-        }),
-      };
-    case 'bool':
-      return {
-        ...base,
-        dtype: 'bool',
-        read: () => ({ dtype: 'bool', shape, data: Uint8Array.from(tensor.dataSync()) }),
-      };
-    default:
-      throw new TypeError(`a tensor of type ${tensor.dtype} cannot be saved`);
-  }
+  const convert = CONVERT[tensor.dtype];
+  if (!convert) throw new TypeError(`a tensor of type ${tensor.dtype} cannot be saved`);
+  const { dtype, from } = convert;
+  return {
+    dtype,
+    shape,
+    identity: tensor,
+    read: async () => ({ dtype, shape, data: from(await tensor.data()) }),
+  };
 }
 
-const asFloat32 = (data: ArrayLike<number>) =>
-  data instanceof Float32Array ? data : Float32Array.from(data);
+/** Element types of the engine, and what they are in a file; PyTorch's integers are int64 unless asked. */
+const CONVERT: Record<
+  string,
+  { dtype: HostDType; from: (data: ArrayLike<number>) => HostArray } | undefined
+> = {
+  float32: {
+    dtype: 'float32',
+    from: (data) => (data instanceof Float32Array ? data : Float32Array.from(data)),
+  },
+  int32: { dtype: 'int64', from: (data) => BigInt64Array.from(Array.from(data), BigInt) },
+  bool: { dtype: 'bool', from: (data) => Uint8Array.from(data) },
+};
