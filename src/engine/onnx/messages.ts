@@ -26,7 +26,7 @@ const Model = protobuf.parse(SCHEMA).root.lookupType('Model');
 
 export type ElementType = 'float32' | 'int32' | 'int64' | 'bool';
 
-const ELEMENT: Record<ElementType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+export const ELEMENT: Record<ElementType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 const OPERATOR_SETS = [
   { domain: '', version: 21 },
   { domain: 'com.microsoft', version: 1 },

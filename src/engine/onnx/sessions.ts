@@ -1,81 +1,86 @@
-/**
- * ONNX Runtime, called synchronously. TensorFlow.js kernels are synchronous and the package's public `run`
- * is not, so this uses its native binding; package.json pins the exact version.
- */
-import { createRequire } from 'node:module';
-import { encodeModel, type GraphSpec } from './messages.js';
+/** Graphs that are run synchronously by ONNX Runtime, over memory of ours. */
+import { EngineError } from '../../common/errors.js';
+import { type Address, type CApi, loadCApi } from './c_api.js';
+import { ELEMENT, type ElementType, encodeModel, type GraphSpec } from './messages.js';
 
 export type OrtData = Float32Array | Int32Array | Uint8Array | BigInt64Array;
 
-/** A tensor as the binding reads it; the runtime works on `data` itself, without copies. */
+/** A tensor over `data`, which the runtime reads and writes itself; `dims` may be another view of it. */
 export interface OrtValue {
-  type: string;
   dims: readonly number[];
   data: OrtData;
-  location: 'cpu';
 }
 
 export type OrtValues = Record<string, OrtValue>;
 
-interface NativeSession {
-  loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
-  run(feeds: OrtValues, fetches: OrtValues, options: object): OrtValues;
-  dispose(): void;
-}
-
-interface Binding {
-  binding: { InferenceSession: new () => NativeSession };
-  initOrt(): void;
-}
-
-/** Wraps a typed array; `dims` may differ from the tensor's shape where the graph wants another view. */
-export function ort(data: OrtData, dims: readonly number[]): OrtValue {
-  return { type: typeOf(data), dims, data, location: 'cpu' };
-}
-
-function typeOf(data: OrtData): string {
-  if (data instanceof Float32Array) return 'float32';
-  if (data instanceof Int32Array) return 'int32';
-  return data instanceof Uint8Array ? 'bool' : 'int64';
-}
+export const ort = (data: OrtData, dims: readonly number[]): OrtValue => ({ dims, data });
 
 /** A vector of int64, as shapes, axes and bounds are given. */
 export const int64 = (values: readonly number[]): OrtValue =>
   ort(BigInt64Array.from(values, BigInt), [values.length]);
 
 /** A float32 scalar. */
-export const scalar = (value: number): OrtValue => ort(Float32Array.of(value), []);
-
-const RUN_OPTIONS = {};
+export const scalar = (value: number): OrtValue => ort(new Float32Array(new ArrayBuffer(4)).fill(value), []);
 
 export interface GraphTimes {
   ms: number;
-  /** Over all threads. */
+  /** Processor time over all threads. */
   cpuMs: number;
   runs: number;
 }
 
+/** A session with what each run of it needs: names as C has them, and room for the tensors' addresses. */
+interface Session {
+  handle: Address;
+  inputs: Ends;
+  outputs: Ends;
+}
+
+/** The inputs or outputs of a graph. */
+interface Ends {
+  names: string[];
+  types: number[];
+  /** Addresses of the names, each ended by a zero byte. */
+  cNames: BigUint64Array;
+  /** Holds the names' bytes. */
+  text: Buffer;
+  /** The tensors of the run in progress. */
+  values: BigUint64Array;
+  valuesAddress: Address;
+}
+
+const LOG_ERRORS = 3;
+const ARENA = 1;
+const DEFAULT_MEMORY = 0;
+
+/** Axes of a shape that may be passed. */
+const MOST_AXES = 16;
+
 /** The cached sessions of one backend, by the graph they run. */
 export class Sessions {
-  readonly #sessions = new Map<string, NativeSession>();
-  readonly #native: Binding;
-  readonly #options: object;
+  readonly #sessions = new Map<string, Session>();
+  readonly #api: CApi;
+  readonly #addressOf: (value: ArrayBufferView) => Address;
+  readonly #env: Address;
+  readonly #memory: Address;
+  /** One int64 per axis, as pairs of low and high words. */
+  readonly #dims = new Int32Array(new ArrayBuffer(8 * MOST_AXES));
 
-  /** Milliseconds of time and of processor time, and runs, by graph, once someone asks for it by setting it. */
+  /** What each graph costs, once someone asks for it by setting it. */
   profile?: Map<string, GraphTimes>;
 
   constructor(readonly threads: number) {
-    this.#native = createRequire(import.meta.url)('onnxruntime-node/dist/binding.js') as Binding;
-    this.#native.initOrt();
-    this.#options = {
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
-      // Every session has threads of its own: those of one must not spin while another works.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-    };
+    const { api, addressOf } = loadCApi();
+    this.#api = api;
+    this.#addressOf = addressOf;
+    this.#memory = this.#made((out) => api.createCpuMemoryInfo(ARENA, DEFAULT_MEMORY, out));
+    const options = this.#made((out) => api.createThreadingOptions(out));
+    this.#check(api.setGlobalIntraOpNumThreads(options, threads));
+    this.#check(api.setGlobalInterOpNumThreads(options, 1));
+    // A thread that waits for work must not keep others from theirs.
+    this.#check(api.setGlobalSpinControl(options, 0));
+    this.#env = this.#made((out) => api.createEnvWithGlobalThreadPools(LOG_ERRORS, 'lavis', options, out));
+    api.releaseThreadingOptions(options);
   }
 
   /**
@@ -86,18 +91,16 @@ export class Sessions {
   run(key: string, spec: () => GraphSpec, feeds: OrtValues, fetches: OrtValues): void {
     let session = this.#sessions.get(key);
     if (!session) {
-      const bytes = encodeModel(spec());
-      session = new this.#native.binding.InferenceSession();
-      session.loadModel(bytes.buffer, bytes.byteOffset, bytes.byteLength, this.#options);
+      session = this.#open(spec());
       this.#sessions.set(key, session);
     }
     const { profile } = this;
     if (!profile) {
-      session.run(feeds, fetches, RUN_OPTIONS);
+      this.#run(key, session, feeds, fetches);
       return;
     }
     const [start, cpuStart] = [performance.now(), process.cpuUsage()];
-    session.run(feeds, fetches, RUN_OPTIONS);
+    this.#run(key, session, feeds, fetches);
     const { user, system } = process.cpuUsage(cpuStart);
     const entry = profile.get(key) ?? { ms: 0, cpuMs: 0, runs: 0 };
     entry.ms += performance.now() - start;
@@ -111,7 +114,110 @@ export class Sessions {
   }
 
   dispose(): void {
-    for (const session of this.#sessions.values()) session.dispose();
+    for (const { handle } of this.#sessions.values()) this.#api.releaseSession(handle);
     this.#sessions.clear();
+    this.#api.releaseEnv(this.#env);
+  }
+
+  #run(key: string, { handle, inputs, outputs }: Session, feeds: OrtValues, fetches: OrtValues): void {
+    inputs.values.fill(0n);
+    outputs.values.fill(0n);
+    try {
+      this.#bind(key, inputs, feeds);
+      this.#bind(key, outputs, fetches);
+      this.#check(
+        this.#api.run(
+          handle,
+          0,
+          inputs.cNames,
+          inputs.values,
+          inputs.names.length,
+          outputs.cNames,
+          outputs.names.length,
+          outputs.values,
+        ),
+        key,
+      );
+    } finally {
+      for (const value of inputs.values) if (value) this.#api.releaseValue(value);
+      for (const value of outputs.values) if (value) this.#api.releaseValue(value);
+    }
+  }
+
+  /** Makes the tensors of one side. */
+  #bind(key: string, ends: Ends, given: OrtValues): void {
+    const { names, types, valuesAddress } = ends;
+    const dims = this.#dims;
+    for (let i = 0; i < names.length; i++) {
+      const value = given[names[i]];
+      if (!value) throw new Error(`graph ${key} lacks '${names[i]}'`);
+      const { data, dims: shape } = value;
+      for (let axis = 0; axis < shape.length; axis++) {
+        dims[2 * axis] = shape[axis];
+        dims[2 * axis + 1] = 0;
+      }
+      const status = this.#api.createTensorWithData(
+        this.#memory,
+        data,
+        data.byteLength,
+        dims,
+        shape.length,
+        types[i],
+        valuesAddress + 8 * i,
+      );
+      if (status) this.#check(status, `${key}: ${names[i]} [${shape}]`);
+    }
+  }
+
+  #open(spec: GraphSpec): Session {
+    const api = this.#api;
+    const model = Buffer.from(encodeModel(spec));
+    const options = this.#made((out) => api.createSessionOptions(out));
+    try {
+      this.#check(api.disablePerSessionThreads(options));
+      this.#check(api.setLogSeverity(options, LOG_ERRORS));
+      const handle = this.#made((out) =>
+        api.createSessionFromArray(this.#env, model, model.byteLength, options, out),
+      );
+      return { handle, inputs: this.#ends(spec.inputs), outputs: this.#ends(spec.outputs) };
+    } finally {
+      api.releaseSessionOptions(options);
+    }
+  }
+
+  #ends(types: Record<string, ElementType>): Ends {
+    const names = Object.keys(types);
+    const text = Buffer.from(names.map((name) => `${name}\0`).join(''));
+    const start = this.#addressOf(text);
+    const values = new BigUint64Array(new ArrayBuffer(8 * names.length));
+    let offset = 0;
+    const cNames = BigUint64Array.from(names, (name) => {
+      const address = BigInt(start + offset);
+      offset += name.length + 1;
+      return address;
+    });
+    return {
+      names,
+      types: names.map((name) => ELEMENT[types[name]]),
+      cNames,
+      text,
+      values,
+      valuesAddress: this.#addressOf(values),
+    };
+  }
+
+  /** The address that a C function writes to its last argument. */
+  #made(make: (out: BigUint64Array) => number): Address {
+    const out = new BigUint64Array(new ArrayBuffer(8));
+    this.#check(make(out));
+    return Number(out[0]);
+  }
+
+  /** @throws EngineError with the message of a status that is not 0 */
+  #check(status: number, where?: string): void {
+    if (!status) return;
+    const message = String(this.#api.getErrorMessage(status));
+    this.#api.releaseStatus(status);
+    throw new EngineError(`ONNX Runtime: ${message}`, { where });
   }
 }
