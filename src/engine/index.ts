@@ -7,6 +7,7 @@ export { dropout } from './fused/dropout.js';
 export { gelu } from './fused/gelu.js';
 export { layerNorm } from './fused/layer_norm.js';
 export { linear } from './fused/linear.js';
+export { linearParts } from './fused/linear_parts.js';
 export { sumOfSquares } from './fused/sum_of_squares.js';
 export { type Engine, type EngineOptions, setupEngine } from './setup.js';
 export { tf } from './tf.js';

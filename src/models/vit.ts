@@ -92,7 +92,7 @@ class VitAttention extends Module {
 
   /** @param x [B, N, D] */
   forward(x: tf.Tensor): tf.Tensor {
-    const [query, key, value] = tf.split(this.qkv.forward(x), 3, -1); // [B, N, D] each
+    const [query, key, value] = this.qkv.forwardParts(x, 3); // [B, N, D] each
     return this.proj.forward(attention(query, key, value, { numHeads: this.heads }));
   }
 }

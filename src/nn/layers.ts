@@ -1,5 +1,5 @@
 import type { Rng } from '../common/random.js';
-import { dropout, gelu, layerNorm, linear, tf } from '../engine/index.js';
+import { dropout, gelu, layerNorm, linear, linearParts, tf } from '../engine/index.js';
 import { type Initializer, normal, ones, zeros } from './init.js';
 import { Module } from './module.js';
 
@@ -17,6 +17,11 @@ export class Linear extends Module {
   /** @param x [..., in]; returns [..., out]. */
   forward(x: tf.Tensor): tf.Tensor {
     return linear(x, this.weight, this.bias);
+  }
+
+  /** @param x [..., in]; returns `parts` tensors [..., out / parts]. */
+  forwardParts(x: tf.Tensor, parts: number): tf.Tensor[] {
+    return linearParts(x, this.weight, this.bias, parts);
   }
 }
 

@@ -5,6 +5,7 @@ import {
   gelu,
   layerNorm,
   linear,
+  linearParts,
   softmaxCrossEntropy,
   tf,
 } from '#src/engine/index.js';
@@ -30,6 +31,22 @@ const linearCases = ([[4], [3, 4], [2, 3, 4], [0, 4], [2, 0, 4], [129, 70]] as n
       },
     ];
   },
+);
+
+const linearPartsCases = (
+  [
+    [3, 4],
+    [2, 3, 4],
+    [0, 4],
+    [129, 70],
+  ] as number[][]
+).map(
+  (shape): Case => ({
+    name: `linearParts [${shape}]`,
+    f: (x, w, b) => linearParts(x, w, b, 3),
+    inputs: [floats(shape), floats([15, shape.at(-1)!], { seed: 2 }), floats([15], { seed: 3 })],
+    tolerance,
+  }),
 );
 
 const layerNormCases = ([[6], [3, 8], [2, 3, 8], [0, 8], [700, 768]] as number[][]).flatMap((shape) =>
@@ -151,6 +168,7 @@ const embedding: Case = {
 
 await conform([
   ...linearCases,
+  ...linearPartsCases,
   ...layerNormCases,
   ...geluCases,
   ...dropoutCases,

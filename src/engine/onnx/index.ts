@@ -8,6 +8,7 @@ import { registerGelu } from './fused/gelu.js';
 import { registerInPlace } from './fused/in_place.js';
 import { registerLayerNorm } from './fused/layer_norm.js';
 import { registerLinear } from './fused/linear.js';
+import { registerLinearParts } from './fused/linear_parts.js';
 import { registerSumOfSquares } from './fused/sum_of_squares.js';
 import { registerElementwise } from './kernels/elementwise.js';
 import { registerMatMul } from './kernels/matmul.js';
@@ -33,6 +34,7 @@ export function registerOnnxBackend(threads: number): string {
   registerReduce();
   registerShape();
   registerLinear();
+  registerLinearParts();
   registerLayerNorm();
   registerGelu();
   registerDropout();

@@ -1,7 +1,9 @@
 import { tf } from '../../tf.js';
+import type { OnnxBackend } from '../backend.js';
 import { runMatMul } from '../kernels/matmul.js';
 import { type GraphSpec, node } from '../messages.js';
 import { kernel } from '../override.js';
+import type { OrtValue } from '../sessions.js';
 
 export function registerLinear(): void {
   kernel('LavisLinear', ({ inputs: { x, weight, bias }, backend }) => {
@@ -14,17 +16,23 @@ export function registerLinear(): void {
       runMatMul(backend, from, backend.ort(weight), to, false, true);
       return y;
     }
-    const spec = (): GraphSpec => ({
-      inputs: { x: 'float32', weight: 'float32', bias: 'float32' },
-      outputs: { y: 'float32' },
-      nodes: [node('Gemm', ['x', 'weight', 'bias'], 'y', { transB: 1 })],
-    });
-    backend.sessions.run(
-      'Linear',
-      spec,
-      { x: from, weight: backend.ort(weight), bias: backend.ort(bias) },
-      { y: to },
-    );
+    runLinear(backend, from, backend.ort(weight), backend.ort(bias), to);
     return y;
   });
+}
+
+/** y = x Wᵀ + b. */
+export function runLinear(
+  backend: OnnxBackend,
+  x: OrtValue,
+  weight: OrtValue,
+  bias: OrtValue,
+  y: OrtValue,
+): void {
+  const spec = (): GraphSpec => ({
+    inputs: { x: 'float32', weight: 'float32', bias: 'float32' },
+    outputs: { y: 'float32' },
+    nodes: [node('Gemm', ['x', 'weight', 'bias'], 'y', { transB: 1 })],
+  });
+  backend.sessions.run('Linear', spec, { x, weight, bias }, { y });
 }
