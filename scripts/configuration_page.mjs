@@ -51,6 +51,8 @@ export function configurationPage(registry) {
     '`plugins: my_dataset.js`, or a list, names modules that register classes of yours; they lie beside the YAML',
     'or in the working directory. `env.cache_root` says where downloads are kept, for this run; for every run',
     '`configs/default.yaml` does, and the environment variable `LAVIS_CACHE_ROOT` goes before both.',
+    '',
+    OWN_KEYS,
   ].join('\n')}\n`;
 }
 
@@ -80,6 +82,35 @@ Mappings merge key by key; lists replace whole; \`null\` replaces too, and stand
 - **In an editor**: a first line \`# yaml-language-server: $schema=…/configs/schema.json\` completes and checks
   (\`lavis config --schema\` prints the same, your plug-ins included).
 `;
+
+const OWN_KEYS = `## Keys of your own classes
+
+A class of a plug-in that says its keys has them checked, with a place and a suggestion, like ours; one that does
+not takes any.
+
+\`\`\`js
+import { key, readSection, registry, section, TextProcessor, types } from 'lavis';
+
+class Shout extends TextProcessor {
+  static configSchema = section({
+    name: key(types.text, undefined, 'Which processor.'),
+    marks: key(types.natural, 1, 'How many exclamation marks.'),
+  });
+  static fromConfig(keys) {
+    return new Shout(readSection('shout', Shout.configSchema, keys).marks);
+  }
+  constructor(marks) {
+    super();
+    this.marks = marks;
+  }
+  apply(text) {
+    return text.toUpperCase() + '!'.repeat(this.marks);
+  }
+}
+registry.registerProcessor('shout')(Shout);
+\`\`\`
+
+\`lavis train --plugin shout.js --cfg-path run.yaml\`, with \`text_processor: {train: {name: shout, marks: 2}}\`.`;
 
 /** The keys of a schema, nested ones dotted. */
 function table(schema) {

@@ -10,7 +10,19 @@ export {
   type TensorRef,
   tuple,
 } from './checkpoint/index.js';
-export { Config, type Origin, type PlainObject, type PlainValue } from './common/config.js';
+export {
+  Config,
+  type ConfigOptions,
+  datasetSchema,
+  describeOrigin,
+  key,
+  type Origin,
+  type PlainObject,
+  type PlainValue,
+  readSection,
+  section,
+  types,
+} from './common/config.js';
 export * from './common/errors.js';
 export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
 export * from './datasets/index.js';

@@ -7,7 +7,7 @@ export { loadPlugin } from './config/plugins.js';
 export { captionDatasetSchema, datasetSchema } from './config/schema/dataset.js';
 export { inWords, type JsonSchema, toJsonSchema } from './config/schema/describe.js';
 export { configJsonSchema } from './config/schema/json_schema.js';
-export { type HasSchema, key, needed, types } from './config/schema/key.js';
+export { type HasSchema, key, needed, section, types } from './config/schema/key.js';
 export { readSection } from './config/schema/read.js';
 export { captioningSchema, launchSchema, scheduleSchema, trainingSchema } from './config/schema/run.js';
 export {

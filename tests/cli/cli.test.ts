@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support.js';
@@ -91,5 +91,27 @@ describe('a plug-in', () => {
     assert.match(told, /^ {2}width: 8 +# .*tiny\.yaml:2:10 \(default\)$/m);
     assert.match(told, /^ {2}output_dir: out +# .*run\.yaml:5:15$/m);
     assert.match(told, /^ {2}seed: -3 +# --options run\.seed -3$/m);
+  });
+
+  test("is written as the page of keys says, and its class's keys are checked", () => {
+    const page = readFileSync('docs/configuration.md', 'utf8');
+    const shout = join(folder, 'shout.mjs');
+    writeFileSync(shout, /```js\n([\s\S]*?)```/.exec(page)![1]);
+    const check = (processor: string) =>
+      lavis(
+        'config',
+        '--cfg-path',
+        'projects/blip/train/caption_shapes.yaml',
+        '--plugin',
+        shout,
+        '--options',
+        `datasets.shapes_caption.text_processor.train=${processor}`,
+      );
+    const wrong = check('{name: shout, markes: 2}');
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stderr, /text_processor\.train\.markes is not known/);
+    assert.match(wrong.stderr, /did you mean 'marks'/);
+    // the default's prompt is not this class's, which is nobody's fault
+    assert.equal(check('{name: shout, marks: 2}').status, 0);
   });
 });

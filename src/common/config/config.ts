@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
-import { log } from '../logging.js';
 import { resolveFile } from '../paths.js';
 import { type Registry, registry } from '../registry.js';
 import { checkTree } from './check/check.js';
@@ -50,7 +49,7 @@ export class Config {
     /** The merged configuration, each value with its origin. */
     readonly tree: Tree,
     readonly registry: Registry,
-    /** What the sections are read from: `tree` without the unknown keys that were allowed to pass. */
+    /** What the sections are read from: `tree` without the unknown keys that were let pass. */
     private readonly used: Tree,
   ) {}
 
@@ -89,9 +88,7 @@ export class Config {
     checkTree(faults);
     const all = [...early, ...faults.list];
     if (all.length > 0) throw joinFaults(all);
-    const passed = faults.unknownPaths.map((key) => key.join('.')).join(', ');
-    if (passed) log.warnOnce(`keys that nothing here knows are not used: ${passed}`);
-    return new Config(file.path, merged, known, faults.unknownPaths.reduce(without, merged));
+    return new Config(file.path, merged, known, faults.unused.reduce(without, merged));
   }
 
   /** The `model` section, interpolations resolved. */

@@ -1,4 +1,5 @@
 import { ConfigError, type ErrorDetails } from '../../errors.js';
+import { log } from '../../logging.js';
 import type { Registry } from '../../registry.js';
 import { didYouMean } from '../../suggest.js';
 import { runSchema, schemaOf } from '../schema/compose.js';
@@ -14,8 +15,8 @@ export interface CheckOptions {
 /** Collects what is wrong with a configuration, each fault with its place. */
 export class Faults {
   readonly list: ConfigError[] = [];
-  /** Paths of keys that nothing here knows, where they are allowed. */
-  readonly unknownPaths: string[][] = [];
+  /** Paths of unknown keys that are let pass: nobody is handed them. */
+  readonly unused: string[][] = [];
 
   constructor(
     readonly tree: Tree,
@@ -34,8 +35,11 @@ export class Faults {
 
   /** @param known the keys that may stand beside it. */
   addUnknown(path: readonly string[], known: readonly string[]): void {
-    if (this.options.allowUnknown) {
-      this.unknownPaths.push([...path]);
+    // a default for another processor, say, than the one that is named
+    const isDefault = findEntry(this.tree, path)?.keyOrigin.kind === 'default';
+    if (isDefault || this.options.allowUnknown) {
+      if (!isDefault) log.warn(`${path.join('.')} is not known, and not used`);
+      this.unused.push([...path]);
       return;
     }
     const close = didYouMean(path.at(-1)!, known) || this.#elsewhere(path);

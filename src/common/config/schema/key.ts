@@ -20,6 +20,9 @@ export function key<T extends z.ZodType, D>(type: T, fallback: D, meaning: strin
 /** A key that a run cannot do without. */
 export const needed = <T extends z.ZodType>(type: T, meaning: string) => type.meta({ description: meaning });
 
+/** The keys of a class's section, for its `static configSchema`; other keys are refused. */
+export const section = z.strictObject;
+
 /** The types that keys have, named as their readers know them. */
 export const types = {
   text: z.string().min(1),
