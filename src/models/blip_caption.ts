@@ -87,7 +87,8 @@ export class BlipCaption extends Module {
     this.tokenizer = tokenizer;
     this.prompt = prompt;
     this.promptLength = tokenizer.encode(prompt).length - 1;
-    this.maxTextLength = maxTextLength;
+    // A small decoder may have fewer positions than the default length: texts are cut at the last one.
+    this.maxTextLength = Math.min(maxTextLength, med.maxPositions);
     this.#rng = Rng.of(seed, 'model');
   }
 
@@ -221,10 +222,10 @@ export class BlipCaption extends Module {
     return loadWeights(this, place, { arch: 'blip_caption', option, dropMismatched });
   }
 
-  /** @throws ConfigError when texts have no room for the prompt and a word, or the decoder none for texts. */
+  /** @throws ConfigError when texts have no room for the prompt and a word. */
   #checkLengths(): void {
+    if (this.maxTextLength > this.promptLength) return;
     const { maxPositions } = this.textDecoder.config;
-    if (this.maxTextLength <= maxPositions && this.maxTextLength > this.promptLength) return;
     throw new ConfigError('model.max_txt_len does not fit', {
       found: `${this.maxTextLength}`,
       allowed: `${this.promptLength + 1} (the prompt has ${this.promptLength} tokens) to ${maxPositions} (max_position_embeddings)`,
