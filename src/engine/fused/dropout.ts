@@ -9,12 +9,15 @@ function mix(value: number): number {
   return h ^ (h >>> 16);
 }
 
+/** What every element's hash begins with. */
+export const dropoutStart = (seed: number): number => mix((seed | 0) ^ mix(Math.floor(seed / 2 ** 32) | 0));
+
 /**
  * Writes `values[i] * (0 or 1 / (1 - rate))` to `out`. Element i's fate depends on (seed, i) only, so the
  * gradient draws the same mask again instead of storing it.
  */
 export function applyDropout(out: Float32Array, values: Float32Array, rate: number, seed: number): void {
-  const start = mix((seed | 0) ^ mix(Math.floor(seed / 2 ** 32) | 0));
+  const start = dropoutStart(seed);
   const threshold = rate * 2 ** 32;
   const scale = 1 / (1 - rate);
   for (let i = 0; i < out.length; i++) {

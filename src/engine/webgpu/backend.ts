@@ -68,7 +68,9 @@ export const f32 = (value: number): Param => ['f32', value];
 export class LavisWebGpuBackend extends WebGPUBackend {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #pump: EventPump;
-  #failure: EngineError | undefined;
+  /** What the GPU refused since the last read: results that depend on it are wrong. */
+  #refused: EngineError | undefined;
+  #lost: EngineError | undefined;
 
   constructor(device: GPUDevice, info: GPUAdapterInfo, pump: EventPump) {
     super(device, info);
@@ -76,13 +78,13 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     this.bufferManager = new BufferManager(device);
     void device.lost.then(({ message, reason }) => {
       if (reason === 'destroyed') return;
-      this.#failure ??= new EngineError('the graphics device is lost', {
+      this.#lost = new EngineError('the graphics device is lost', {
         found: message,
         help: 'a smaller batch, or a reset of the driver; checkpoints written so far are whole',
       });
     });
     device.addEventListener('uncapturederror', ({ error }) => {
-      this.#failure ??= failureOf(error);
+      this.#refused ??= failureOf(error);
     });
   }
 
@@ -137,7 +139,7 @@ export class LavisWebGpuBackend extends WebGPUBackend {
   }
 
   override submitQueue(): void {
-    if (this.#failure) throw this.#failure;
+    if (this.#lost) throw this.#lost;
     super.submitQueue();
   }
 
@@ -145,7 +147,8 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     const data = this.tensorMap.get(dataId)!;
     if (data.values != null || data.dtype === 'string' || data.complexTensorInfos)
       return super.readSync(dataId);
-    const staging = this.#stage(data.resource!);
+    if (!data.resource) return unwritten(data);
+    const staging = this.#stage(data.resource);
     let failed: unknown;
     this.#pump
       .call(() => staging.mapAsync(GPUMapMode.READ))
@@ -154,21 +157,24 @@ export class LavisWebGpuBackend extends WebGPUBackend {
       });
     const mapped = () => staging.mapState !== 'pending';
     if (!this.#pump.waitUntil(mapped) || staging.mapState !== 'mapped') {
-      throw this.#failure ?? new EngineError('the GPU cannot be waited for here', { cause: failed });
+      this.#throwFailure();
+      throw new EngineError('the GPU cannot be waited for here', { cause: failed });
     }
-    return this.#take(staging, data.dtype);
+    return this.#take(staging, data);
   }
 
   override async read(dataId: object): Promise<tf.BackendValues> {
     const data = this.tensorMap.get(dataId)!;
     if (data.values != null || data.dtype === 'string' || data.complexTensorInfos) return super.read(dataId);
-    const staging = this.#stage(data.resource!);
+    if (!data.resource) return unwritten(data);
+    const staging = this.#stage(data.resource);
     try {
       await this.#pump.call(() => staging.mapAsync(GPUMapMode.READ));
     } catch (error) {
-      throw this.#failure ?? error;
+      this.#throwFailure();
+      throw error;
     }
-    return this.#take(staging, data.dtype);
+    return this.#take(staging, data);
   }
 
   /** Begins to copy a buffer to where the host can read it. */
@@ -183,12 +189,18 @@ export class LavisWebGpuBackend extends WebGPUBackend {
   }
 
   /** The values are not kept: a shader may change the tensor, and twice the memory would be needed. */
-  #take(staging: GPUBuffer, dtype: tf.DataType): tf.BackendValues {
-    if (this.#failure) throw this.#failure;
-    const bytes = staging.getMappedRange().slice(0);
+  #take(staging: GPUBuffer, { dtype, shape }: TensorData): tf.BackendValues {
+    this.#throwFailure();
+    const bytes = staging.getMappedRange().slice(0, 4 * tf.util.sizeFromShape(shape));
     staging.unmap();
     this.bufferManager.releaseBuffer(staging);
     return convert(bytes, dtype);
+  }
+
+  #throwFailure(): void {
+    const failure = this.#lost ?? this.#refused;
+    this.#refused = undefined;
+    if (failure) throw failure;
   }
 
   #bufferOf(tensor: tf.TensorInfo): GPUBuffer {
@@ -219,6 +231,10 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     return pipeline;
   }
 }
+
+/** What no shader has written: empty tensors never reach the GPU. */
+const unwritten = ({ shape, dtype }: TensorData) =>
+  convert(new ArrayBuffer(4 * tf.util.sizeFromShape(shape)), dtype);
 
 function convert(bytes: ArrayBuffer, dtype: tf.DataType): tf.BackendValues {
   if (dtype === 'float32') return new Float32Array(bytes);

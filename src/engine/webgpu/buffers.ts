@@ -23,7 +23,8 @@ export class BufferManager {
     return this.#peak;
   }
 
-  acquireBuffer(size: number, usage: number, mappedAtCreation = false, reuse = true): GPUBuffer {
+  acquireBuffer(bytes: number, usage: number, mappedAtCreation = false, reuse = true): GPUBuffer {
+    const size = Math.max(SMALLEST, bytes);
     this.numBytesUsed += size;
     this.#peak = Math.max(this.#peak, this.numBytesUsed);
     const buffer =
@@ -87,5 +88,8 @@ export class BufferManager {
     }
   }
 }
+
+/** Empty buffers cannot be bound. */
+const SMALLEST = 4;
 
 const keyOf = (size: number, usage: number) => `${size} ${usage}`;

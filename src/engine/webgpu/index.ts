@@ -2,10 +2,11 @@ import { EngineError } from '../../common/errors.js';
 import { tf } from '../tf.js';
 import { openAdapter } from './adapters.js';
 import { LavisWebGpuBackend } from './backend.js';
+import { registerFused } from './fused/index.js';
+import { registerGaps } from './gaps.js';
+import { BACKEND } from './kernels.js';
 
 export { type ListedAdapter, listAdapters } from './adapters.js';
-
-export const BACKEND = 'webgpu';
 
 export interface WebGpuOptions {
   /** An adapter by its index or a part of its name; the fastest unless given. */
@@ -42,6 +43,8 @@ export async function registerWebGpuBackend({ adapter: wanted, hardwareOnly }: W
   const backend = new LavisWebGpuBackend(device, info, pump);
   if (tf.findBackendFactory(BACKEND)) tf.removeBackend(BACKEND);
   tf.registerBackend(BACKEND, () => backend);
+  registerGaps();
+  registerFused();
   opened = { adapter: wanted, description };
   return { backend: BACKEND, description };
 }

@@ -1,0 +1,18 @@
+import { registerAdamW } from './adamw.js';
+import { registerAttention } from './attention.js';
+import { registerCrossEntropy } from './cross_entropy.js';
+import { registerDropout } from './dropout.js';
+import { registerGelu } from './gelu.js';
+import { registerLayerNorm } from './layer_norm.js';
+import { registerLinear } from './linear.js';
+
+/** The fused operations as shaders. */
+export function registerFused(): void {
+  registerLinear();
+  registerLayerNorm();
+  registerGelu();
+  registerDropout();
+  registerAttention();
+  registerCrossEntropy();
+  registerAdamW();
+}

@@ -1,0 +1,41 @@
+import { tf } from '../tf.js';
+import type { LavisWebGpuBackend } from './backend.js';
+
+/** The name under which the backend is registered. */
+export const BACKEND = 'webgpu';
+
+export interface KernelCall<Attrs> {
+  inputs: Record<string, tf.TensorInfo>;
+  attrs: Attrs;
+  backend: LavisWebGpuBackend;
+}
+
+type Result = tf.TensorInfo | tf.TensorInfo[];
+export type Kernel<Attrs> = (call: KernelCall<Attrs>) => Result;
+
+export function kernel<Attrs = object>(kernelName: string, run: Kernel<Attrs>): void {
+  tf.registerKernel({ kernelName, backendName: BACKEND, kernelFunc: run as unknown as tf.KernelFunc });
+}
+
+/** A kernel that TensorFlow.js brings for this backend. */
+export function builtIn<Attrs>(kernelName: string): Kernel<Attrs> {
+  return tf.getKernel(kernelName, BACKEND).kernelFunc as unknown as Kernel<Attrs>;
+}
+
+/** Replaces a kernel of TensorFlow.js; `run` is given the one it replaces. */
+export function override<Attrs>(
+  kernelName: string,
+  run: (call: KernelCall<Attrs>, original: Kernel<Attrs>) => Result,
+): void {
+  const original = builtIn<Attrs>(kernelName);
+  tf.unregisterKernel(kernelName, BACKEND);
+  kernel<Attrs>(kernelName, (call) => run(call, original));
+}
+
+export const sizeOf = (tensor: tf.TensorInfo): number => tf.util.sizeFromShape(tensor.shape);
+
+/** A tensor of one value. */
+export function filled(backend: LavisWebGpuBackend, shape: number[], value: number, dtype: tf.DataType) {
+  const fill = builtIn<object>('Fill');
+  return fill({ inputs: {}, attrs: { shape, value, dtype }, backend }) as tf.TensorInfo;
+}
