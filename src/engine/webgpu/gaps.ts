@@ -3,14 +3,16 @@ import { builtIn, filled, type Kernel, override, sizeOf } from './kernels.js';
 
 interface ReduceAttrs {
   axis?: number | number[];
+  /** What Max calls its axes. */
+  reductionIndices?: number | number[];
   keepDims?: boolean;
 }
 
-/** What a reduction over nothing gives. */
+/** What a reduction over nothing gives, as TensorFlow.js's cpu backend has it. */
 const OF_NOTHING = {
   Sum: 0,
-  Mean: Number.NaN,
-  Max: Number.NEGATIVE_INFINITY,
+  Mean: 0,
+  Max: Number.NaN,
   Min: Number.POSITIVE_INFINITY,
   Prod: 1,
 };
@@ -21,7 +23,8 @@ export function registerGaps(): void {
     override<ReduceAttrs>(name, (call, original) => {
       const { x } = call.inputs;
       if (sizeOf(x) > 0) return name === 'Prod' ? withKeptDims(call, original) : original(call);
-      return filled(call.backend, reducedShape(x.shape, call.attrs), value, x.dtype);
+      const dtype = name === 'Mean' ? 'float32' : x.dtype;
+      return filled(call.backend, reducedShape(x.shape, call.attrs), value, dtype);
     });
   }
   override('Softmax', (call, original) => {
@@ -30,8 +33,8 @@ export function registerGaps(): void {
   });
 }
 
-function reducedShape(shape: number[], { axis, keepDims }: ReduceAttrs): number[] {
-  const axes = tf.util.parseAxisParam(axis as number, shape);
+function reducedShape(shape: number[], { axis, reductionIndices, keepDims }: ReduceAttrs): number[] {
+  const axes = tf.util.parseAxisParam((axis ?? reductionIndices) as number, shape);
   const [reduced] = tf.backend_util.computeOutAndReduceShapes(shape, axes);
   return keepDims ? tf.backend_util.expandShapeToKeepDim(reduced, axes) : reduced;
 }

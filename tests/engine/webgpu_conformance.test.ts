@@ -1,0 +1,27 @@
+import { test } from 'node:test';
+import { type Case, conform } from './conformance.js';
+import { fusedCases } from './fused_cases.js';
+import { kernelCases } from './kernel_cases.js';
+import { noWebGpu } from './webgpu_here.js';
+
+/** The operations of the models, in sizes that a software adapter gets done. LAVIS_TEST_DEVICES=webgpu runs all. */
+const USED =
+  /^(add|sub|mul|div|matMul|sum|mean|max|sqrt|square|exp|log|erf|tanh|notEqual|logSoftmax|softmax|transpose|slice|concat|stack|split|gather|unsortedSegmentSum|tile|where|cast|oneHot|expandDims|addN|zerosLike)\b/;
+
+/** What TensorFlow.js's shaders do otherwise than its cpu backend: no model asks for it. */
+const OTHERWISE = /of odd values|gather outside/;
+
+/** Sums that cancel differ by more where they are added up in another order. */
+const cancelling = ({ name, inputs }: Case) =>
+  /^(sum|mean) over undefined/.test(name) && inputs[0].shape.length > 1;
+
+const small = ({ inputs }: Case) => inputs.every(({ values }) => values.length <= 10_000);
+
+if (noWebGpu) {
+  test('the conformance of WebGPU', { skip: noWebGpu }, () => {});
+} else {
+  const plain = kernelCases
+    .filter(({ name }) => USED.test(name) && !OTHERWISE.test(name))
+    .map((one) => (cancelling(one) ? { ...one, tolerance: 1e-4 } : one));
+  await conform([...fusedCases, ...plain].filter(small), ['webgpu']);
+}
