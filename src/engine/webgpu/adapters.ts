@@ -30,7 +30,7 @@ async function loadDawn(): Promise<Dawn> {
 }
 
 /** Held, for koffi closes libraries that nobody holds. */
-let vulkan: unknown;
+const libraries: unknown[] = [];
 
 /**
  * Dawn finds a library that is loaded already: LAVIS_VULKAN_LOADER names a libvulkan.so.1 for machines that
@@ -41,7 +41,7 @@ function loadVulkan(): void {
   const path = process.env.LAVIS_VULKAN_LOADER;
   const koffi = createRequire(import.meta.url)('koffi') as { load(path: string): unknown };
   try {
-    vulkan ??= koffi.load(path ?? 'libvulkan.so.1');
+    libraries.push(koffi.load(path ?? 'libvulkan.so.1'));
   } catch (error) {
     throw new EngineError(`Vulkan cannot be loaded: ${messageOf(error)}`, {
       where: path && 'LAVIS_VULKAN_LOADER',

@@ -24,7 +24,8 @@ export function registerGaps(): void {
       const { x } = call.inputs;
       if (sizeOf(x) > 0) return name === 'Prod' ? withKeptDims(call, original) : original(call);
       const dtype = name === 'Mean' ? 'float32' : x.dtype;
-      return filled(call.backend, reducedShape(x.shape, call.attrs), value, dtype);
+      const number = dtype === 'int32' && Number.isNaN(value) ? 0 : value;
+      return filled(call.backend, reducedShape(x.shape, call.attrs), number, dtype);
     });
   }
   override('Softmax', (call, original) => {
