@@ -38,7 +38,7 @@ export class Faults {
     // a default for another processor, say, than the one that is named
     const isDefault = findEntry(this.tree, path)?.keyOrigin.kind === 'default';
     if (isDefault || this.options.allowUnknown) {
-      if (!isDefault) log.warn(`${path.join('.')} is not known, and not used`);
+      if (!isDefault) log.warnOnce(`${path.join('.')} is not known, and not used`);
       this.unused.push([...path]);
       return;
     }
