@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Options } from 'yargs';
 import { launch } from '../distributed/index.js';
+import { type ConfigArguments, loadConfig } from './config_options.js';
 
 /** The options of commands that can run in several workers. */
 export const launchOptions = {
@@ -25,17 +26,19 @@ export interface LaunchArguments {
 }
 
 /**
- * Runs a command in workers, where several or restarts are asked for.
+ * Runs a command in workers, where several or restarts are asked for. The configuration is read first, so
+ * that its faults are told once.
  * @param restartArguments what a restarted command has more: where to resume
  * @returns their exit code; undefined where the command is to run in this process
  */
 export async function launchWorkers(
   name: string,
-  args: LaunchArguments,
+  args: LaunchArguments & ConfigArguments,
   restartArguments: string[] = [],
 ): Promise<number | undefined> {
   const { 'nproc-per-node': count, 'max-restarts': maxRestarts, device, ...rest } = args;
   if (count === '1' && maxRestarts === 0) return undefined;
+  await loadConfig(args);
   const bin = fileURLToPath(new URL('../../bin/lavis.js', import.meta.url));
   return launch({
     command: [bin, name, ...commandLine({ ...rest, device })],

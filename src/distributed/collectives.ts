@@ -1,6 +1,7 @@
 import { DistributedError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import type { Communicator } from './communicator.js';
+import { reportConsequence } from './faults.js';
 
 /** @throws DistributedError on every rank when some rank has other lines, with the first difference. */
 export async function requireSame(comm: Communicator, lines: readonly string[], what: string): Promise<void> {
@@ -59,5 +60,9 @@ export async function onRankZero<T>(
   const first = all[0]!;
   if ('value' in first) return first.value;
   if (thrown) throw thrown;
-  throw new DistributedError(`rank 0 failed while it ${what}`, { found: first.error });
+  reportConsequence(comm.rank);
+  throw new DistributedError(`rank 0 failed while it ${what}`, {
+    where: `rank ${comm.rank}`,
+    found: first.error.split('\n')[0],
+  });
 }

@@ -42,7 +42,8 @@ export interface Engine {
 export async function setupEngine({ device = 'auto', threads }: EngineOptions = {}): Promise<Engine> {
   const wanted = parseDevice(device);
   const candidates = wanted === 'auto' ? DEVICES.map((name): Device => ({ name })) : [wanted];
-  const options = { threads: threads ?? availableParallelism(), auto: wanted === 'auto' };
+  const share = Number(process.env.LAVIS_THREADS) || availableParallelism();
+  const options = { threads: threads ?? share, auto: wanted === 'auto' };
   const tried: Attempt[] = [];
   const help: string[] = [];
   for (const candidate of candidates) {

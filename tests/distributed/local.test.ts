@@ -79,6 +79,17 @@ test('a rank that has said goodbye is not waited for', async () => {
   assert.match(errors(results)[0].error, /rank 1 (said goodbye|ended)/);
 });
 
+test('a rank that dies in its work, while others wait for its results or its download, is named', async () => {
+  for (const [scenario, call] of [
+    ['evaluate', "allGather 'results'"],
+    ['download', "allGather 'rank 0 downloads the weights'"],
+  ]) {
+    const results = await runRanks(2, 'collectives', [scenario]);
+    const [survivor] = errors(results);
+    assert.match(survivor.error, new RegExp(`rank ${1 - survivor.rank} left while others were in ${call}`));
+  }
+});
+
 test('what fails on rank 0 fails on all ranks with its message', async () => {
   const results = await runRanks(2, 'collectives', ['zeroFails']);
   for (const { error } of errors(results)) assert.match(error, /no network here/);

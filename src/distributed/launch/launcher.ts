@@ -165,9 +165,9 @@ class Group {
 
   #report(end: WorkerEnd): void {
     const how = end.signal ? `killed by ${end.signal}` : `exit code ${end.code}`;
-    const lines = this.#workers[end.rank].lastLines;
-    const said = lines.length > 0 ? `; its last lines:\n${lines.map((line) => `  ${line}`).join('\n')}` : '';
-    log.warn(`rank ${end.rank} of ${this.#workers.length} failed first (${how})${said}`);
+    const lines = errorLines(this.#workers[end.rank].lastLines);
+    const said = lines.map((line) => `\n  ${line}`).join('');
+    log.warn(`rank ${end.rank} of ${this.#workers.length} failed first (${how})${said && `:${said}`}`);
   }
 
   #cleanUp(): void {
@@ -177,6 +177,12 @@ class Group {
       if (name.startsWith(basename(this.#folder))) rmSync(join(memory, name), { force: true });
     }
   }
+}
+
+/** From the last line that names an error; all lines where none does. */
+function errorLines(lines: readonly string[]): readonly string[] {
+  const from = lines.findLastIndex((line) => /^(\w*Error|lavis|failed)\b.*:/.test(line));
+  return lines.slice(Math.max(0, from));
 }
 
 const exitCode = ({ code, signal }: WorkerEnd) => (signal ? 128 + constants.signals[signal] : code || 1);

@@ -93,6 +93,17 @@ const scenarios: Record<string, () => Promise<void>> = {
       throw new Error('no network here');
     });
   },
+  async evaluate() {
+    if (rank === 1) setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100);
+    if (rank === 1) await sleep(10_000);
+    await comm.allGather([{ image_id: rank, caption: 'a dog' }], 'results');
+  },
+  async download() {
+    await onRankZero(comm, 'downloads the weights', async () => {
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100);
+      await sleep(10_000);
+    });
+  },
   async early() {
     if (rank === 1) await comm.close();
     else await comm.barrier('the end');
