@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { LavisError, messageOf } from '../common/errors.js';
+import { log } from '../common/logging.js';
 import { packageRoot } from '../common/paths.js';
 import { didYouMean } from '../common/suggest.js';
 import { caption } from './caption.js';
@@ -92,6 +93,7 @@ function examplesText(examples: Command['examples']): string {
 
 /** Prints an error as its reader needs it. */
 function report(thrown: unknown, name: string | undefined): number {
+  log.status('');
   const command = commands.find((candidate) => nameOf(candidate) === name);
   if (thrown instanceof UsageError) {
     const help = command ? `lavis ${name} --help` : 'lavis --help';

@@ -28,14 +28,14 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
   for (const name of datasetNames(config)) registry.getBuilderClass(name);
 
   const comm = await joinRun(config);
-  await chooseEngine(config, options.device);
+  const engine = await chooseEngine(config, options.device);
   let parts: BuiltParts | undefined;
   // Rank 0 goes first: it downloads and draws, and the others find everything there.
   await onRankZero(comm, 'prepares data and weights', async () => {
     parts = await build(config, options);
     return true;
   });
-  return { config, task, comm, ...(parts ?? (await build(config, options))) };
+  return { config, task, comm, engine, ...(parts ?? (await build(config, options))) };
 }
 
 /** The runner that `run.runner` names. @param jobId as --job-id; rank 0's time of day unless given */
@@ -59,8 +59,9 @@ async function joinRun({ run }: Config): Promise<Communicator> {
 /**
  * The engine of a run. LAVIS's YAMLs say cuda by habit: where only the file asks for a device that is not
  * there, the best that is there is taken.
+ * @returns its description
  */
-export async function chooseEngine(config: Config, asked?: string): Promise<void> {
+export async function chooseEngine(config: Config, asked?: string): Promise<string> {
   const { device, gpu, threads, amp } = config.read('run', launchSchema);
   // each worker of a launcher sees one GPU, its own
   const numbered =
@@ -69,13 +70,16 @@ export async function chooseEngine(config: Config, asked?: string): Promise<void
   if (amp) log.info('run.amp: there is no mixed precision here, float32 is used');
   const insists = asked !== undefined || config.originOf('run.device')?.kind === 'option';
   try {
-    log.info((await setupEngine({ device: wanted, threads })).description);
+    const { description } = await setupEngine({ device: wanted, threads });
+    log.info(description);
+    return description;
   } catch (thrown) {
     if (insists || !(thrown instanceof EngineError)) throw thrown;
     const { description } = await setupEngine({ device: 'auto', threads });
     log.warn(
       `run.device is ${wanted}, which is not there (--device ${wanted} says why); instead: ${description}`,
     );
+    return description;
   }
 }
 

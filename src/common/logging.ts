@@ -5,17 +5,28 @@ export interface Logger {
   /** Warns once per process for the same message. */
   warnOnce(message: string): void;
   debug(message: string): void;
+  /** Whether standard error is a terminal that shows this process's lines: what moves goes to `status`. */
+  readonly terminal: boolean;
+  /** Its width in characters. */
+  readonly columns: number;
+  /** The line that stays below all messages of a terminal, '' for none; nothing where there is no terminal. */
+  status(line: string): void;
 }
 
 const seen = new Set<string>();
-const state = { quiet: false, prefix: '' };
+const state = { quiet: false, prefix: '', status: '' };
 
 /** Ranks other than 0 keep quiet but for warnings, and prefix their lines. */
 export function configureLogging(options: { quiet?: boolean; prefix?: string }): void {
   Object.assign(state, options);
 }
 
-const write = (message: string) => process.stderr.write(`${state.prefix}${message}\n`);
+const CLEAR = '\r\x1b[K';
+
+function write(message: string): void {
+  const line = `${state.prefix}${message}\n`;
+  process.stderr.write(state.status ? `${CLEAR}${line}${state.status}` : line);
+}
 
 export const log: Logger = {
   info: (message) => {
@@ -31,5 +42,16 @@ export const log: Logger = {
   },
   debug: (message) => {
     if (process.env.LAVIS_DEBUG === '1') write(message);
+  },
+  get terminal() {
+    return process.stderr.isTTY === true && !state.quiet && process.env.TERM !== 'dumb';
+  },
+  get columns() {
+    return process.stderr.columns || 80;
+  },
+  status: (line) => {
+    if (!log.terminal || line === state.status) return;
+    state.status = line;
+    process.stderr.write(`${CLEAR}${line}`);
   },
 };

@@ -47,6 +47,8 @@ export interface Dataset {
   collate(samples: Sample[]): Batch;
   /** What a worker needs for `get`; a dataset without it is read in the main thread. */
   job?(index: number): SampleJob;
+  /** Where the image of each id lies; a dataset without files, or without ids, has none. */
+  imageFiles?(): Map<number | string, string>;
 }
 
 /** Stream-style: shards that are read from front to back. */

@@ -14,13 +14,15 @@ import { loadWeights, type RestoredRun, readCheckpoint, writeCheckpoint } from '
 import { evaluateSplit } from './evaluation.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
+import { MetricsHook } from './metrics_hook.js';
 import type { RunnableModel } from './model.js';
 import { checkAccumulation, makeSchedule, warnOfPlan } from './plan.js';
 import { ProgressHook } from './progress_hook.js';
 import { newJobId, RunFolder } from './run_folder.js';
+import { RunRecordHook } from './run_record_hook.js';
 import { type RunSettings, runSettings } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
-import { type DatasetsBySplit, Splits } from './splits.js';
+import { type DatasetsBySplit, type EvaluatedImage, Splits } from './splits.js';
 import type { RunState } from './state.js';
 import { TrainStep } from './train_step.js';
 
@@ -29,6 +31,8 @@ export interface RunnerOptions {
   task: BaseTask;
   model: RunnableModel;
   datasets: DatasetsBySplit;
+  /** What runs the tensors, in words: for the run's record. */
+  engine?: string;
   /** The folder under `output_dir`; the time of day unless given. */
   jobId?: string;
   /** The other workers; a world of one unless given. */
@@ -52,13 +56,14 @@ declare module '../common/registry.js' {
  */
 export abstract class BaseRunner implements Run {
   static readonly configSchema = trainingSchema;
+  readonly config: Config;
   readonly settings: RunSettings;
   readonly model: RunnableModel;
+  readonly engine?: string;
   readonly folder: RunFolder;
   readonly comm: Communicator;
   lastCheckpoint?: string;
 
-  readonly #config: Config;
   readonly #task: BaseTask;
   readonly #splits: Splits;
   readonly #badSamples: BadSamples;
@@ -67,10 +72,17 @@ export abstract class BaseRunner implements Run {
   #training?: Training;
 
   constructor(options: RunnerOptions) {
-    this.#config = options.config;
+    this.config = options.config;
     this.#task = options.task;
-    this.#hooks = [new ProgressHook(), new CheckpointHook(), ...(options.hooks ?? [])];
+    this.#hooks = [
+      new ProgressHook(),
+      new RunRecordHook(),
+      new MetricsHook(), // before the checkpoint: a resumed run finds the lines up to it
+      new CheckpointHook(),
+      ...(options.hooks ?? []),
+    ];
     this.model = options.model;
+    this.engine = options.engine;
     this.comm = options.comm ?? new SingleCommunicator();
     this.settings = runSettings(options.config);
     this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
@@ -140,8 +152,14 @@ export abstract class BaseRunner implements Run {
       if (!metrics) continue;
       scores[split] = metrics;
       await this.#journal.stats(split, metrics);
+      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label));
     }
+    await this.#tell((hook) => hook.afterRun?.(this));
     return scores;
+  }
+
+  imagesOf(split: string): EvaluatedImage[] {
+    return this.#splits.images(split);
   }
 
   /** Writes checkpoint_<name>.pth on rank 0, the others wait; to be called between steps. @returns its path */
@@ -155,7 +173,7 @@ export abstract class BaseRunner implements Run {
       await writeCheckpoint(path, {
         model: this.model,
         optimizer,
-        config: this.#config.toJSON(),
+        config: this.config.toJSON(),
         position: this.unit === 'epoch' ? { epoch: done } : { iters: done + state.step },
         state,
         accumulated: step.accumulated,
@@ -192,6 +210,7 @@ export abstract class BaseRunner implements Run {
     if (state.step < this.stepsOf(state.round)) await this.#trainSteps();
     this.#running.step.reset(); // micro-batches that make no whole update; the reference carries them on
     await this.#journal.stats('train', this.#journal.meters.summary());
+    await this.#tell((hook) => hook.afterSteps?.(this, this.#journal.meters.averages()));
     const best = await this.#validate();
     this.#journal.nextRound();
     await this.#tell((hook) => hook.afterRound?.(this, best));
@@ -231,8 +250,9 @@ export abstract class BaseRunner implements Run {
     if (state.round % settings.valFreq !== 0 && !isLast) return false;
     const decisive = settings.validSplits.includes('val') ? 'val' : settings.validSplits[0];
     const found = { score: state.bestScore, at: state.bestAt, improved: false };
+    const label = this.labelAfter(state.round + 1);
     for (const split of settings.validSplits) {
-      const metrics = await this.#evaluate(split, this.labelAfter(state.round + 1));
+      const metrics = await this.#evaluate(split, label);
       if (!metrics) continue;
       if (split === decisive && metrics.agg_metrics > (found.score ?? -Infinity)) {
         Object.assign(found, {
@@ -242,7 +262,7 @@ export abstract class BaseRunner implements Run {
         });
       }
       await this.#journal.stats(split, { ...metrics, [`best_${unit}`]: found.at });
-      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics));
+      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label));
     }
     if (!found.improved) return false;
     // Only now: a run that is stopped during evaluation evaluates again.
@@ -315,7 +335,7 @@ export abstract class BaseRunner implements Run {
   }
 
   async #logConfig(): Promise<void> {
-    await this.#journal.line('log.txt', JSON.stringify(this.#config.toJSON()));
+    await this.#journal.line('log.txt', JSON.stringify(this.config.toJSON()));
     this.#journal.keepLines();
   }
 

@@ -1,7 +1,10 @@
+import type { Config } from '../common/config.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Metrics } from '../tasks/index.js';
+import type { RunnableModel } from './model.js';
 import type { RunFolder } from './run_folder.js';
 import type { RunSettings } from './settings.js';
+import type { EvaluatedImage } from './splits.js';
 import type { RunState } from './state.js';
 import type { StepReport } from './train_step.js';
 
@@ -17,7 +20,11 @@ export interface StepEvent extends StepReport {
 
 /** A run as its hooks see it. */
 export interface Run {
+  readonly config: Config;
   readonly settings: RunSettings;
+  readonly model: RunnableModel;
+  /** What runs the tensors, in words. */
+  readonly engine?: string;
   readonly folder: RunFolder;
   readonly comm: Communicator;
   /** Where the run stands; changed by the runner alone. */
@@ -34,6 +41,8 @@ export interface Run {
   numberAfter(rounds: number): number;
   /** The current round, for people. */
   place(): string;
+  /** What an evaluation split holds, for pages that show it. */
+  imagesOf(split: string): EvaluatedImage[];
   /** Writes checkpoint_<name>.pth; to be called between steps. @returns its path */
   save(name: string): Promise<string>;
 }
@@ -48,9 +57,14 @@ export interface RunHook {
   beforeTraining?(run: Run): Done;
   /** After every micro-step. */
   afterStep?(run: Run, step: StepEvent): Done;
-  afterEvaluation?(run: Run, split: string, metrics: Metrics): Done;
+  /** The round's steps are done, its evaluations come next. @param averages over the round, by name */
+  afterSteps?(run: Run, averages: Record<string, number>): Done;
+  /** A split is scored, of the test ones too. @param label the epoch in its result file's name */
+  afterEvaluation?(run: Run, split: string, metrics: Metrics, label: number | string): Done;
   /** An epoch (`runner_iter`: an inner epoch) and its evaluations are done. @param best so far */
   afterRound?(run: Run, best: boolean): Done;
   /** All rounds are done; the test splits come next. */
   afterTraining?(run: Run): Done;
+  /** The test splits are done too. */
+  afterRun?(run: Run): Done;
 }

@@ -2,11 +2,13 @@
 export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.js';
 export { newestCheckpoint } from './checkpoints.js';
 export type { Run, RunHook, StepEvent } from './hooks.js';
+export { type MetricsLine, readMetrics } from './metrics_log.js';
 export type { RunnableModel } from './model.js';
 export { newJobId } from './run_folder.js';
+export { imagesFile, type RunRecord } from './run_record_hook.js';
 export { RunnerBase } from './runner_base.js';
 export { RunnerIter } from './runner_iter.js';
 export { type RunSettings, runSettings } from './settings.js';
 export { RunInterrupted } from './signals.js';
-export type { DatasetsBySplit } from './splits.js';
+export type { DatasetsBySplit, EvaluatedImage } from './splits.js';
 export type { StepReport } from './train_step.js';

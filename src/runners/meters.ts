@@ -19,6 +19,10 @@ export class Meters {
     return meter ? meter.total / meter.count : Number.NaN;
   }
 
+  averages(): Record<string, number> {
+    return Object.fromEntries([...this.#meters.keys()].map((name) => [name, this.average(name)]));
+  }
+
   /**
    * The epoch's line in log.txt: strings of three decimals as the reference writes them, but learning rates
    * with the digits they need (the reference writes 0.000).

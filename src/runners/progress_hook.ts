@@ -1,33 +1,64 @@
 import { log } from '../common/logging.js';
 import type { Run, RunHook, StepEvent } from './hooks.js';
-import { clock, ProgressLine } from './progress.js';
+import { bar, clock, isLogged, SpeedMeter, stepsLeft } from './progress.js';
 
-/** Prints a line every `log_freq` steps: loss, rate, speed, wait for data, memory, time left. */
+/** Milliseconds between two drawings of the bar. */
+const REDRAW = 100;
+
+/**
+ * Shows loss, rate, speed, wait for data, memory and time left: as a bar that every step moves on a
+ * terminal, else as a line every `log_freq` steps.
+ */
 export class ProgressHook implements RunHook {
-  readonly #line = new ProgressLine();
+  readonly #speed = new SpeedMeter();
   #start = 0;
+  #drawn = -Infinity;
 
   beforeTraining({ settings, rounds, unit, folder }: Run): void {
     this.#start = performance.now();
     const length = unit === 'epoch' ? `${rounds} epochs` : `${settings.maxIters} iterations`;
     log.info(`Training for ${length}; logs and checkpoints go to ${folder.path}`);
+    log.info(`To follow it: lavis watch ${folder.path}`);
   }
 
-  afterStep(run: Run, step: StepEvent): void {
-    this.#line.add(step);
-    const { round, step: done } = run.state;
-    const steps = run.stepsOf(round);
-    if (done !== 1 && done % run.settings.logFreq !== 0 && done !== steps) return;
-    let left = steps - done;
-    for (let later = round + 1; later < run.rounds; later++) left += run.stepsOf(later);
-    const norm = step.gradNorm === undefined ? '' : `  grad ${step.gradNorm.toPrecision(3)}`;
-    log.info(
-      `${run.place().padEnd(12)} step ${String(done).padStart(String(steps).length)}/${steps}` +
-        `  loss ${step.losses.loss?.toFixed(4)}  lr ${step.lr.toExponential(2)}${norm}  ${this.#line.describe(left)}`,
-    );
+  afterStep(run: Run, event: StepEvent): void {
+    this.#speed.add(event);
+    if (log.terminal) this.#draw(run, event);
+    else if (isLogged(run)) log.info(this.#line(run, event));
+  }
+
+  afterSteps(): void {
+    log.status('');
   }
 
   afterTraining(): void {
     log.info(`Training time ${clock((performance.now() - this.#start) / 1000)}`);
   }
+
+  #draw(run: Run, event: StepEvent): void {
+    const now = performance.now();
+    if (now - this.#drawn < REDRAW) return;
+    this.#drawn = now;
+    const { round, step } = run.state;
+    const steps = run.stepsOf(round);
+    const details = [`${step}/${steps}`, ...describe(event), ...this.#speed.describe(stepsLeft(run))];
+    log.status(bar(run.place(), step / steps, details));
+  }
+
+  #line(run: Run, event: StepEvent): string {
+    const { round, step } = run.state;
+    const steps = run.stepsOf(round);
+    const norm = event.gradNorm === undefined ? [] : [`grad ${event.gradNorm.toPrecision(3)}`];
+    return [
+      `${run.place().padEnd(12)} step ${String(step).padStart(String(steps).length)}/${steps}`,
+      ...describe(event),
+      ...norm,
+      ...this.#speed.describe(stepsLeft(run)),
+    ].join('  ');
+  }
 }
+
+const describe = ({ losses, lr }: StepEvent) => [
+  `loss ${losses.loss?.toFixed(4)}`,
+  `lr ${lr.toExponential(2)}`,
+];

@@ -16,6 +16,14 @@ import type { RunSettings } from './settings.js';
 /** Datasets by name, then by split, as the builders made them. */
 export type DatasetsBySplit = Record<string, DatasetSplits>;
 
+/** An image of an evaluation split. */
+export interface EvaluatedImage {
+  image_id: number | string;
+  /** Where its photo lies; absent where it is no file of its own. */
+  file?: string;
+  references: string[];
+}
+
 /** The run's datasets turned from name -> split into split -> loader. */
 export class Splits {
   constructor(
@@ -57,6 +65,20 @@ export class Splits {
   groundTruth(split: string): GroundTruth | undefined {
     const dataset = this.#of(split) as Dataset & { groundTruth?(): GroundTruth | undefined };
     return dataset.groundTruth?.();
+  }
+
+  /** The images of an evaluation split with their references, in the order of the dataset. */
+  images(split: string): EvaluatedImage[] {
+    const references = new Map<string, EvaluatedImage>();
+    for (const [image_id, file] of this.#of(split).imageFiles?.() ?? []) {
+      references.set(String(image_id), { image_id, file, references: [] });
+    }
+    for (const { image_id, caption } of this.groundTruth(split)?.annotations ?? []) {
+      const image = references.get(String(image_id)) ?? { image_id, references: [] };
+      references.set(String(image_id), image);
+      image.references.push(caption);
+    }
+    return [...references.values()];
   }
 
   #loading(badSamples?: BadSamples): LoadingOptions {

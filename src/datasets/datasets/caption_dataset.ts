@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import type { Rng } from '../../common/random.js';
 import { collate } from '../loading/collate.js';
 import type { Batch, Dataset, GroundTruth, ReaderSpec, Sample, SampleJob, SampleReader } from '../types.js';
 import { type Annotation, requireKey } from './annotations.js';
-import type { CaptionRecord } from './caption_reader.js';
+import { CaptionReader, type CaptionRecord } from './caption_reader.js';
 import { imageId, numericId } from './image_id.js';
 
 export interface CaptionDatasetParts {
@@ -39,6 +40,16 @@ export abstract class AnnotatedDataset implements Dataset {
 
   job(index: number): SampleJob {
     return { reader: this.#readerKey, record: this.records[index] };
+  }
+
+  imageFiles(): Map<number | string, string> {
+    const files = new Map<number | string, string>();
+    const reader = this.#reader;
+    if (!(reader instanceof CaptionReader)) return files;
+    for (const { image_id, image } of this.records) {
+      if (image_id !== undefined) files.set(image_id, join(reader.folder, image));
+    }
+    return files;
   }
 
   collate(samples: Sample[]): Batch {

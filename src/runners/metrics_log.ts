@@ -1,0 +1,95 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../common/errors.js';
+import { writeFileAtomic } from '../common/files.js';
+import { log } from '../common/logging.js';
+import { EventFile } from './tensorboard/event_file.js';
+
+/**
+ * One line of metrics.jsonl. `step`: a micro-step, every `log_freq`; `epoch`: averages over a round of
+ * training; `evaluation`: the scores of a split; `end`: the run is over. The other keys are numbers by name.
+ */
+export interface MetricsLine {
+  kind: 'step' | 'epoch' | 'evaluation' | 'end';
+  /** Rounds done before it: the epoch (`runner_iter`: the inner epoch) it belongs to. */
+  epoch: number;
+  /** Micro-steps done since the start of the run. */
+  iteration: number;
+  /** Seconds since 1970. */
+  time: number;
+  /** `step`: micro-steps done in the round. */
+  step?: number;
+  /** `evaluation`. */
+  split?: string;
+  /** `evaluation`: the epoch in the name of the result file. */
+  label?: number | string;
+  [name: string]: unknown;
+}
+
+const FILE = 'metrics.jsonl';
+
+/** metrics.jsonl, and the same numbers as TensorBoard's event file. A disk that is full ends neither run nor line. */
+export class MetricsLog {
+  readonly #path: string;
+  #events?: EventFile;
+
+  constructor(readonly folder: string) {
+    this.#path = join(folder, FILE);
+  }
+
+  /**
+   * Begins with the lines of an earlier part of the run that are to stay.
+   * @param from the folder that the run goes on from
+   */
+  async open(from: string, stays: (line: MetricsLine) => boolean): Promise<void> {
+    const own = await readMetrics(this.folder);
+    const lines = (own.length > 0 ? own : await readMetrics(from)).filter(stays);
+    await this.#attempt(async () => {
+      await writeFileAtomic(this.#path, lines.map(serialize).join(''));
+      this.#events = await EventFile.create(this.folder);
+      await this.#events.append(lines.flatMap(scalarsOf));
+    });
+  }
+
+  async append(line: MetricsLine): Promise<void> {
+    await this.#attempt(async () => {
+      await appendFile(this.#path, serialize(line));
+      this.#events ??= await EventFile.create(this.folder);
+      await this.#events.append(scalarsOf(line));
+    });
+  }
+
+  async #attempt(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (thrown) {
+      log.warnOnce(`${this.#path} cannot be written, the run goes on without: ${messageOf(thrown)}`);
+    }
+  }
+}
+
+/** The lines of a run's metrics.jsonl; a last one that a kill cut short is left out. */
+export async function readMetrics(folder: string): Promise<MetricsLine[]> {
+  const text = await readFile(join(folder, FILE), 'utf8').catch(() => '');
+  return text.split('\n').flatMap((line) => {
+    try {
+      const value: unknown = JSON.parse(line);
+      return typeof value === 'object' && value !== null ? [value as MetricsLine] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+const serialize = (line: MetricsLine) => `${JSON.stringify(line)}\n`;
+
+const PLACE = new Set(['kind', 'epoch', 'iteration', 'time', 'step', 'steps', 'split', 'label']);
+
+/** `train/loss`, `train_epoch/loss`, `val/CIDEr`. */
+function scalarsOf(line: MetricsLine) {
+  const group = { step: 'train', epoch: 'train_epoch', evaluation: line.split ?? '', end: '' }[line.kind];
+  return Object.entries(line).flatMap(([name, value]) => {
+    if (PLACE.has(name) || typeof value !== 'number' || !group) return [];
+    return [{ tag: `${group}/${name}`, value, step: line.iteration, time: line.time }];
+  });
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { describeOrigin, leaves, type PlainValue, toPlain } from '../common/config.js';
+import { writeFileAtomic } from '../common/files.js';
+import { packageRoot } from '../common/paths.js';
+import type { Run, RunHook } from './hooks.js';
+
+/** run.json: what a report says of a run besides its numbers. */
+export interface RunRecord {
+  /** ISO 8601. */
+  started: string;
+  /** As it was typed. */
+  command: string[];
+  /** `true` where the run continues an earlier one. */
+  resumed: boolean;
+  /** Every value of the merged configuration, and where it was written. */
+  config: { key: string; value: PlainValue; origin: string }[];
+  /** Name -> value, in words. */
+  environment: Record<string, string>;
+  parameters: number;
+  rounds?: number;
+  unit: string;
+}
+
+/** Writes run.json at the start, and images/<split>.json beside each split's first evaluation. */
+export class RunRecordHook implements RunHook {
+  readonly #splits = new Set<string>();
+  #written = false;
+
+  async beforeTraining(run: Run): Promise<void> {
+    await this.#write(run, run.rounds);
+  }
+
+  async afterEvaluation(run: Run, split: string): Promise<void> {
+    if (run.comm.rank !== 0) return;
+    await this.#write(run);
+    if (this.#splits.has(split)) return;
+    this.#splits.add(split);
+    await writeFileAtomic(imagesFile(run.folder.path, split), JSON.stringify(run.imagesOf(split)));
+  }
+
+  async #write(run: Run, rounds?: number): Promise<void> {
+    if (this.#written || run.comm.rank !== 0) return;
+    this.#written = true;
+    const record = recordOf(run, rounds);
+    await writeFileAtomic(join(run.folder.path, 'run.json'), `${JSON.stringify(record, null, 1)}\n`);
+  }
+}
+
+/** The images of an evaluated split: id, photo, references. */
+export const imagesFile = (folder: string, split: string) => join(folder, 'images', `${split}.json`);
+
+function recordOf(run: Run, rounds?: number): RunRecord {
+  let parameters = 0;
+  for (const variable of run.model.namedParameters().values()) parameters += variable.size;
+  const config = [...leaves(run.config.tree)].map(({ path, tree }) => ({
+    key: path.join('.'),
+    value: toPlain(tree),
+    origin: describeOrigin(tree.origin),
+  }));
+  return {
+    started: new Date().toISOString(),
+    command: ['lavis', ...process.argv.slice(2)],
+    resumed: Boolean(run.settings.resumeCkptPath),
+    config,
+    environment: {
+      lavis: packageVersion(),
+      engine: run.engine ?? 'unknown',
+      workers: String(run.comm.worldSize),
+      node: process.version,
+      system: `${process.platform} ${process.arch}`,
+      processor: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${cpus().length} cores`,
+      memory: `${(totalmem() / 1e9).toFixed(1)} GB`,
+    },
+    parameters,
+    rounds,
+    unit: run.unit,
+  };
+}
+
+const packageVersion = () =>
+  (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
