@@ -1,29 +1,32 @@
 import { mkdir } from 'node:fs/promises';
 import { ConfigError } from '../common/errors.js';
+import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
 import { didYouMean } from '../common/suggest.js';
-import { defineCommand } from './command.js';
-import { configOptions, loadClasses } from './config_options.js';
-import { COCO_SPLITS, itemsOf, placeOf } from './download_items.js';
+import { defineCommand, UsageError } from './command.js';
+import { configOptions, loadClasses, loadConfig } from './config_options.js';
+import { SPLITS } from './dataset_items.js';
+import { placeOf } from './download_item.js';
+import { itemsOf, itemsOfRun } from './download_items.js';
 import { fetchItems } from './fetch_items.js';
 
 export const download = defineCommand({
-  command: 'download <names..>',
+  command: 'download [names..]',
   describe: 'Fetch data, weights or vocabularies into the cache, sizes told first',
   positionals: {
     names: {
       type: 'string',
       array: true,
-      demandOption: true,
-      describe: 'coco, bert-base-uncased, metrics, or weights as ARCHITECTURE/TYPE',
+      default: [] as string[],
+      describe: 'coco or another dataset, bert-base-uncased, metrics, weights as ARCHITECTURE/TYPE',
     },
   },
   options: {
     splits: {
       type: 'string',
       array: true,
-      default: ['train', 'val', 'test'],
-      describe: `For coco: of ${COCO_SPLITS.join(', ')}; also with commas`,
+      defaultDescription: 'train, val and test, or those of the run',
+      describe: `Of a dataset: ${SPLITS.join(', ')}; also with commas`,
     },
     'dry-run': { type: 'boolean', default: false, describe: 'Tell the sizes and fetch nothing' },
     'keep-archives': { type: 'boolean', default: false, describe: 'Keep archives after they are unpacked' },
@@ -33,29 +36,47 @@ export const download = defineCommand({
       requiresArg: true,
       describe: 'Ask URL/<host>/<path> instead of each address (or LAVIS_MIRROR)',
     },
+    'cfg-path': {
+      ...configOptions['cfg-path'],
+      demandOption: false,
+      describe: 'YAML of a run: fetch all that it names',
+    },
+    options: configOptions.options,
     plugin: configOptions.plugin,
+    'allow-unknown': configOptions['allow-unknown'],
   },
   examples: [
     ['lavis download coco', 'annotations and images of COCO captions (train2014 and val2014)'],
     ['lavis download coco --splits test', 'what an evaluation needs: no train2014'],
+    [
+      'lavis download --cfg-path projects/blip/train/caption_coco_ft.yaml',
+      'all that this run needs, for a machine without a network',
+    ],
     ['lavis download blip_caption/base_coco', 'the weights of BLIP base, and the vocabulary'],
   ],
   epilogue:
     'What is there is left alone; what broke off goes on where it stopped. Checksums are compared. ' +
     'HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.',
   async handler(args) {
-    await loadClasses(args.plugin);
+    const cfgPath = args['cfg-path'];
+    if (args.names.length === 0 && !cfgPath) throw new UsageError('a name or --cfg-path is needed');
     if (args['cache-root']) process.env.LAVIS_CACHE_ROOT = args['cache-root'];
     if (args.mirror) process.env.LAVIS_MIRROR = args.mirror;
-    const splits = args.splits.flatMap((split) => split.split(','));
-    for (const split of splits) {
-      if (COCO_SPLITS.includes(split)) continue;
-      throw new ConfigError(`COCO has no split '${split}'`, {
-        found: didYouMean(split, COCO_SPLITS) || undefined,
-        allowed: COCO_SPLITS.join(', '),
+    await loadClasses(args.plugin);
+    const config = cfgPath ? await loadConfig({ ...args, 'cfg-path': cfgPath }) : undefined;
+    const splits = args.splits?.flatMap((split) => split.split(','));
+    for (const split of splits ?? []) {
+      if (SPLITS.includes(split)) continue;
+      throw new ConfigError(`no split is named '${split}'`, {
+        found: didYouMean(split, SPLITS) || undefined,
+        allowed: SPLITS.join(', '),
       });
     }
-    const items = args.names.flatMap((name) => itemsOf(name, splits));
+    const items = [
+      ...args.names.flatMap((name) => itemsOf(name, splits ?? ['train', 'val', 'test'])),
+      ...(config ? itemsOfRun(config, splits) : []),
+    ];
+    if (items.length === 0) log.info('nothing of it comes from the net');
     await mkdir(cacheRoot(), { recursive: true });
     await fetchItems(items, { dryRun: args['dry-run'], keepArchives: args['keep-archives'] });
     if (!args['dry-run']) for (const item of items) console.log(placeOf(item));

@@ -1,7 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type HasDefaults, isPlainObject, type PlainObject, parseYaml, toPlain } from '../common/config.js';
+import {
+  type Config,
+  type HasDefaults,
+  isPlainObject,
+  type PlainObject,
+  parseYaml,
+  toPlain,
+} from '../common/config.js';
 import { weightsCachePath } from '../common/download.js';
 import { ConfigError } from '../common/errors.js';
 import { cachePath, resolveFile } from '../common/paths.js';
@@ -9,129 +16,81 @@ import { registry } from '../common/registry.js';
 import { didYouMean } from '../common/suggest.js';
 import { coreNlpArchive, metricFiles } from '../metrics/index.js';
 import { vocabularyItem } from '../models/index.js';
-
-/** One file to fetch. */
-export interface DownloadItem {
-  what: string;
-  url: string;
-  path: string;
-  md5?: string;
-  sha256?: string;
-  /** The option that points elsewhere. */
-  option: string;
-  /** An archive: unpacked, and then removed. */
-  unpack?: {
-    folder: string;
-    pick: (name: string) => string | undefined;
-    /** Called with the folder when it is whole. */
-    done?: (folder: string) => Promise<void>;
-    /** Whether what was in it is where it belongs. */
-    present: () => boolean;
-  };
-}
-
-export const isPresent = (item: DownloadItem) => item.unpack?.present() ?? existsSync(item.path);
-
-const IMAGES = 'http://images.cocodataset.org/zips';
-const IMAGE_ARCHIVES: Record<string, string | undefined> = {
-  train2014: '0da8c0bd3d6becc4dcb32757491aca88',
-  val2014: 'a3d79f5ed8d289b7a7554ce06a5782b3',
-  test2014: '04127eef689ceac55e3a572c2c92f264',
-  test2015: undefined,
-};
-/** Karpathy's train split takes in most of val2014; his val and test are the rest of it. */
-const ARCHIVES_OF: Record<string, readonly string[]> = {
-  train: ['train2014', 'val2014'],
-  val: ['val2014'],
-  test: ['val2014'],
-  test2014: ['test2014'],
-  test2015: ['test2015'],
-};
-export const COCO_SPLITS = Object.keys(ARCHIVES_OF);
+import { datasetItems } from './dataset_items.js';
+import type { DownloadItem } from './download_item.js';
 
 /**
- * What a name stands for.
+ * What a name stands for: a dataset, weights, the vocabulary, the archives of METEOR and SPICE.
+ * @param splits of a dataset, those wanted.
  * @throws ConfigError for an unknown name, with the nearest ones.
  */
 export function itemsOf(name: string, splits: readonly string[]): DownloadItem[] {
-  if (name === 'coco') return cocoItems(splits);
   if (name === 'bert-base-uncased') return [vocabularyItem()];
   if (name === 'metrics') return metricItems();
   const [arch, type] = name.split('/');
   if (registry.has('model', arch)) return modelItems(arch, type);
-  const names = ['coco', 'bert-base-uncased', 'metrics', ...modelNames()];
+  const dataset = name === 'coco' ? 'coco_caption' : name;
+  if (registry.has('builder', dataset)) {
+    const file = Object.values(defaultsOf('builder', dataset))[0];
+    return datasetItems(dataset, tableAt(readYaml(file), 'datasets', dataset), splits);
+  }
+  const models = registry
+    .listModels()
+    .flatMap((known) =>
+      Object.keys(defaultsOf('model', known)).map((known_type) => `${known}/${known_type}`),
+    );
+  const names = ['coco', 'bert-base-uncased', 'metrics', ...models, ...registry.listDatasets()];
   throw new ConfigError(`nothing to download is named '${name}'`, {
     found: didYouMean(name, names) || undefined,
     allowed: names.join(', '),
   });
 }
 
-function modelNames(): string[] {
-  return registry.listModels().flatMap((arch) => typesOf(arch).map((type) => `${arch}/${type}`));
+/**
+ * All that a run's configuration names: weights, vocabulary, annotations, images.
+ * @param splits those that the run reads where left out.
+ */
+export function itemsOfRun(config: Config, splits = splitsOf(config.run)): DownloadItem[] {
+  const { model } = config;
+  const chosen = model.load_finetuned ? ['finetuned'] : model.load_pretrained === false ? [] : ['pretrained'];
+  const items = weightItems(model, chosen, String(model.arch));
+  for (const [name, section] of Object.entries(config.datasets)) {
+    if (isPlainObject(section)) items.push(...datasetItems(name, section, splits));
+  }
+  return items;
 }
 
-/** Annotations and images of COCO captions, as the configuration of `coco_caption` names them. */
-export function cocoItems(splits: readonly string[]): DownloadItem[] {
-  const { defaultConfigs } = registry.getBuilderClass('coco_caption') as HasDefaults;
-  const section = readYaml(Object.values(defaultConfigs ?? {})[0]);
-  const info = tableAt(section, 'datasets', 'coco_caption', 'build_info');
-  const annotations = splits
-    .filter((split) => isPlainObject(tableAt(info, 'annotations')[split]))
-    .map((split) => annotationItem(split, tableAt(info, 'annotations', split)));
-  const images = String(tableAt(info, 'images').storage ?? 'coco/images/');
-  const archives = [...new Set(splits.flatMap((split) => ARCHIVES_OF[split] ?? []))];
-  return [...annotations, ...archives.map((name) => imageItem(name, cachePath(images)))];
-}
-
-function annotationItem(split: string, { url, md5, storage }: PlainObject): DownloadItem {
-  return {
-    what: `the ${split} annotations`,
-    url: String(url),
-    md5: typeof md5 === 'string' ? md5 : undefined,
-    path: cachePath(String(storage)),
-    option: `--options datasets.coco_caption.build_info.annotations.${split}.storage=FILE`,
-  };
-}
-
-function imageItem(name: string, folder: string): DownloadItem {
-  const unpacked = join(folder, name);
-  return {
-    what: `the images of ${name}`,
-    url: `${IMAGES}/${name}.zip`,
-    md5: IMAGE_ARCHIVES[name],
-    path: join(folder, `${name}.zip`),
-    option: '--options datasets.coco_caption.build_info.images.storage=FOLDER',
-    unpack: {
-      folder: unpacked,
-      pick: (member) => (member.startsWith(`${name}/`) ? member.slice(name.length + 1) : undefined),
-      present: () => existsSync(unpacked),
-    },
-  };
+function splitsOf(run: PlainObject): string[] {
+  const kinds = run.evaluate ? ['test'] : ['train', 'valid', 'test'];
+  return kinds.flatMap((kind) => {
+    const splits = run[`${kind}_splits`];
+    return Array.isArray(splits) ? splits.map(String) : [];
+  });
 }
 
 /** The weights that a model's default configuration names, and its vocabulary. */
 function modelItems(arch: string, type: string | undefined): DownloadItem[] {
-  const chosen = type ?? typesOf(arch)[0];
-  const { defaultConfigs = {} } = registry.getModelClass(arch) as HasDefaults;
-  if (!defaultConfigs[chosen]) {
+  const files = defaultsOf('model', arch);
+  const chosen = type ?? Object.keys(files)[0];
+  if (!Object.hasOwn(files, chosen)) {
     throw new ConfigError(`${arch} has no type '${chosen}'`, {
-      found: didYouMean(chosen, typesOf(arch)) || undefined,
-      allowed: typesOf(arch).join(', '),
+      found: didYouMean(chosen, Object.keys(files)) || undefined,
+      allowed: Object.keys(files).join(', '),
     });
   }
-  const section = tableAt(readYaml(defaultConfigs[chosen]), 'model');
+  const section = tableAt(readYaml(files[chosen]), 'model');
+  return weightItems(section, ['finetuned', 'pretrained'], `${arch}/${chosen}`);
+}
+
+function weightItems(model: PlainObject, keys: readonly string[], name: string): DownloadItem[] {
   const items: DownloadItem[] = [];
-  for (const key of ['finetuned', 'pretrained']) {
-    const url = section[key];
+  for (const key of keys) {
+    const url = model[key];
     if (typeof url !== 'string' || !/^https?:/.test(url) || items.some((item) => item.url === url)) continue;
-    items.push({
-      what: `the ${key} weights of ${arch}/${chosen}`,
-      url,
-      path: weightsCachePath(url),
-      option: `--options model.${key}=FILE`,
-    });
+    const option = `--options model.${key}=FILE`;
+    items.push({ what: `the ${key} weights of ${name}`, url, path: weightsCachePath(url), option });
   }
-  if ((section.tokenizer ?? 'bert-base-uncased') === 'bert-base-uncased') items.push(vocabularyItem());
+  if ((model.tokenizer ?? 'bert-base-uncased') === 'bert-base-uncased') items.push(vocabularyItem());
   return items;
 }
 
@@ -152,7 +111,7 @@ function metricItems(): DownloadItem[] {
     option: 'none: SPICE is skipped without it',
     unpack: {
       folder,
-      pick: (member) => entries.find(({ entry }) => entry === member) && basename(member),
+      pick: (member) => (entries.some(({ entry }) => entry === member) ? basename(member) : undefined),
       done: async (unpacked) => {
         for (const { path } of entries) await rename(join(unpacked, basename(path)), cachePath(path));
       },
@@ -162,12 +121,13 @@ function metricItems(): DownloadItem[] {
   return [...files, archive];
 }
 
-function typesOf(arch: string): string[] {
-  return Object.keys((registry.getModelClass(arch) as HasDefaults).defaultConfigs ?? {});
+/** The default files of a registered class, by type. */
+function defaultsOf(kind: 'model' | 'builder', name: string): Readonly<Record<string, string>> {
+  return (registry.get(kind, name) as HasDefaults).defaultConfigs ?? {};
 }
 
 function readYaml(file: string | undefined): PlainObject {
-  if (!file) throw new ConfigError('there is no default configuration');
+  if (!file) return {};
   const path = resolveFile(file);
   const value = toPlain(parseYaml(readFileSync(path, 'utf8'), { kind: 'default', file: path }));
   return isPlainObject(value) ? value : {};
@@ -181,6 +141,3 @@ function tableAt(table: PlainObject, ...keys: string[]): PlainObject {
   }
   return at;
 }
-
-/** Where most of an item ends up; for messages. */
-export const placeOf = (item: DownloadItem) => item.unpack?.folder ?? item.path;

@@ -8,7 +8,7 @@ import { withFileLock } from '../common/file_lock.js';
 import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
 import { formatBytes } from '../common/progress.js';
-import { type DownloadItem, isPresent, placeOf } from './download_items.js';
+import { type DownloadItem, isPresent, placeOf } from './download_item.js';
 
 export interface FetchOptions extends DownloadOptions {
   /** Tell the sizes and fetch nothing. */

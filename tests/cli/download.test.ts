@@ -5,7 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadClasses } from '#src/cli/config_options.js';
-import { cocoItems, itemsOf } from '#src/cli/download_items.js';
+import { datasetItems } from '#src/cli/dataset_items.js';
+import { itemsOf } from '#src/cli/download_items.js';
 import { fetchItems } from '#src/cli/fetch_items.js';
 import { DataError } from '#src/common/errors.js';
 import { zipOf } from '../checkpoint/support.js';
@@ -52,7 +53,7 @@ function lavis(
 
 /** As COCO's, with the sums of the files that the server above has. */
 const items = () =>
-  cocoItems(['val', 'test']).map((item) => ({ ...item, md5: md5(item.unpack ? photos : annotations) }));
+  itemsOf('coco', ['val', 'test']).map((item) => ({ ...item, md5: md5(item.unpack ? photos : annotations) }));
 
 test('COCO is fetched and unpacked, and the second time nothing is asked for', async () => {
   const cache = join(folder, 'coco');
@@ -78,14 +79,14 @@ test('COCO is fetched and unpacked, and the second time nothing is asked for', a
 
 test("the splits of COCO are Karpathy's: train needs both archives, test only val2014", () => {
   const archives = (...splits: string[]) =>
-    cocoItems(splits)
+    itemsOf('coco', splits)
       .filter((item) => item.unpack)
       .map((item) => item.url.split('/').at(-1));
   assert.deepEqual(archives('train', 'val', 'test'), ['train2014.zip', 'val2014.zip']);
   assert.deepEqual(archives('test'), ['val2014.zip']);
   assert.deepEqual(archives('test2015'), ['test2015.zip']);
   assert.deepEqual(
-    cocoItems(['val']).map(({ md5 }) => md5),
+    itemsOf('coco', ['val']).map(({ md5 }) => md5),
     ['b273847456ef5580e33713b1f7de52a0', 'a3d79f5ed8d289b7a7554ce06a5782b3'],
   );
 });
@@ -93,6 +94,46 @@ test("the splits of COCO are Karpathy's: train needs both archives, test only va
 test('a model stands for its weights and its vocabulary', () => {
   const urls = itemsOf('blip_caption/base_coco', []).map(({ url }) => url.split('/').at(-1));
   assert.deepEqual(urls, ['blip_coco_caption_base.pth', 'model_base_capfilt_large.pth', 'vocab.txt']);
+});
+
+test("a dataset's own image archives are fetched and unpacked", async () => {
+  process.env.LAVIS_CACHE_ROOT = join(folder, 'own');
+  mkdirSync(join(folder, 'own'));
+  const section = (url: string | string[]) => ({ build_info: { images: { storage: 'own/images', url } } });
+  const zip = zipOf({ 'photos/a.jpg': 'a', 'notes.txt': 'n' });
+  const mirror = await fileServer({ '/h.test/photos.zip': serve(zip), '/h.test/b.zip': serve(zip) });
+  process.env.LAVIS_MIRROR = mirror.url;
+  await fetchItems(datasetItems('mine', section('http://h.test/photos.zip'), ['train']));
+  assert.deepEqual(readdirSync(join(folder, 'own/own/images')).sort(), ['a.jpg', 'notes.txt']);
+  const several = datasetItems('mine', section(['http://h.test/photos.zip', 'http://h.test/b.zip']), [
+    'train',
+  ]);
+  assert.deepEqual(
+    several.map((item) => item.unpack!.folder),
+    ['photos', 'b'].map((name) => join(folder, 'own/own/images', name)),
+  );
+});
+
+test('all that a run names is told and fetched', async () => {
+  const yaml = 'projects/blip/train/caption_coco_ft.yaml';
+  const { status, stderr } = await lavis(join(folder, 'run'), 'download', '--cfg-path', yaml, '--dry-run');
+  assert.equal(status, 0, stderr);
+  for (const file of [
+    'model_base_capfilt_large.pth',
+    'vocab.txt',
+    'coco_karpathy_train.json',
+    'train2014.zip',
+  ]) {
+    assert.ok(stderr.includes(file), `${file} in ${stderr}`);
+  }
+  assert.ok(!stderr.includes('blip_coco_caption_base.pth'), 'the run does not load it');
+  const evaluation = 'projects/blip/eval/caption_coco_eval.yaml';
+  const tested = await lavis(join(folder, 'run'), 'download', '--cfg-path', evaluation, '--dry-run');
+  assert.match(
+    tested.stderr,
+    /blip_coco_caption_base\.pth[\s\S]*coco_karpathy_test\.json[\s\S]*val2014\.zip/,
+  );
+  assert.doesNotMatch(tested.stderr, /coco_karpathy_train\.json|train2014\.zip/);
 });
 
 test('sizes are told before anything is fetched', async () => {
@@ -161,7 +202,7 @@ test('unknown names and splits are told with the nearest ones', async () => {
   const name = await lavis(folder, 'download', 'coc');
   assert.match(name.stderr, /nothing to download is named 'coc'[\s\S]*did you mean 'coco'/);
   const split = await lavis(folder, 'download', 'coco', '--splits', 'trian');
-  assert.match(split.stderr, /no split 'trian'[\s\S]*did you mean 'train'/);
+  assert.match(split.stderr, /no split is named 'trian'[\s\S]*did you mean 'train'/);
 });
 
 test('a disk without room is told before the download', async () => {
