@@ -5,7 +5,8 @@ export const DEVICES = ['cuda', 'webgpu', 'cpu'] as const;
 
 export interface Device {
   name: (typeof DEVICES)[number];
-  index?: number;
+  /** webgpu: also a part of the adapter's name. */
+  index?: number | string;
 }
 
 export interface DeviceOptions {
@@ -41,19 +42,9 @@ async function openCpu(_device: Device, { threads }: DeviceOptions): Promise<Ope
   }
 }
 
-/** The `tensorflow` backend of tfjs-node-gpu: libtensorflow on CUDA. One process has one GPU. */
 async function openCuda({ index }: Device): Promise<OpenDevice> {
-  // libtensorflow reads this once, when it is loaded.
-  if (index !== undefined) process.env.CUDA_VISIBLE_DEVICES = String(index);
-  try {
-    await import('@tensorflow/tfjs-node-gpu');
-    return { backend: 'tensorflow', description: 'TensorFlow on CUDA' };
-  } catch (error) {
-    throw new EngineError(messageOf(error), {
-      help: 'npm install @tensorflow/tfjs-node-gpu && npm rebuild @tensorflow/tfjs-node-gpu --build-addon-from-source',
-      cause: error,
-    });
-  }
+  const { openCudaBackend } = await import('./cuda/index.js');
+  return openCudaBackend({ index: index as number | undefined });
 }
 
 async function openWebGpu({ index }: Device, { auto }: DeviceOptions): Promise<OpenDevice> {

@@ -85,14 +85,15 @@ function reasonOf(error: unknown): string {
 
 function parseDevice(device: string): Device | 'auto' {
   if (device === 'auto') return 'auto';
-  const [, name, index] = /^([a-z]+)(?::(\d+))?$/.exec(device) ?? [];
+  const [, name, index] = /^([a-z]+)(?::(.+))?$/.exec(device) ?? [];
   const known = DEVICES.find((candidate) => candidate === name);
-  if (!known || (known === 'cpu' && index !== undefined)) {
+  const numbered = index === undefined || /^\d+$/.test(index);
+  if (!known || (known === 'cpu' && index !== undefined) || (known === 'cuda' && !numbered)) {
     const suggestion = didYouMean(device.split(':')[0], ['auto', ...DEVICES]);
     throw new EngineError(`unknown device '${device}'${suggestion ? `: ${suggestion}` : ''}`, {
-      allowed: "'auto', 'cpu', 'cuda', 'cuda:<number>', 'webgpu' or 'webgpu:<number>'",
+      allowed: "'auto', 'cpu', 'cuda', 'cuda:<number>', 'webgpu', 'webgpu:<number>' or 'webgpu:<name>'",
       help: 'set run.device, or --device on the command line',
     });
   }
-  return { name: known, index: index === undefined ? undefined : Number(index) };
+  return { name: known, index: index !== undefined && numbered ? Number(index) : index };
 }

@@ -41,6 +41,6 @@ test('a device that cannot be loaded tells why and what mends it', async (t) => 
   } catch (error) {
     assert.match(String(error), /no engine for device 'cuda:0'/);
     assert.match(String(error), /found: +cuda:0: .+/);
-    assert.match(String(error), /help: .*npm install @tensorflow\/tfjs-node-gpu/s);
+    assert.match(String(error), /help: .*npm run setup:cuda/s);
   }
 });

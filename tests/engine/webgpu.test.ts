@@ -66,6 +66,6 @@ test('an environment without Vulkan is told what it lacks', {
     env,
     encoding: 'utf8',
   });
-  assert.match(stdout, /Vulkan cannot be loaded/);
+  assert.match(stdout, /nowhere\/libvulkan\.so\.1 cannot be loaded/);
   assert.match(stdout, /help: +.*LAVIS_VULKAN_LOADER=/s);
 });

@@ -43,11 +43,14 @@ function loadVulkan(): void {
   try {
     libraries.push(koffi.load(path ?? 'libvulkan.so.1'));
   } catch (error) {
-    throw new EngineError(`Vulkan cannot be loaded: ${messageOf(error)}`, {
-      where: path && 'LAVIS_VULKAN_LOADER',
-      help: `${noAdapterHelp()}\nor LAVIS_VULKAN_LOADER=<path of a libvulkan.so.1>`,
-      cause: error,
-    });
+    throw new EngineError(
+      path ? `${path} cannot be loaded: ${messageOf(error)}` : 'no Vulkan on this machine',
+      {
+        where: path && 'LAVIS_VULKAN_LOADER',
+        help: `${noAdapterHelp()}\nor LAVIS_VULKAN_LOADER=<path of a libvulkan.so.1>`,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { EngineError } from '../../common/errors.js';
+import { localRank } from '../local_rank.js';
 import { tf } from '../tf.js';
-import { openAdapter } from './adapters.js';
+import { listAdapters, openAdapter } from './adapters.js';
 import { LavisWebGpuBackend } from './backend.js';
 import { registerFused } from './fused/index.js';
 import { registerGaps } from './gaps.js';
@@ -27,7 +28,7 @@ export async function registerWebGpuBackend({ adapter: wanted, hardwareOnly }: W
   }
   if (opened)
     throw new EngineError('this process has a WebGPU device already', { found: opened.description });
-  const { gpu, adapter, pump } = await openAdapter(wanted);
+  const { gpu, adapter, pump } = await openAdapter(wanted ?? (await adapterOfRank()));
   const { info } = adapter;
   const description = `WebGPU on ${info.description || info.device || info.vendor || 'an adapter'}`;
   if (hardwareOnly && info.isFallbackAdapter) {
@@ -47,6 +48,14 @@ export async function registerWebGpuBackend({ adapter: wanted, hardwareOnly }: W
   registerFused();
   opened = { adapter: wanted, description };
   return { backend: BACKEND, description };
+}
+
+/** Workers of one machine take its graphics cards in turn. */
+async function adapterOfRank(): Promise<number | undefined> {
+  const rank = localRank(process.env);
+  if (rank === undefined) return undefined;
+  const adapters = await listAdapters();
+  return adapters.length > 1 ? rank % adapters.length : undefined;
 }
 
 const FEATURES = ['timestamp-query', 'shader-f16'] as const satisfies GPUFeatureName[];
