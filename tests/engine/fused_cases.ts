@@ -13,25 +13,25 @@ import { type Case, floats, type Input, ints } from './conformance.js';
 
 const tolerance = 5e-6;
 
-const linearCases = ([[4], [3, 4], [2, 3, 4], [0, 4], [2, 0, 4], [129, 70]] as number[][]).flatMap(
-  (shape): Case[] => {
-    const weight = floats([5, shape.at(-1)!], { seed: 2 });
-    return [
-      {
-        name: `linear [${shape}]`,
-        f: linear,
-        inputs: [floats(shape), weight, floats([5], { seed: 3 })],
-        tolerance,
-      },
-      {
-        name: `linear without bias [${shape}]`,
-        f: (x, w) => linear(x, w),
-        inputs: [floats(shape), weight],
-        tolerance,
-      },
-    ];
-  },
-);
+const linearCases = (
+  [[4], [3, 4], [2, 3, 4], [4, 3, 70], [0, 4], [2, 0, 4], [129, 70]] as number[][]
+).flatMap((shape): Case[] => {
+  const weight = floats([5, shape.at(-1)!], { seed: 2 });
+  return [
+    {
+      name: `linear [${shape}]`,
+      f: linear,
+      inputs: [floats(shape), weight, floats([5], { seed: 3 })],
+      tolerance,
+    },
+    {
+      name: `linear without bias [${shape}]`,
+      f: (x, w) => linear(x, w),
+      inputs: [floats(shape), weight],
+      tolerance,
+    },
+  ];
+});
 
 const linearPartsCases = (
   [
