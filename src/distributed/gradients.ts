@@ -1,4 +1,4 @@
-import { tf } from '../engine/index.js';
+import { peek, tf } from '../engine/index.js';
 import type { Communicator } from './communicator.js';
 
 export interface GradientAveragerOptions {
@@ -78,7 +78,7 @@ export class GradientAverager {
     if (!bucket) throw new Error(`no variable is named '${name}'`);
     if (!bucket.missing.delete(name)) throw new Error(`'${name}' has two gradients in one step`);
     const at = bucket.offsets.get(name)!;
-    const values = grad.dataSync() as Float32Array;
+    const values = peek(grad) as Float32Array;
     const target = bucket.data.subarray(at, at + values.length);
     if (this.#weight === 1) target.set(values);
     else for (let i = 0; i < values.length; i++) target[i] = values[i] * this.#weight;

@@ -1,4 +1,4 @@
-import { tf } from '../engine/index.js';
+import { addInto, sumOfSquares, tf } from '../engine/index.js';
 
 /** Gradients by parameter name. */
 export type Gradients = Map<string, tf.Tensor>;
@@ -20,7 +20,7 @@ export function addGradients(sum: Gradients, grads: Gradients, scale = 1): void 
       name,
       tf.tidy(() => {
         const scaled = scale === 1 ? grad : tf.mul(grad, scale);
-        return before ? tf.add(before, scaled) : scaled;
+        return before ? addInto(before, scaled) : scaled;
       }),
     );
     before?.dispose();
@@ -30,12 +30,7 @@ export function addGradients(sum: Gradients, grads: Gradients, scale = 1): void 
 
 /** The L2 norm over all gradients together, as torch.nn.utils.clip_grad_norm_ measures it. */
 export function gradientNorm(grads: Gradients): number {
-  if (grads.size === 0) return 0;
-  const squares = tf.tidy(() => tf.stack([...grads.values()].map((grad) => tf.sum(tf.square(grad)))));
-  let total = 0;
-  for (const square of squares.dataSync() as Float32Array) total += square;
-  squares.dispose();
-  return Math.sqrt(total);
+  return Math.sqrt(sumOfSquares(grads.values()));
 }
 
 /** Scales gradients down to `maxNorm` where they exceed it. @param norm what `gradientNorm` gave */

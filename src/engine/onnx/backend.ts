@@ -1,4 +1,5 @@
 import { tf } from '../tf.js';
+import { isLarge } from './memory.js';
 import { BufferPool } from './pool.js';
 import { type OrtData, type OrtValue, ort, Sessions } from './sessions.js';
 
@@ -7,7 +8,7 @@ interface Entry {
   values: OrtData;
   dtype: tf.DataType;
   refCount: number;
-  /** The values lie in the pool's memory and nobody outside has seen them: they may be changed and reused. */
+  /** The values lie in the pool's memory, which nobody outside sees: they may be changed and reused. */
   owned?: boolean;
   complexTensorInfos?: unknown;
 }
@@ -22,6 +23,7 @@ export type NumericType = keyof typeof ARRAYS;
 export class OnnxBackend extends tf.MathBackendCPU {
   sessions: Sessions;
   readonly pool = new BufferPool();
+  #keepsArrays = false;
 
   constructor(threads: number) {
     super();
@@ -54,9 +56,9 @@ export class OnnxBackend extends tf.MathBackendCPU {
 
   /** An uninitialized tensor in the pool's memory. */
   allocate(shape: readonly number[], dtype: NumericType = 'float32'): tf.TensorInfo {
-    const info = this.makeTensorInfo([...shape], dtype, this.allocateValues(shape, dtype) as never);
-    this.entry(info.dataId).owned = true;
-    return info;
+    const dataId = super.write(this.allocateValues(shape, dtype) as never, [...shape], dtype) as tf.DataId;
+    this.entry(dataId).owned = true;
+    return { dataId, shape: [...shape], dtype };
   }
 
   allocateValues(shape: readonly number[], dtype: NumericType = 'float32'): OrtData {
@@ -71,15 +73,15 @@ export class OnnxBackend extends tf.MathBackendCPU {
     return { dataId: info.dataId, shape: [...shape], dtype: info.dtype };
   }
 
-  /** True where no other tensor and nobody outside can see a tensor's values: they may be overwritten. */
+  /** True where no other tensor and nobody outside sees a tensor's values: they may be overwritten. */
   isExclusive(info: tf.TensorInfo): boolean {
     const { owned, refCount } = this.entry(info.dataId);
     return owned === true && refCount === 1;
   }
 
   /**
-   * The values of a variable, to be changed in place. Copied first when a clone or a caller of `dataSync`
-   * shares them.
+   * The values of a variable, to be changed in place. Copied first when a clone or the array's maker shares
+   * them.
    */
   exclusiveValues(variable: tf.Variable): Float32Array {
     const entry = this.entry(variable.dataId);
@@ -98,10 +100,33 @@ export class OnnxBackend extends tf.MathBackendCPU {
     return this.entry(variable.dataId).values as Float32Array;
   }
 
-  /** The values as a caller may keep them: they leave the pool for good. */
+  /** Runs a kernel of the cpu backend: it may go on writing to an array that it has made a tensor of. */
+  keepingArrays<T>(run: () => T): T {
+    const before = this.#keepsArrays;
+    this.#keepsArrays = true;
+    try {
+      return run();
+    } finally {
+      this.#keepsArrays = before;
+    }
+  }
+
+  /** Large arrays are copied to memory of our own; smaller ones stay their maker's, and are not changed. */
+  override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): tf.DataId {
+    if (this.#keepsArrays || !(values instanceof Float32Array) || !isLarge(values.byteLength)) {
+      return super.write(values, shape, dtype) as tf.DataId;
+    }
+    const copy = new Float32Array(this.pool.take(values.byteLength));
+    copy.set(values);
+    const dataId = super.write(copy, shape, dtype) as tf.DataId;
+    this.entry(dataId).owned = true;
+    return dataId;
+  }
+
+  /** A copy, where the memory may be used again: a caller may keep it. */
   override readSync(dataId: tf.DataId) {
-    this.#release(this.entry(dataId));
-    return super.readSync(dataId);
+    const values = super.readSync(dataId);
+    return this.entry(dataId).owned ? (values as Float32Array).slice() : values;
   }
 
   override disposeData(dataId: tf.DataId, force = false): boolean {
@@ -117,11 +142,5 @@ export class OnnxBackend extends tf.MathBackendCPU {
   override dispose(): void {
     this.sessions.dispose();
     this.pool.clear();
-  }
-
-  #release(entry: Entry): void {
-    if (!entry.owned) return;
-    entry.owned = false;
-    this.pool.forget(entry.values.byteLength);
   }
 }

@@ -50,7 +50,7 @@ function replace<Attrs = object>(kernelName: string, run: Kernel<Attrs>): void {
 function cpuKernel<Attrs = object>(kernelName: string): Kernel<Attrs> {
   const { kernelFunc } = tf.getKernel(kernelName, 'cpu');
   return (call) => {
-    const result = kernelFunc(call as never) as Result;
+    const result = call.backend.keepingArrays(() => kernelFunc(call as never) as Result);
     const inputs = Object.values(call.inputs).filter((x) => x && call.backend.entry(x.dataId)?.owned);
     for (const output of [result].flat()) {
       const entry = call.backend.entry(output.dataId);

@@ -1,3 +1,5 @@
+import { allocateMemory, discardMemory } from './memory.js';
+
 /** Below this many bytes a new array costs less than keeping an old one. */
 const SMALLEST = 1024;
 
@@ -30,24 +32,19 @@ export class BufferPool {
       return buffer;
     }
     this.#shrinkTo(this.#peak - this.#inUse);
-    return new ArrayBuffer(bytes);
+    return allocateMemory(bytes);
   }
 
   /** Takes a buffer back; nobody may use it afterwards. */
   give(buffer: ArrayBuffer): void {
     const bytes = buffer.byteLength;
     if (bytes < SMALLEST) return;
-    this.forget(bytes);
+    this.#inUse -= bytes;
     const idle = this.#idle.get(bytes) ?? [];
     idle.push(buffer);
     this.#idle.delete(bytes);
     this.#idle.set(bytes, idle);
     this.#kept += bytes;
-  }
-
-  /** Tells that a buffer taken from here will not come back. */
-  forget(bytes: number): void {
-    if (bytes >= SMALLEST) this.#inUse -= bytes;
   }
 
   clear(): void {
@@ -56,7 +53,10 @@ export class BufferPool {
 
   #shrinkTo(limit: number): void {
     for (const [bytes, idle] of this.#idle) {
-      while (this.#kept > limit && idle.pop()) this.#kept -= bytes;
+      while (this.#kept > limit && idle.length > 0) {
+        discardMemory(idle.pop()!);
+        this.#kept -= bytes;
+      }
       if (idle.length === 0) this.#idle.delete(bytes);
       if (this.#kept <= limit) return;
     }
