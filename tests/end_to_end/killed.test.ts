@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support.js';
 import { jobFolder } from './lavis.js';
 
 /** How many kills; LAVIS_KILLS=100 for the long form. */
-const KILLS = Number(process.env.LAVIS_KILLS ?? 3);
+const KILLS = Number(process.env.LAVIS_KILLS ?? 2);
 const folder = temporaryFolder();
 const OPTIONS = ['run.max_epoch=3', 'run.save_every_iters=1', 'run.save_freq=1', 'run.accum_grad_iters=2'];
 
