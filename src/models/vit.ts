@@ -24,10 +24,12 @@ export interface VitConfig {
   dropPathRate: number;
   /** How many of the last blocks keep only their input for the backward pass. */
   recomputedBlocks: number;
+  /** Spread of the first weights; 0.02 unless given. */
+  initializerRange?: number;
 }
 
 const EPS = 1e-6;
-const init = truncatedNormal(0.02);
+const initOf = ({ initializerRange = 0.02 }: VitConfig) => truncatedNormal(initializerRange);
 
 /** Cuts an image into patches and projects each: a convolution of stride = kernel = patch. */
 class PatchEmbed extends Module {
@@ -81,11 +83,13 @@ class VitAttention extends Module {
   readonly qkv: Linear;
   readonly proj: Linear;
 
-  constructor(
-    width: number,
-    readonly heads: number,
-  ) {
+  readonly heads: number;
+
+  constructor(config: VitConfig) {
     super();
+    const { width } = config;
+    const init = initOf(config);
+    this.heads = config.heads;
     this.qkv = this.child('qkv', new Linear(width, 3 * width, init));
     this.proj = this.child('proj', new Linear(width, width, init));
   }
@@ -105,14 +109,15 @@ class VitBlock extends Module {
   readonly mlp: Mlp;
 
   constructor(
-    { width, heads }: VitConfig,
+    config: VitConfig,
     readonly dropPathRate: number,
   ) {
     super();
+    const { width } = config;
     this.norm1 = this.child('norm1', new LayerNorm(width, EPS));
-    this.attn = this.child('attn', new VitAttention(width, heads));
+    this.attn = this.child('attn', new VitAttention(config));
     this.norm2 = this.child('norm2', new LayerNorm(width, EPS));
-    this.mlp = this.child('mlp', new Mlp(width, 4 * width, init));
+    this.mlp = this.child('mlp', new Mlp(width, 4 * width, initOf(config)));
   }
 
   /** @param x [B, N, D] */
@@ -134,6 +139,7 @@ export class VisionTransformer extends Module {
     super();
     const { imageSize, patchSize, width, depth, dropPathRate } = config;
     const patches = (imageSize / patchSize) ** 2;
+    const init = initOf(config);
     this.clsToken = this.parameter('cls_token', [1, 1, width], init);
     this.posEmbed = this.parameter('pos_embed', [1, 1 + patches, width], init);
     this.patchEmbed = this.child('patch_embed', new PatchEmbed(config));
