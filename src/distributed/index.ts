@@ -12,5 +12,15 @@ export { type InitOptions, initCommunicator } from './init.js';
 export { visibleGpus } from './launch/devices.js';
 export { type LaunchOptions, launch, workerCount } from './launch/launcher.js';
 export { holdLifeline } from './launch/lifeline.js';
+export {
+  type Algorithm,
+  allReduceSeconds,
+  type Cluster,
+  type Link,
+  predictStep,
+  type StepPrediction,
+  scalesUpTo,
+  type Workload,
+} from './scaling.js';
 export { SingleCommunicator } from './single.js';
 export { broadcastVariables } from './weights.js';
