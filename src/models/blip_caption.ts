@@ -108,7 +108,8 @@ export class BlipCaption extends Module {
     const surroundings = { vocabSize: tokenizer.length, encoderWidth: vit.width };
     const med = readMedConfig(config.med_config_path, surroundings);
     const { prompt, max_txt_len: maxTextLength } = config;
-    const model = new BlipCaption({ vit, med, tokenizer, prompt: prompt ?? '', maxTextLength, seed });
+    // not by its name: a class that extends this one is built here too
+    const model = new this({ vit, med, tokenizer, prompt: prompt ?? '', maxTextLength, seed });
     try {
       model.#checkLengths();
       const report =
