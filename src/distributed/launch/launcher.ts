@@ -48,12 +48,13 @@ export function workerCount(
  * Runs a command in several workers and watches them. When one fails, all are ended; when this process
  * ends, however that happens, so do they.
  * @returns the exit code: 0, or that of the worker that failed first
- * @throws DistributedError when this process is itself a worker of mpirun, srun or torchrun
+ * @throws DistributedError when this process is itself one of several of mpirun, srun or torchrun
  */
 export async function launch(options: LaunchOptions): Promise<number> {
   const env = options.env ?? process.env;
-  const { launcher } = readWorld(env);
-  if (launcher !== 'none') {
+  const { launcher, worldSize } = readWorld(env);
+  // A shell inside `srun --pty` is a world of one, and may launch.
+  if (worldSize > 1) {
     throw new DistributedError('--nproc-per-node is for a process that no launcher started', {
       found: `the variables of ${launcher}`,
       help: 'leave --nproc-per-node away, or unset the variables',
