@@ -9,6 +9,7 @@ import { caption } from './caption.js';
 import { type Command, UsageError } from './command.js';
 import { config } from './config.js';
 import { convert } from './convert.js';
+import { doctor } from './doctor.js';
 import { download } from './download.js';
 import { evaluate } from './eval.js';
 import { init } from './init.js';
@@ -16,7 +17,7 @@ import { train } from './train.js';
 import { zoo } from './zoo.js';
 
 /** In the order that the help lists them. */
-const commands: readonly Command[] = [train, evaluate, caption, zoo, config, download, convert, init];
+const commands: readonly Command[] = [train, evaluate, caption, zoo, config, download, convert, init, doctor];
 
 /**
  * Runs one command line.

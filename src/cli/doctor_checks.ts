@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process';
+import { constants, existsSync, readFileSync } from 'node:fs';
+import { access, mkdir, statfs } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { EnvHttpProxyAgent, fetch } from 'undici';
+import { messageOf } from '../common/errors.js';
+import { cacheRoot } from '../common/paths.js';
+import type { EngineReport } from './doctor_engine.js';
+
+export interface Check {
+  title: string;
+  /** `absent`: not there, and a run may do without; `bad`: something has to be done. */
+  state: 'good' | 'absent' | 'bad';
+  text: string;
+  /** What to do about it. */
+  help?: string;
+}
+
+const run = promisify(execFile);
+
+const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/** What a check that throws says. */
+export async function checked(title: string, check: () => Promise<Check> | Check): Promise<Check> {
+  try {
+    return await check();
+  } catch (error) {
+    return { title, state: 'bad', text: messageOf(error) };
+  }
+}
+
+export function checkNode(version = process.versions.node): Check {
+  const [major, minor] = version.split('.').map(Number);
+  const good = major > 20 || (major === 20 && minor >= 19);
+  const text = `${version}, ${process.platform} ${process.arch}`;
+  return {
+    title: 'Node',
+    state: good ? 'good' : 'bad',
+    text,
+    help: good ? undefined : 'Node 20.19 or later',
+  };
+}
+
+export function checkMachine(): Check {
+  const processor = cpus()[0]?.model.trim() || 'processor';
+  const text = `${processor}, ${availableParallelism()} threads; memory ${gib(totalmem())}, ${gib(freemem())} free`;
+  return { title: 'Machine', state: 'good', text };
+}
+
+/** The versions of what an engine is made of. */
+const ENGINE_PACKAGES: Record<string, string[]> = {
+  cuda: ['@tensorflow/tfjs-node-gpu'],
+  webgpu: ['webgpu', '@tensorflow/tfjs-backend-webgpu'],
+  cpu: ['onnxruntime-node', '@tensorflow/tfjs'],
+};
+
+export async function checkEngine(device: string): Promise<Check> {
+  const title = `Engine ${device}`;
+  const script = fileURLToPath(new URL('./doctor_engine.js', import.meta.url));
+  const versions = ENGINE_PACKAGES[device].map((name) => `${name} ${versionOf(name)}`).join(', ');
+  const optional = device !== 'cpu';
+  const { description, gflops, size, error } = await tryEngine(script, device);
+  if (description) {
+    const text = `${description.replace(`${device}: `, '')}: ${gflops!.toPrecision(3)} GFLOP/s (${size} x ${size}); ${versions}`;
+    return { title, state: 'good', text };
+  }
+  const [, found] = /found: +(?:\w+: )?(.*)/.exec(error!) ?? [];
+  const [, help] = /help: +(.*)/s.exec(error!) ?? [];
+  const text = found ?? error!.split('\n')[0];
+  return { title, state: optional ? 'absent' : 'bad', text, help: help?.replace(/\n +/g, '\n') };
+}
+
+async function tryEngine(script: string, device: string): Promise<EngineReport> {
+  try {
+    const { stdout } = await run(process.execPath, [script, device], { timeout: 120_000 });
+    return JSON.parse(stdout.trim().split('\n').at(-1)!) as EngineReport;
+  } catch (error) {
+    const { signal, stderr } = error as { signal?: string; stderr?: string };
+    const last = stderr?.trim().split('\n').at(-1);
+    return { error: signal ? `its process ended by ${signal}` : (last ?? messageOf(error)) };
+  }
+}
+
+function versionOf(name: string): string {
+  const folders = createRequire(import.meta.url).resolve.paths(name) ?? [];
+  const file = folders.map((folder) => join(folder, name, 'package.json')).find((path) => existsSync(path));
+  return file ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : 'missing';
+}
+
+/** The graphics cards that NVIDIA's driver shows. */
+export async function checkGpus(): Promise<Check> {
+  const fields = 'name,memory.total,driver_version';
+  try {
+    const { stdout } = await run('nvidia-smi', [`--query-gpu=${fields}`, '--format=csv,noheader']);
+    return { title: 'GPUs', state: 'good', text: stdout.trim().split('\n').join('; ') };
+  } catch {
+    const text = "NVIDIA's driver shows none (no nvidia-smi)";
+    return { title: 'GPUs', state: 'absent', text, help: 'other cards work through webgpu' };
+  }
+}
+
+/** A program that a part of LAVIS calls, and what its version line looks like. */
+export async function checkProgram(
+  title: string,
+  command: string,
+  args: string[],
+  purpose: string,
+  help: string,
+): Promise<Check> {
+  try {
+    const { stdout, stderr } = await run(command, args);
+    return { title, state: 'good', text: (stdout || stderr).trim().split('\n')[0] };
+  } catch {
+    return { title, state: 'absent', text: `no ${command}: ${purpose}`, help };
+  }
+}
+
+export async function checkCache(): Promise<Check> {
+  const folder = cacheRoot();
+  const title = 'Cache';
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+    const { bavail, bsize } = await statfs(folder);
+    return { title, state: 'good', text: `${folder}, ${gib(bavail * bsize)} free` };
+  } catch (error) {
+    const help = `a folder that can be written: LAVIS_CACHE_ROOT=<folder> (now ${dirname(folder)})`;
+    return { title, state: 'bad', text: messageOf(error), help };
+  }
+}
+
+/** Whether a host answers at all; what it answers does not matter. */
+export async function checkHost(host: string, purpose: string, help: string): Promise<Check> {
+  const title = host;
+  const protocol = host.startsWith('images.') ? 'http' : 'https';
+  try {
+    const dispatcher = new EnvHttpProxyAgent();
+    const { status } = await fetch(`${protocol}://${host}/`, {
+      method: 'HEAD',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(8000),
+      dispatcher,
+    });
+    if (status === 407 || status === 502 || status === 503) throw new Error(`a proxy answers ${status}`);
+    return { title, state: 'good', text: `reachable: ${purpose}` };
+  } catch (error) {
+    const cause = (error as { cause?: Error }).cause;
+    return { title, state: 'absent', text: `${purpose}: ${messageOf(cause ?? error)}`, help };
+  }
+}
