@@ -9,6 +9,8 @@ export interface TarEntry {
 }
 
 const BLOCK = 512;
+/** Of a name or a table of pax records, in bytes. */
+const LONGEST = 1 << 20;
 
 /**
  * The plain files of a tar archive, from its headers alone: contents are skipped, not read. Knows ustar,
@@ -41,8 +43,10 @@ function readHeaders(file: number, path: string): TarEntry[] {
     const type = String.fromCharCode(header[156] || 0x30);
     const size = override.size ?? octal(header, 124, 12);
     const offset = at + BLOCK;
+    if (!Number.isSafeInteger(size) || size < 0) throw broken(path, at, 'a size that is no size', false);
     if (offset + size > total) throw broken(path, at, `${offset + size - total} bytes are missing`, false);
     if (type === 'L' || type === 'x') {
+      if (size > LONGEST) throw broken(path, at, `a name of ${size} bytes`, false);
       const extra = Buffer.alloc(size);
       readSync(file, extra, 0, size, offset);
       override = type === 'L' ? { path: text(extra, 0, size) } : paxOf(extra);
