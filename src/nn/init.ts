@@ -1,4 +1,5 @@
 import type { Rng } from '../common/random.js';
+import { fillNormal } from './gaussian.js';
 
 /** Fills a parameter's first values. */
 export type Initializer = (values: Float32Array, rng: Rng) => void;
@@ -9,24 +10,17 @@ export const ones: Initializer = (values) => {
   values.fill(1);
 };
 
-/** The normal distribution of mean 0; both draws of each Box-Muller pair are used. */
+/** The normal distribution of mean 0. */
 export const normal =
   (std: number): Initializer =>
-  (values, rng) => {
-    for (let i = 0; i < values.length; i += 2) {
-      const radius = std * Math.sqrt(-2 * Math.log(1 - rng.next()));
-      const angle = 2 * Math.PI * rng.next();
-      values[i] = radius * Math.cos(angle);
-      if (i + 1 < values.length) values[i + 1] = radius * Math.sin(angle);
-    }
-  };
+  (values, rng) =>
+    fillNormal(values, std, rng);
 
 /** timm's trunc_normal_: cut at ±2 (absolute, not standard deviations), which std 0.02 never reaches. */
 export const truncatedNormal =
   (std: number): Initializer =>
   (values, rng) => {
-    const draw = normal(std);
-    draw(values, rng);
+    fillNormal(values, std, rng);
     for (let i = 0; i < values.length; i++) {
       while (Math.abs(values[i]) > 2) values[i] = std * rng.normal();
     }

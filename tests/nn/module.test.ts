@@ -142,6 +142,18 @@ describe('random parts', () => {
     assert.ok(Math.abs(mean - 1) < 0.02, `${mean}`);
   });
 
+  it('draw from the normal distribution, tails included', () => {
+    const values = new Float32Array(1_000_000);
+    normal(1)(values, Rng.of(4));
+    const moment = (power: number) => values.reduce((sum, value) => sum + value ** power, 0) / values.length;
+    const beyond = (edge: number) => values.filter((value) => Math.abs(value) > edge).length / values.length;
+    assert.ok(Math.abs(moment(1)) < 5e-3, `mean ${moment(1)}`);
+    assert.ok(Math.abs(moment(2) - 1) < 5e-3, `variance ${moment(2)}`);
+    assert.ok(Math.abs(moment(3)) < 2e-2 && Math.abs(moment(4) - 3) < 5e-2, `${moment(3)}, ${moment(4)}`);
+    assert.ok(Math.abs(beyond(1) - 0.3173) < 2e-3 && Math.abs(beyond(2) - 0.0455) < 1e-3);
+    assert.ok(Math.abs(beyond(3.6) - 3.18e-4) < 1e-4, `${beyond(3.6)} beyond 3.6`);
+  });
+
   it('draw first values with the mean and spread that are asked for', () => {
     const values = new Float32Array(20001);
     const spread = () => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
