@@ -1,5 +1,5 @@
 import type { Rng } from '../common/random.js';
-import { attention, gelu, linear, tf } from '../engine/index.js';
+import { attention, gelu, linear, splitHeads, tf } from '../engine/index.js';
 import { dropoutIn, Embedding, LayerNorm, Linear, Module, normal, zeros } from '../nn/index.js';
 
 /** The values of a BERT configuration that the decoder takes; see med_config.ts. */
@@ -19,11 +19,9 @@ export interface MedConfig {
   initializerRange: number;
 }
 
-/** What queries attend to. */
+/** What queries attend to: [B, Tk, D], or with its heads split already, [B, H, Tk, D / H]. */
 export type Memory = {
-  /** [B, Tk, D] */
   key: tf.Tensor;
-  /** [B, Tk, D] */
   value: tf.Tensor;
 };
 
@@ -284,7 +282,13 @@ export class TextDecoder extends Module {
 
   /** The image as each layer's cross-attention sees it: computed once, used at every step. */
   rememberImage(imageEmbeds: tf.Tensor): Memory[] {
-    return this.bert.encoder.layers.map((layer) => layer.crossattention.self.remember(imageEmbeds));
+    const { heads } = this.config;
+    return this.bert.encoder.layers.map((layer) =>
+      tf.tidy(() => {
+        const { key, value } = layer.crossattention.self.remember(imageEmbeds);
+        return { key: splitHeads(key, heads), value: splitHeads(value, heads) };
+      }),
+    );
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   linear,
   setupEngine,
   softmaxCrossEntropy,
+  splitHeads,
   tf,
 } from '#src/engine/index.js';
 import { assertClose, assertGradients, sample } from './gradients.js';
@@ -64,6 +65,12 @@ test('attention over equal keys gives the mean of the values', () => {
   const value = sample([2, 5, 8]);
   const y = attention(sample([2, 3, 8], 2), tf.ones([2, 5, 8]), value, { numHeads: 2 });
   assertClose(y, value.mean(1, true).tile([1, 3, 1]));
+});
+
+test('attention over keys and values whose heads are split already is the same', () => {
+  const [q, k, v] = [sample([2, 3, 8]), sample([2, 5, 8], 2), sample([2, 5, 8], 3)];
+  const split = attention(q, splitHeads(k, 2), splitHeads(v, 2), { numHeads: 2 });
+  assertClose(split, attention(q, k, v, { numHeads: 2 }));
 });
 
 test('attention heeds its mask', () => {

@@ -85,6 +85,8 @@ interface AttentionCase {
   mask?: number[];
   rate?: number;
   scale?: number;
+  /** Keys and values come with their heads split. */
+  split?: boolean;
 }
 
 const ATTENTION: AttentionCase[] = [
@@ -99,6 +101,8 @@ const ATTENTION: AttentionCase[] = [
   { batch: 2, queries: 5, keys: 4, heads: 2, width: 8, mask: [5, 4] },
   { batch: 2, queries: 5, keys: 6, heads: 2, width: 8, rate: 0.4 },
   { batch: 2, queries: 5, keys: 5, heads: 2, width: 8, mask: [2, 1, 5, 5], rate: 0.4 },
+  { batch: 2, queries: 3, keys: 7, heads: 4, width: 8, split: true },
+  { batch: 2, queries: 5, keys: 4, heads: 2, width: 8, mask: [2, 1, 5, 4], rate: 0.4, split: true },
   { batch: 0, queries: 5, keys: 5, heads: 2, width: 8 },
   { batch: 2, queries: 0, keys: 5, heads: 2, width: 8 },
   { batch: 3, queries: 700, keys: 600, heads: 4, width: 16 }, // more than one chunk
@@ -106,11 +110,12 @@ const ATTENTION: AttentionCase[] = [
 ];
 
 const attentionCases = ATTENTION.map((one): Case => {
-  const { batch, queries, keys, heads, width, mask, rate = 0, scale } = one;
+  const { batch, queries, keys, heads, width, mask, rate = 0, scale, split } = one;
+  const memory = split ? [batch, heads, keys, width / heads] : [batch, keys, width];
   const inputs: Input[] = [
     floats([batch, queries, width]),
-    floats([batch, keys, width], { seed: 2 }),
-    floats([batch, keys, width], { seed: 3 }),
+    floats(memory, { seed: 2 }),
+    floats(memory, { seed: 3 }),
   ];
   const masked = mask && floats(mask, { seed: 4 });
   return {

@@ -15,7 +15,7 @@ export interface AttentionOptions {
 /**
  * Scaled dot-product attention; heads are split and merged inside.
  * @param query [B, Tq, D]
- * @param key [B, Tk, D]
+ * @param key [B, Tk, D]; or with its heads split already, [B, H, Tk, D / H], as value then is too
  * @param value [B, Tk, D]
  * @returns [B, Tq, D]
  */
@@ -43,8 +43,7 @@ export function attention(
     },
     composition() {
       const [batch, steps, width] = query.shape;
-      const split = (x: tf.Tensor) =>
-        x.reshape([batch, x.shape[1]!, numHeads, width / numHeads]).transpose([0, 2, 1, 3]);
+      const split = (x: tf.Tensor) => (x.rank === 4 ? x : splitHeads(x, numHeads));
       let scores = tf.matMul(split(query), split(key), false, true).mul(scale); // [B, H, Tq, Tk]
       if (mask) scores = scores.add(mask);
       let probabilities = scores.softmax();
@@ -52,4 +51,10 @@ export function attention(
       return tf.matMul(probabilities, split(value)).transpose([0, 2, 1, 3]).reshape([batch, steps, width]);
     },
   });
+}
+
+/** The heads of keys or values side by side, done once for what many queries attend to: [B, H, T, D / H]. */
+export function splitHeads(x: tf.Tensor, numHeads: number): tf.Tensor {
+  const [batch, steps, width] = x.shape;
+  return tf.tidy(() => x.reshape([batch, steps, numHeads, width / numHeads]).transpose([0, 2, 1, 3]));
 }

@@ -1,5 +1,5 @@
 import { fillDropoutMask } from '../../fused/dropout.js';
-import type { tf } from '../../tf.js';
+import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { contrib, float, type GraphSpec, type Node, node } from '../messages.js';
 import { type KernelCall, kernel } from '../override.js';
@@ -24,6 +24,8 @@ const MANY_SCORES = 1 << 16;
 interface Variant {
   masked: boolean;
   dropped: boolean;
+  /** Keys and values come as [B, H, Tk, d]. */
+  split: boolean;
   scale: number;
 }
 
@@ -31,9 +33,12 @@ interface Variant {
 const swapHeads = (from: string, to: string) => node('Transpose', from, to, { perm: [0, 2, 1, 3] });
 
 /** Queries and keys to probabilities, and those that dropout leaves. */
-function probabilities({ masked, dropped, scale }: Variant): Node[] {
+function probabilities({ masked, dropped, split, scale }: Variant): Node[] {
   return [
-    contrib('FusedMatMul', ['q', 'k'], masked ? 'products' : 'scores', { transB: 1, alpha: float(scale) }),
+    contrib('FusedMatMul', ['q', split ? 'key' : 'k'], masked ? 'products' : 'scores', {
+      transB: 1,
+      alpha: float(scale),
+    }),
     ...(masked ? [node('Add', ['products', 'mask'], 'scores')] : []),
     node('Softmax', 'scores', 'p', { axis: -1 }),
     ...(dropped ? [node('Mul', ['p', 'kept'], 'p_kept')] : []),
@@ -50,10 +55,9 @@ const forwardGraph = (variant: Variant): GraphSpec => ({
   outputs: { y: 'float32' },
   nodes: [
     swapHeads('query', 'q'),
-    swapHeads('key', 'k'),
-    swapHeads('value', 'v'),
+    ...(variant.split ? [] : [swapHeads('key', 'k'), swapHeads('value', 'v')]),
     ...probabilities(variant),
-    node('MatMul', [variant.dropped ? 'p_kept' : 'p', 'v'], 'o'),
+    node('MatMul', [variant.dropped ? 'p_kept' : 'p', variant.split ? 'value' : 'v'], 'o'),
     swapHeads('o', 'y'),
   ],
 });
@@ -71,28 +75,44 @@ const backwardGraph = (variant: Variant): GraphSpec => ({
   outputs: { dquery: 'float32', dkey: 'float32', dvalue: 'float32' },
   nodes: [
     swapHeads('query', 'q'),
-    swapHeads('key', 'k'),
-    swapHeads('value', 'v'),
+    ...(variant.split ? [] : [swapHeads('key', 'k'), swapHeads('value', 'v')]),
     swapHeads('dy', 'do'),
     node('Mul', ['y', 'dy'], 'y_dy'),
     node('ReduceSum', ['y_dy', 'columns'], 'along_rows'), // [B, Tq, H, 1]
     swapHeads('along_rows', 'along'),
     ...probabilities(variant),
-    contrib('FusedMatMul', [variant.dropped ? 'p_kept' : 'p', 'do'], 'dv', { transA: 1 }),
-    contrib('FusedMatMul', ['do', 'v'], variant.dropped ? 'dp_kept' : 'dp', { transB: 1 }),
+    contrib('FusedMatMul', [variant.dropped ? 'p_kept' : 'p', 'do'], variant.split ? 'dvalue' : 'dv', {
+      transA: 1,
+    }),
+    contrib('FusedMatMul', ['do', variant.split ? 'value' : 'v'], variant.dropped ? 'dp_kept' : 'dp', {
+      transB: 1,
+    }),
     ...(variant.dropped ? [node('Mul', ['dp_kept', 'kept'], 'dp')] : []),
     node('Sub', ['dp', 'along'], 'dp_centred'),
     node('Mul', ['p', 'dp_centred'], 'ds'),
-    contrib('FusedMatMul', ['ds', 'k'], 'dq', { alpha: float(variant.scale) }),
-    contrib('FusedMatMul', ['ds', 'q'], 'dk', { transA: 1, alpha: float(variant.scale) }),
+    contrib('FusedMatMul', ['ds', variant.split ? 'key' : 'k'], 'dq', { alpha: float(variant.scale) }),
+    contrib('FusedMatMul', ['ds', 'q'], variant.split ? 'dkey' : 'dk', {
+      transA: 1,
+      alpha: float(variant.scale),
+    }),
     swapHeads('dq', 'dquery'),
-    swapHeads('dk', 'dkey'),
-    swapHeads('dv', 'dvalue'),
+    ...(variant.split ? [] : [swapHeads('dk', 'dkey'), swapHeads('dv', 'dvalue')]),
   ],
   constants: { columns: [-1] },
 });
 
-const keyOf = (kind: string, { masked, dropped, scale }: Variant) => `${kind} ${masked} ${dropped} ${scale}`;
+const keyOf = (kind: string, { masked, dropped, split, scale }: Variant) =>
+  `${kind} ${masked} ${dropped} ${split} ${scale}`;
+
+const variantOf = ({
+  inputs: { key, mask },
+  attrs: { rate, scale },
+}: KernelCall<AttentionAttrs>): Variant => ({
+  masked: mask !== undefined,
+  dropped: rate > 0,
+  split: key.shape.length === 4,
+  scale,
+});
 
 export function registerAttention(): void {
   kernel<AttentionAttrs>('LavisAttention', (call) => {
@@ -103,11 +123,12 @@ export function registerAttention(): void {
       (backend.values(y) as Float32Array).fill(0);
       return y;
     }
-    if (!mask && attrs.rate === 0 && query.shape[1] > 1) {
+    const plain = !mask && attrs.rate === 0 && key.shape.length === 3;
+    if (plain && query.shape[1] > 1) {
       flashAttention(backend, attrs, query, key, value, y);
       return y;
     }
-    const variant = { masked: mask !== undefined, dropped: attrs.rate > 0, scale: attrs.scale };
+    const variant = variantOf(call);
     eachChunk(call, (part, optional) => {
       const feeds = { query: part(query), key: part(key), value: part(value), ...optional };
       backend.sessions.run(keyOf('Attention', variant), () => forwardGraph(variant), feeds, { y: part(y) });
@@ -123,9 +144,10 @@ export function registerAttention(): void {
       for (const grad of grads) (backend.values(grad) as Float32Array).fill(0);
       return grads;
     }
-    const variant = { masked: mask !== undefined, dropped: attrs.rate > 0, scale: attrs.scale };
+    const variant = variantOf(call);
     const [dquery, dkey, dvalue] = grads;
-    if (!mask && attrs.rate === 0 && query.shape[1] * key.shape[1] >= MANY_SCORES) {
+    const plain = !mask && attrs.rate === 0 && key.shape.length === 3;
+    if (plain && query.shape[1] * key.shape[1] >= MANY_SCORES) {
       gradientByHeads(call, grads);
       return grads;
     }
@@ -256,7 +278,7 @@ function flashAttention(
 }
 
 /**
- * Calls `run` for a few sequences at a time, with their part of each tensor as [b, T, H, d], and of the
+ * Calls `run` for a few sequences at a time, with their part of each tensor as [b, T, H, d] or [b, H, T, d], and of the
  * optional inputs.
  */
 function eachChunk(
@@ -265,7 +287,7 @@ function eachChunk(
 ): void {
   const { numHeads, rate, seed } = attrs;
   const [batch, queries] = query.shape;
-  const keys = key.shape[1];
+  const keys = key.shape.at(-2)!;
   const scores = numHeads * queries * keys;
   const kept = rate > 0 ? backend.pool.take(batch * scores * 4) : undefined;
   if (kept) fillDropoutMask(new Float32Array(kept), rate, seed);
@@ -276,6 +298,10 @@ function eachChunk(
       ort(values.subarray(start * row, (start + count) * row), [count, ...dims]);
     const part = (x: tf.TensorInfo) => {
       const [, steps, width] = x.shape;
+      if (x.shape.length === 4) {
+        const row = x.shape.slice(1);
+        return rows(backend.values(x) as Float32Array, tf.util.sizeFromShape(row), row);
+      }
       return rows(backend.values(x) as Float32Array, steps * width, [steps, numHeads, width / numHeads]);
     };
     const optional: OrtValues = {};

@@ -16,12 +16,16 @@ const ROWS = 64;
 /** Floats of one side that a workgroup shares at a time. */
 const TILE_FLOATS = 1024;
 
+type Rows = 'queries' | 'keys';
+
 /** What a shader's code depends on. */
 interface Variant {
   /** Width of a head. */
   width: number;
   masked: boolean;
   dropped: boolean;
+  /** Keys and values come with their heads split: [B, H, Tk, d]. */
+  split: boolean;
 }
 
 /**
@@ -44,7 +48,7 @@ class Shader {
   }
 
   bindings(inputs: readonly string[], outputs: readonly (readonly [name: string, type: string])[]): string {
-    const { masked, dropped } = this.variant;
+    const { masked, dropped, split } = this.variant;
     return `${bindings(
       [
         ...inputs.map((name) => [name, 'read', this.type] as const),
@@ -58,11 +62,15 @@ const TILE = ${this.tile}u;
 alias V = ${this.type};
 fn inner(a: V, b: V) -> f32 { return ${this.four ? 'dot(a, b)' : 'a * b'}; }
 ${dropped ? DROPOUT : ''}
-fn head_of(row: u32, rows: u32, b: u32, h: u32) -> u32 { return (b * rows + row) * p.width + h * PARTS; }`;
+fn head_of(row: u32, rows: u32, b: u32, h: u32) -> u32 { return (b * rows + row) * p.width + h * PARTS; }
+fn query_at(row: u32, b: u32, h: u32) -> u32 { return head_of(row, p.queries, b, h); }
+fn key_at(row: u32, b: u32, h: u32) -> u32 {
+  return ${split ? '((b * p.heads + h) * p.keys + row) * PARTS' : 'head_of(row, p.keys, b, h)'};
+}`;
   }
 
   /** Where workgroup and thread are; every workgroup has a block of rows of one head. */
-  place(rows: string): string {
+  place(rows: Rows): string {
     return `
   let blocks = (p.${rows} + ${ROWS - 1}u) / ${ROWS}u;
   if (group >= p.batch * p.heads * blocks) { return; }
@@ -70,7 +78,7 @@ fn head_of(row: u32, rows: u32, b: u32, h: u32) -> u32 { return (b * rows + row)
   let h = group / blocks % p.heads;
   let row = group % blocks * ${ROWS}u + lane;
   let live = row < p.${rows};
-  let own = head_of(min(row, p.${rows} - 1u), p.${rows}, b, h);`;
+  let own = ${placeOf(rows)}(min(row, p.${rows} - 1u), b, h);`;
   }
 
   /** The score of query `q` and key `k`, of which `product` is the dot product. */
@@ -87,14 +95,14 @@ fn head_of(row: u32, rows: u32, b: u32, h: u32) -> u32 { return (b * rows + row)
   }
 
   /** Shares a tile of rows of each tensor, from row `first` on. */
-  share(from: Record<string, string>, rows: string, extra = ''): string {
+  share(from: Record<string, string>, rows: Rows, extra = ''): string {
     const lines = Object.entries(from).map(([to, source]) => `${to}[i] = ${source}[at];`);
     return `
     workgroupBarrier();
     for (var i = lane; i < TILE * PARTS; i += ${ROWS}u) {
       let shared_row = first + i / PARTS;
       if (shared_row < p.${rows}) {
-        let at = head_of(shared_row, p.${rows}, b, h) + i % PARTS;
+        let at = ${placeOf(rows)}(shared_row, b, h) + i % PARTS;
         ${lines.join(' ')}
       }
     }
@@ -103,6 +111,8 @@ fn head_of(row: u32, rows: u32, b: u32, h: u32) -> u32 { return (b * rows + row)
     let count = min(TILE, p.${rows} - first);`;
   }
 }
+
+const placeOf = (rows: Rows) => (rows === 'keys' ? 'key_at' : 'query_at');
 
 const FIELDS = {
   batch: 'u32',
@@ -269,7 +279,14 @@ export function registerAttention(): void {
     const inputs = [query, key, value, y, dy];
     dispatch(call, 'attention query gradient', queryGradient, inputs, [dquery, stats], queries);
     const results = [stats, dkey, dvalue];
-    dispatch(call, 'attention key gradient', keyGradient, [query, key, value, dy], results, key.shape[1]);
+    dispatch(
+      call,
+      'attention key gradient',
+      keyGradient,
+      [query, key, value, dy],
+      results,
+      key.shape.at(-2)!,
+    );
     backend.disposeData(stats.dataId);
     return [dquery, dkey, dvalue];
   });
@@ -289,15 +306,16 @@ function dispatch(
   const { query, key, mask } = inputs;
   const { numHeads, scale, rate, seed } = attrs;
   const [batch, queries, wide] = query.shape;
-  const keys = key.shape[1];
-  const variant = { width: wide / numHeads, masked: mask !== undefined, dropped: rate > 0 };
+  const keys = key.shape.at(-2)!;
+  const split = key.shape.length === 4;
+  const variant = { width: wide / numHeads, masked: mask !== undefined, dropped: rate > 0, split };
   const four = variant.width % 4 === 0;
   const params: Param[] = [batch, numHeads, queries, keys, four ? wide / 4 : wide].map(u32);
   params.push(f32(scale));
   if (mask) params.push(...maskStrides(mask).map(u32));
   if (rate > 0) params.push(...dropoutParams(rate, seed));
   const call: Dispatch = {
-    key: `${name} ${variant.width} ${variant.masked} ${variant.dropped}`,
+    key: `${name} ${variant.width} ${variant.masked} ${variant.dropped} ${split}`,
     code: () => code(variant),
     tensors: [...reads, ...(mask ? [mask] : []), ...writes],
     params,
