@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { DistributedError, messageOf } from '../../common/errors.js';
+import type { World } from '../environment.js';
 
 /** MPI functions as this room uses them; all return an error code, 0 for success. */
 export interface Mpi {
@@ -25,14 +26,9 @@ export interface MpiRequest {
   readonly flag: Int32Array;
 }
 
-const CANDIDATES = [
-  'libmpi.so.40',
-  'libmpi.so',
-  'libmpi.so.12',
-  'libmpich.so.12',
-  'libmpi.40.dylib',
-  'libmpi.dylib',
-];
+const OPEN_MPI = ['libmpi.so.40', 'libmpi.40.dylib', 'libmpi.so', 'libmpi.dylib'];
+/** MPICH and those that share its binary interface: Intel's, Cray's. */
+const MPICH_KIN = ['libmpich.so.12', 'libmpi.so.12', 'libmpi.12.dylib'];
 const INSTALL = 'apt-get install -y openmpi-bin (and start workers with mpirun -np N lavis train …)';
 /** MPI_COMM_WORLD and the others are numbers in MPICH and its relatives. */
 const MPICH = {
@@ -46,10 +42,13 @@ const MPICH = {
 
 /**
  * Loads libmpi: LAVIS_LIBMPI, or the system's.
+ * @param launcher whose library is looked for first
  * @throws DistributedError with the line that installs it
  */
-export function loadMpi(): Mpi {
-  const { library, path } = open();
+export function loadMpi(launcher: World['launcher']): Mpi {
+  const { library, path } = open(
+    launcher === 'mpich' ? [...MPICH_KIN, ...OPEN_MPI] : [...OPEN_MPI, ...MPICH_KIN],
+  );
   const openMpi = hasSymbol(library, 'ompi_mpi_comm_world');
   const handle = openMpi ? 'void *' : 'int';
   const constant = (symbol: string, number: number): unknown => (openMpi ? library.symbol(symbol) : number);
@@ -120,10 +119,10 @@ export function loadMpi(): Mpi {
   };
 }
 
-function open(): { library: ReturnType<typeof koffi.load>; path: string } {
+function open(candidates: readonly string[]): { library: ReturnType<typeof koffi.load>; path: string } {
   const wanted = process.env.LAVIS_LIBMPI;
   const tried: string[] = [];
-  for (const path of wanted ? [wanted] : CANDIDATES) {
+  for (const path of wanted ? [wanted] : candidates) {
     try {
       // Open MPI's plug-ins look for its symbols among the process's own.
       return { library: koffi.load(path, { global: true, lazy: true }), path };

@@ -48,7 +48,7 @@ export class MpiCommunicator implements Communicator {
 
   /** @throws DistributedError when MPI is not installed, or did not start these processes. */
   static async create(world: World, timeoutSeconds: number): Promise<MpiCommunicator> {
-    const mpi = loadMpi();
+    const mpi = loadMpi(world.launcher);
     mpi.init();
     if (mpi.size() !== world.worldSize) {
       throw new DistributedError('MPI and the environment disagree about the number of ranks', {
