@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
+import fc from 'fast-check';
+import { Rng } from '#src/common/random.js';
 import { setupEngine, tf } from '#src/engine/index.js';
 import {
   BeamSearch,
   bestIndices,
+  logSoftmax,
   minimumLength,
   nucleus,
   repetitionPenalty,
@@ -146,4 +149,45 @@ test('the best indices come in order, the lower one first among equals', () => {
   assert.deepEqual(bestIndices(values, 4), [1, 3, 5, 2]);
   assert.deepEqual(bestIndices(values, 9), [1, 3, 5, 2, 0, 4]);
   assert.ok(Math.abs(softmax(values).reduce((a, b) => a + b) - 1) < 1e-6);
+});
+
+test('a beam search that is wide enough finds the best of all texts', () => {
+  const [words, eos, longest, prompt] = [4, 0, 5, [1, 2]];
+  fc.assert(
+    fc.property(fc.integer(), fc.double({ min: 0.2, max: 2, noNaN: true }), (seed, lengthPenalty) => {
+      /** Log-probabilities that depend on the whole text. */
+      const next = (ids: readonly number[]) => {
+        const rng = Rng.of(seed, ...ids);
+        const scores = Float32Array.from({ length: words }, () => 3 * rng.normal());
+        logSoftmax(scores);
+        return scores;
+      };
+      const best = { score: Number.NEGATIVE_INFINITY, ids: [] as number[] };
+      const visit = (ids: number[], sum: number): void => {
+        const consider = (total: number) => {
+          const score = total / ids.length ** lengthPenalty;
+          if (score > best.score) Object.assign(best, { score, ids });
+        };
+        if (ids.length === longest) {
+          consider(sum);
+          return;
+        }
+        next(ids).forEach((logProbability, word) => {
+          const total = Math.fround(sum + logProbability);
+          if (word === eos) consider(total);
+          else visit([...ids, word], total);
+        });
+      };
+      visit(prompt, 0);
+
+      const search = new BeamSearch(prompt, { numBeams: words ** longest, lengthPenalty, eos });
+      while (!search.done && search.texts[0].length < longest) {
+        search.advance(search.candidates(search.texts.map(next)));
+      }
+      const [found] = search.finish();
+      assert.deepEqual(found.ids, best.ids);
+      assert.ok(Math.abs(found.score - best.score) < 1e-6);
+    }),
+    { numRuns: 50 },
+  );
 });
