@@ -3,6 +3,7 @@ import { loadConfig } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { makeRunner, prepareRun } from './prepare_run.js';
 import { printScores } from './print_scores.js';
+import { reportAtEnd } from './report.js';
 import { runOptions } from './run_options.js';
 
 export const evaluate = defineCommand({
@@ -39,7 +40,10 @@ export const evaluate = defineCommand({
       args['job-id'],
     );
     const scores = await runner.evaluate();
-    if (runner.comm.rank === 0) printScores(scores);
+    if (runner.comm.rank === 0) {
+      printScores(scores);
+      await reportAtEnd(runner.folder.path);
+    }
     await runner.comm.close();
     return 0;
   },

@@ -13,11 +13,25 @@ import { doctor } from './doctor.js';
 import { download } from './download.js';
 import { evaluate } from './eval.js';
 import { init } from './init.js';
+import { report as reportCommand } from './report.js';
 import { train } from './train.js';
+import { watch } from './watch.js';
 import { zoo } from './zoo.js';
 
 /** In the order that the help lists them. */
-const commands: readonly Command[] = [train, evaluate, caption, zoo, config, download, convert, init, doctor];
+const commands: readonly Command[] = [
+  train,
+  evaluate,
+  caption,
+  watch,
+  reportCommand,
+  zoo,
+  config,
+  download,
+  convert,
+  init,
+  doctor,
+];
 
 /**
  * Runs one command line.

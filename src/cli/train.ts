@@ -7,6 +7,7 @@ import { type ConfigArguments, loadConfig } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { makeRunner, prepareRun } from './prepare_run.js';
 import { printScores } from './print_scores.js';
+import { reportAtEnd } from './report.js';
 import { runOptions } from './run_options.js';
 
 export const train = defineCommand({
@@ -49,7 +50,10 @@ export const train = defineCommand({
     );
     try {
       const scores = await runner.train();
-      if (runner.comm.rank === 0) printScores(scores);
+      if (runner.comm.rank === 0) {
+        printScores(scores);
+        await reportAtEnd(runner.folder.path);
+      }
       await runner.comm.close();
       return 0;
     } catch (thrown) {

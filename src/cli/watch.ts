@@ -1,0 +1,70 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ConfigError, messageOf } from '../common/errors.js';
+import { defineCommand } from './command.js';
+import { findRun } from './runs/read_run.js';
+import { watchServer } from './watch_server.js';
+
+const PORT = 8383;
+
+export const watch = defineCommand({
+  command: 'watch <folder>',
+  describe: 'Follow a run live in the browser: curves, scores, newest captions with their photos',
+  options: {
+    port: {
+      type: 'number',
+      requiresArg: true,
+      defaultDescription: `${PORT}, or a free one`,
+      describe: 'Port of the page; 0 takes a free one',
+    },
+    host: {
+      type: 'string',
+      requiresArg: true,
+      default: '127.0.0.1',
+      describe: 'Address to listen on; 0.0.0.0 lets other machines look too',
+    },
+  },
+  positionals: {
+    folder: {
+      type: 'string',
+      demandOption: true,
+      describe: 'Folder of a run, or one above it: the newest run is taken',
+    },
+  },
+  examples: [
+    ['lavis watch output/BLIP/Caption_shapes', 'follows the newest run there'],
+    ['lavis watch output/BLIP/Caption_shapes/20260723101500 --port 9000', 'that run, on another port'],
+  ],
+  epilogue: 'The page asks this machine only, and shows a finished run as well. Ctrl-C ends it.',
+  async handler({ folder, port, host }) {
+    const run = await findRun(folder);
+    const server = await listen(run, host, port);
+    const { port: taken } = server.address() as AddressInfo;
+    console.log(`${run}\nis at http://${host.includes(':') ? `[${host}]` : host}:${taken}/ (Ctrl-C ends)`);
+    await new Promise<void>((done) => process.once('SIGINT', done).once('SIGTERM', done));
+    server.closeAllConnections();
+    server.close();
+    return 0;
+  },
+});
+
+async function listen(folder: string, host: string, port?: number): Promise<Server> {
+  const names = host === '127.0.0.1' ? [] : [host];
+  try {
+    return await attempt(folder, host, port ?? PORT, names);
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE' && port === undefined) return attempt(folder, host, 0, names);
+    throw new ConfigError(`the page cannot be served at ${host}:${port ?? PORT}`, {
+      found: code === 'EADDRINUSE' ? 'another program has the port' : messageOf(thrown),
+      help: '--port 0 takes a free one',
+    });
+  }
+}
+
+function attempt(folder: string, host: string, port: number, names: string[]): Promise<Server> {
+  return new Promise((found, failed) => {
+    const server = watchServer(folder, names);
+    server.once('error', failed).listen(port, host, () => found(server));
+  });
+}
