@@ -7,6 +7,7 @@ import { packageRoot } from '../common/paths.js';
 import { didYouMean } from '../common/suggest.js';
 import { caption } from './caption.js';
 import { type Command, UsageError } from './command.js';
+import { compare } from './compare.js';
 import { config } from './config.js';
 import { convert } from './convert.js';
 import { doctor } from './doctor.js';
@@ -25,6 +26,7 @@ const commands: readonly Command[] = [
   caption,
   watch,
   reportCommand,
+  compare,
   zoo,
   config,
   download,

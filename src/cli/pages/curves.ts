@@ -1,4 +1,5 @@
 import type { MetricsLine } from '../../runners/index.js';
+import { bestScore, duration } from '../runs/read_run.js';
 import { type Chart, lineChart, type Point, shortNumber } from './chart.js';
 import { clock } from './clock.js';
 import { type Html, html } from './html.js';
@@ -100,22 +101,6 @@ export function tiles(lines: readonly MetricsLine[], rounds?: number): Html {
   return html`<dl class="tiles">${facts.map(
     ([name, value]) => value !== undefined && html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
   )}</dl>`;
-}
-
-/** The evaluation that chose the best checkpoint: the highest of the first split that was scored. */
-export function bestScore(lines: readonly MetricsLine[]): MetricsLine | undefined {
-  const scored = lines.filter(({ kind, CIDEr }) => kind === 'evaluation' && typeof CIDEr === 'number');
-  const own = scored.filter(({ split }) => split === scored[0].split);
-  return own.reduce<MetricsLine | undefined>(
-    (best, line) => (best === undefined || (line.CIDEr as number) > (best.CIDEr as number) ? line : best),
-    undefined,
-  );
-}
-
-/** Seconds between the first and the last line; pauses between stop and resume count. */
-export function duration(lines: readonly MetricsLine[]): number {
-  const times = lines.map(({ time }) => time).filter(Number.isFinite);
-  return times.length > 0 ? times.at(-1)! - times[0] : Number.NaN;
 }
 
 /** The scores of evaluations, one row each. */

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { MetricsLine } from '../../runners/index.js';
-import type { RunData, Setting } from '../runs/read_run.js';
+import { bestScore, duration, type RunData, type Setting } from '../runs/read_run.js';
 import type { EvaluatedTable } from '../runs/score_images.js';
 import { asset } from './assets.js';
 import { clock } from './clock.js';
-import { bestScore, curves, duration, scoreTable } from './curves.js';
+import { curves, scoreTable } from './curves.js';
 import { Html, html } from './html.js';
 import { thumbnail } from './thumbnail.js';
 

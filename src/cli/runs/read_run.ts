@@ -106,6 +106,22 @@ export function lastEvaluations(lines: readonly MetricsLine[]): MetricsLine[] {
   return [...last.values()];
 }
 
+/** The evaluation that chose the best checkpoint: the highest of the first split that was scored. */
+export function bestScore(lines: readonly MetricsLine[]): MetricsLine | undefined {
+  const scored = lines.filter(({ kind, CIDEr }) => kind === 'evaluation' && typeof CIDEr === 'number');
+  const own = scored.filter(({ split }) => split === scored[0].split);
+  return own.reduce<MetricsLine | undefined>(
+    (best, line) => (best === undefined || (line.CIDEr as number) > (best.CIDEr as number) ? line : best),
+    undefined,
+  );
+}
+
+/** Seconds between the first and the last line; pauses between stop and resume count. */
+export function duration(lines: readonly MetricsLine[]): number {
+  const times = lines.map(({ time }) => time).filter(Number.isFinite);
+  return times.length > 0 ? times.at(-1)! - times[0] : Number.NaN;
+}
+
 /** Undefined where the file is missing or half written. */
 async function readJson(path: string): Promise<unknown> {
   try {
