@@ -115,6 +115,7 @@ export abstract class BaseRunner implements Run {
   async train(): Promise<Record<string, Metrics>> {
     const { settings, model } = this;
     if (settings.evaluate) return this.evaluate();
+    let label: string | number = 'best';
     const training = (this.#training = this.#newTraining());
     try {
       model.seed(settings.seed + this.comm.rank);
@@ -127,15 +128,20 @@ export abstract class BaseRunner implements Run {
       await this.#tell((hook) => hook.beforeTraining?.(this));
       while (this.state.round < this.rounds) await this.#runRound();
       await this.#tell((hook) => hook.afterTraining?.(this));
+      if (settings.validSplits.length === 0) label = this.labelAfter(this.state.round);
     } finally {
       await training.close();
       this.#training = undefined;
     }
-    return this.evaluate({ reloadBest: settings.validSplits.length > 0 });
+    return this.evaluate(label);
   }
 
-  /** Evaluates `test_splits`, with the weights as they are unless told otherwise. @returns scores by split */
-  async evaluate({ reloadBest = false } = {}): Promise<Record<string, Metrics>> {
+  /**
+   * Evaluates `test_splits`: after training with the best weights of the run, else with those that are there.
+   * @param label the epoch in the names of result files
+   * @returns scores by split
+   */
+  async evaluate(label: string | number = 'best'): Promise<Record<string, Metrics>> {
     const { testSplits, resumeCkptPath, evaluate } = this.settings;
     if (evaluate && testSplits.length === 0) {
       throw new ConfigError('there is nothing to evaluate', {
@@ -143,9 +149,8 @@ export abstract class BaseRunner implements Run {
         allowed: "['test']",
       });
     }
-    if (reloadBest && testSplits.length > 0) await this.#loadBest();
+    if (label === 'best' && testSplits.length > 0) await this.#loadBest();
     if (evaluate && resumeCkptPath) await loadWeights(resumeCkptPath, this.model);
-    const label = reloadBest || evaluate ? 'best' : this.labelAfter(this.state.round);
     const scores: Record<string, Metrics> = {};
     for (const split of testSplits) {
       const metrics = await this.#evaluate(split, label);

@@ -127,6 +127,17 @@ describe('a runner', () => {
     assert.ok(!existsSync(join(runner.folder.path, 'checkpoint_best.pth')));
   });
 
+  it('names the results of a test without validation by epoch, or by data epoch and iterations', async () => {
+    const named = async (name: string, ...options: string[]) => {
+      const runner = await tiny.runner(name, ['run.valid_splits=[]', ...options]);
+      await runner.train();
+      return readdirSync(runner.folder.resultDir);
+    };
+    assert.deepEqual(await named('by_epoch'), ['test_epoch1.json']);
+    const iters = ['run.runner=runner_iter', 'run.max_iters=7', 'run.iters_per_inner_epoch=4'];
+    assert.deepEqual(await named('by_iters', ...iters), ['test_epoch1_iters=7.json']);
+  });
+
   it('tests with the weights of the best epoch, not the last', async () => {
     const runner = await tiny.runner('best', ['run.task=falling_scores']);
     await runner.train();

@@ -14,8 +14,8 @@ import { CaptionBuilder, type Prepared } from './caption_builder.js';
 
 const scenesSchema = z.strictObject({
   seed: key(types.count, 42, 'Draws other scenes.'),
-  train: key(types.count, 4000, 'Scenes to train on.'),
-  val: key(types.count, 200, 'Scenes that choose the best checkpoint.'),
+  train: key(types.count, 3000, 'Scenes to train on.'),
+  val: key(types.count, 100, 'Scenes that choose the best checkpoint.'),
   test: key(types.count, 200, 'Scenes for the last evaluation.'),
   image_size: key(z.number().int().min(16), 96, 'Pixels a side of a scene.'),
 });
