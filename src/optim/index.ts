@@ -1,2 +1,3 @@
 export { AdamW, type AdamWOptions, type AdamWState, type ParamGroup } from './adamw.js';
+export { GradScaler, type GradScalerOptions, type GradScalerState } from './grad_scaler.js';
 export * from './lr_schedulers.js';

@@ -6,7 +6,7 @@ import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
-import { AdamW, type LrScheduler } from '../optim/index.js';
+import { AdamW, GradScaler, type LrScheduler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { handleBadStep } from './bad_step.js';
 import { CheckpointHook } from './checkpoint_hook.js';
@@ -69,6 +69,8 @@ export abstract class BaseRunner implements Run {
   readonly #badSamples: BadSamples;
   readonly #hooks: RunHook[];
   readonly #journal: Journal;
+  /** No engine here computes in float16: a scaler's state is carried on, for machines that do. */
+  readonly #scaler?: GradScaler;
   #training?: Training;
 
   constructor(options: RunnerOptions) {
@@ -85,6 +87,7 @@ export abstract class BaseRunner implements Run {
     this.engine = options.engine;
     this.comm = options.comm ?? new SingleCommunicator();
     this.settings = runSettings(options.config);
+    if (this.settings.amp) this.#scaler = new GradScaler({ enabled: false });
     this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
     const outputDir = resolve(expandHome(this.settings.outputDir));
     this.folder = new RunFolder(join(outputDir, options.jobId ?? newJobId()), this.comm.rank === 0);
@@ -178,6 +181,7 @@ export abstract class BaseRunner implements Run {
       await writeCheckpoint(path, {
         model: this.model,
         optimizer,
+        scaler: this.#scaler,
         config: this.config.toJSON(),
         position: this.unit === 'epoch' ? { epoch: done } : { iters: done + state.step },
         state,
@@ -204,7 +208,8 @@ export abstract class BaseRunner implements Run {
     const { weightDecay, initLr: lr, beta2 } = settings;
     const loader = this.#splits.trainLoader(this.#badSamples);
     const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
-    const step = new TrainStep({ ...settings, task: this.#task, model, optimizer, comm: this.comm });
+    const parts = { task: this.#task, model, optimizer, scaler: this.#scaler, comm: this.comm };
+    const step = new TrainStep({ ...settings, ...parts });
     return new Training(loader, optimizer, step, new StopSignal());
   }
 
@@ -303,7 +308,7 @@ export abstract class BaseRunner implements Run {
 
   async #resume(path: string): Promise<void> {
     const { optimizer, step } = this.#running;
-    const restored = await readCheckpoint(path, this.model, optimizer);
+    const restored = await readCheckpoint(path, this.model, optimizer, this.#scaler);
     this.lastCheckpoint = path;
     if (restored.state) {
       await this.#journal.restore(restored.state);

@@ -13,7 +13,7 @@ import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { tf } from '../engine/index.js';
-import type { AdamW } from '../optim/index.js';
+import type { AdamW, GradScaler } from '../optim/index.js';
 import type { Gradients } from './gradients.js';
 import type { RunnableModel } from './model.js';
 import { parseState, type RunState, serializeState } from './state.js';
@@ -24,6 +24,8 @@ const STATE_KEY = 'lavis_node';
 export interface CheckpointParts {
   model: RunnableModel;
   optimizer: AdamW;
+  /** Of a run under `amp`. */
+  scaler?: GradScaler;
   config: PlainObject;
   /** `epoch` (the last one done) or `iters`, as LAVIS writes it. */
   position: { epoch: number } | { iters: number };
@@ -37,7 +39,7 @@ export async function writeCheckpoint(path: string, parts: CheckpointParts): Pro
     model: savedState(parts.model.stateDict()),
     optimizer: parts.optimizer.stateDict() as unknown as CheckpointValue,
     config: parts.config as CheckpointValue,
-    scaler: null,
+    scaler: parts.scaler?.stateDict() ?? null,
     ...parts.position,
     [STATE_KEY]: { state: serializeState(parts.state), accumulated: savedState(parts.accumulated) },
   });
@@ -57,6 +59,7 @@ export async function readCheckpoint(
   path: string,
   model: RunnableModel,
   optimizer: AdamW,
+  scaler?: GradScaler,
 ): Promise<RestoredRun> {
   const checkpoint = await openCheckpoint(path);
   try {
@@ -72,6 +75,7 @@ export async function readCheckpoint(
     }
     await loadWeights(path, model);
     await optimizer.loadStateDict(get(root, 'optimizer'));
+    scaler?.loadStateDict(get(root, 'scaler'));
     const own = get(root, STATE_KEY);
     const text = get(own, 'state');
     return {

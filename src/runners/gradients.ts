@@ -36,7 +36,10 @@ export function gradientNorm(grads: Gradients): number {
 /** Scales gradients down to `maxNorm` where they exceed it. @param norm what `gradientNorm` gave */
 export function clipGradients(grads: Gradients, norm: number, maxNorm: number): void {
   const factor = maxNorm / (norm + 1e-6);
-  if (factor >= 1) return;
+  if (factor < 1) scaleGradients(grads, factor);
+}
+
+export function scaleGradients(grads: Gradients, factor: number): void {
   for (const [name, grad] of grads) {
     grads.set(name, tf.mul(grad, factor));
     grad.dispose();

@@ -1,9 +1,16 @@
 import type { Batch } from '../datasets/index.js';
 import { type Communicator, GradientAverager } from '../distributed/index.js';
 import { tf, valueAndGrads } from '../engine/index.js';
-import type { AdamW } from '../optim/index.js';
+import type { AdamW, GradScaler } from '../optim/index.js';
 import { type BaseTask, toSamples } from '../tasks/index.js';
-import { addGradients, clipGradients, disposeGradients, type Gradients, gradientNorm } from './gradients.js';
+import {
+  addGradients,
+  clipGradients,
+  disposeGradients,
+  type Gradients,
+  gradientNorm,
+  scaleGradients,
+} from './gradients.js';
 import type { RunnableModel } from './model.js';
 
 /** What one micro-step made. */
@@ -22,6 +29,8 @@ export interface TrainStepOptions {
   optimizer: AdamW;
   accumGradIters: number;
   clipGradNorm?: number;
+  /** Mixed precision: losses are scaled, and an update that overflows is left out. */
+  scaler?: GradScaler;
   comm: Communicator;
 }
 
@@ -76,7 +85,8 @@ export class TrainStep {
   }
 
   #backward(batch: Batch, averager?: GradientAverager): LocalStep {
-    const { task, model, accumGradIters } = this.options;
+    const { task, model, accumGradIters, scaler } = this.options;
+    const scale = scaler?.scale ?? 1;
     const samples = toSamples(batch);
     const kept: Record<string, tf.Scalar> = {};
     let weight = 1;
@@ -87,7 +97,8 @@ export class TrainStep {
           for (const [name, scalar] of Object.entries(step.named)) kept[name] = tf.keep(scalar.clone());
           weight = step.weight ?? 1;
           averager?.begin(weight);
-          return accumGradIters === 1 ? step.loss : tf.div(step.loss, accumGradIters);
+          const divisor = accumGradIters / scale;
+          return divisor === 1 ? step.loss : tf.div(step.loss, divisor);
         },
         this.#parameters,
         { onGrad: averager && ((name, grad) => averager.add(name, grad)) },
@@ -102,12 +113,14 @@ export class TrainStep {
 
   /** @param average over the ranks, where the gradients are still this rank's own */
   async #update(lr: number, average: boolean): Promise<Omit<StepReport, 'losses'>> {
-    const { optimizer, clipGradNorm } = this.options;
+    const { optimizer, clipGradNorm, scaler } = this.options;
     if (average && this.#averager) await this.#averageAccumulated(this.#averager);
+    if (scaler?.enabled) scaleGradients(this.#accumulated, 1 / scaler.scale);
     const gradNorm = gradientNorm(this.#accumulated);
+    scaler?.update(!Number.isFinite(gradNorm));
     if (!Number.isFinite(gradNorm)) {
       this.reset();
-      return { gradNorm, bad: 'gradient' };
+      return scaler?.enabled ? { gradNorm } : { gradNorm, bad: 'gradient' };
     }
     if (clipGradNorm) clipGradients(this.#accumulated, gradNorm, clipGradNorm);
     optimizer.step(this.#accumulated, lr);

@@ -4,7 +4,7 @@ import type { Batch } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
 import { setupEngine, tf } from '#src/engine/index.js';
 import type { BlipCaption } from '#src/models/index.js';
-import { AdamW } from '#src/optim/index.js';
+import { AdamW, GradScaler } from '#src/optim/index.js';
 import { Meters } from '#src/runners/meters.js';
 import { TrainStep } from '#src/runners/train_step.js';
 import { CaptionTask } from '#src/tasks/index.js';
@@ -44,11 +44,14 @@ before(async () => {
   });
 });
 
-async function trainer(accumGradIters: number): Promise<{ model: BlipCaption; step: TrainStep }> {
+async function trainer(
+  accumGradIters: number,
+  scaler?: GradScaler,
+): Promise<{ model: BlipCaption; step: TrainStep }> {
   const model = await tinyModel();
   model.train();
   const optimizer = new AdamW(model.getOptimizerParams(0.05), { lr: LR });
-  return { model, step: new TrainStep({ task, model, optimizer, accumGradIters, comm }) };
+  return { model, step: new TrainStep({ task, model, optimizer, accumGradIters, comm, scaler }) };
 }
 
 function closeLosses(actual: number[], wanted: number[]): void {
@@ -95,6 +98,33 @@ describe('training steps', () => {
       const norm = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
       assert.ok(Math.abs(norm - l2) <= within * Math.sqrt(values.length), `${name}: norm ${norm}, not ${l2}`);
     }
+  });
+
+  it('a scaled loss gives the same steps, to the last bit', async () => {
+    const [plain, scaled] = [await trainer(2), await trainer(2, new GradScaler())];
+    for (const [i, batch] of batches.slice(0, 4).entries()) {
+      const reports = [
+        await plain.step.run(batch, LR, i % 2 === 1),
+        await scaled.step.run(batch, LR, i % 2 === 1),
+      ];
+      assert.deepEqual(reports[1], reports[0]);
+    }
+    for (const [name, parameter] of plain.model.namedParameters()) {
+      assert.deepEqual(scaled.model.namedParameters().get(name)!.dataSync(), parameter.dataSync(), name);
+    }
+  });
+
+  it('an update that overflows under a scaler is left out, the scale halves, and the run goes on', async () => {
+    const scaler = new GradScaler({ initScale: 2 ** 127 });
+    const { model, step } = await trainer(1, scaler);
+    const before = [...model.namedParameters().values()].map((parameter) => parameter.dataSync().slice());
+    const report = await step.run(batches[0], LR, true);
+    assert.equal(report.bad, undefined);
+    assert.ok(!Number.isFinite(report.gradNorm));
+    assert.equal(scaler.scale, 2 ** 126);
+    [...model.namedParameters().values()].forEach((parameter, i) => {
+      assert.deepEqual(parameter.dataSync(), before[i]);
+    });
   });
 
   it('micro-batches that make no whole update do not carry into the next epoch', async () => {
