@@ -4,6 +4,7 @@ import { expandHome } from '../common/paths.js';
 import { newestCheckpoint, RunInterrupted, runSettings } from '../runners/index.js';
 import { defineCommand } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
+import { dryRun } from './dry_run.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { makeRunner, prepareRun } from './prepare_run.js';
 import { printScores } from './print_scores.js';
@@ -21,6 +22,11 @@ export const train = defineCommand({
       default: false,
       describe: 'Go on from the newest whole checkpoint of output_dir, in its folder',
     },
+    'dry-run': {
+      type: 'boolean',
+      default: false,
+      describe: 'Try everything once and tell memory, time and disk that the run takes; nothing stays',
+    },
   },
   examples: [
     [
@@ -30,6 +36,10 @@ export const train = defineCommand({
     [
       'lavis train --cfg-path projects/blip/train/caption_coco_ft.yaml --options run.batch_size_train=4 run.max_epoch=1',
       'fine-tunes BLIP base on COCO captions',
+    ],
+    [
+      'lavis train --cfg-path projects/blip/train/caption_coco_ft.yaml --dry-run',
+      'does it fit, how long will it take',
     ],
     ['lavis train --cfg-path projects/blip/train/caption_shapes.yaml --resume', 'goes on after a stop'],
     [
@@ -42,6 +52,10 @@ export const train = defineCommand({
   async handler(args) {
     const ended = await launchWorkers('train', args, ['--resume']);
     if (ended !== undefined) return ended;
+    if (args['dry-run']) {
+      await dryRun(args);
+      return 0;
+    }
     const resumed = args.resume ? await findCheckpoint(args) : undefined;
     const config = await loadConfig(withCheckpoint(args, resumed));
     const runner = await makeRunner(

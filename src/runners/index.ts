@@ -1,6 +1,6 @@
 /** The runners: when training, evaluation, checkpoints and logs happen. */
 export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.js';
-export { newestCheckpoint } from './checkpoints.js';
+export { loadWeights, newestCheckpoint } from './checkpoints.js';
 export type { Run, RunHook, StepEvent } from './hooks.js';
 export { type MetricsLine, readMetrics } from './metrics_log.js';
 export type { RunnableModel } from './model.js';

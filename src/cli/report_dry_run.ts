@@ -1,0 +1,122 @@
+import { formatBytes, formatCount } from '../common/progress.js';
+import type { RunSettings } from '../runners/index.js';
+import type { MemoryEstimate } from './memory_estimate.js';
+
+export interface Evaluations {
+  /** Of one batch, and its images. */
+  seconds: number;
+  images: number;
+  first: Record<string, unknown> | undefined;
+  /** Batches of all valid splits, and of all test splits. */
+  valid: number;
+  test: number;
+}
+
+/** What a dry run found. */
+export interface DryRunFacts {
+  settings: RunSettings;
+  engine?: string;
+  worldSize: number;
+  /** Numbers of the model, and those that are trained. */
+  parameters: number;
+  trained: number;
+  losses: Record<string, number>;
+  secondsPerStep: number;
+  /** Micro-steps of the whole run, and its rounds. */
+  steps: number;
+  rounds: number;
+  unit: 'epoch' | 'iters';
+  checkpointBytes: number;
+  estimate?: MemoryEstimate;
+  /** The most memory that the process had. */
+  peak: number;
+  limit: number;
+  advice: string[];
+  evaluation?: Evaluations;
+  free: number;
+}
+
+/** The report as lines for people. */
+export function dryRunReport(facts: DryRunFacts): string {
+  const { settings, evaluation, estimate, limit, peak, free } = facts;
+  const rows: [string, string][] = [
+    ['engine', `${facts.engine ?? ''}${facts.worldSize > 1 ? `, ${facts.worldSize} workers` : ''}`],
+    ['parameters', `${formatCount(facts.parameters)}, ${formatCount(facts.trained)} of them trained`],
+    ['step', `${seconds(facts.secondsPerStep)}, ${batchOf(facts)}, ${lossesOf(facts)}`],
+  ];
+  if (evaluation) {
+    const caption = evaluation.first?.caption;
+    const said = typeof caption === 'string' ? `, the first caption: '${caption}'` : '';
+    rows.push(['evaluation', `${seconds(evaluation.seconds)} a batch of ${evaluation.images}${said}`]);
+  }
+  rows.push(['memory', `${formatBytes(peak)} at most, of ${formatBytes(limit)}`]);
+  if (estimate) rows.push(['', partsOf(estimate, peak, settings)]);
+  rows.push(['checkpoint', `${formatBytes(facts.checkpointBytes)}, written and read again`]);
+  const total = facts.secondsPerStep * facts.steps + evaluationSeconds(facts);
+  rows.push(['the run', `${duration(total)}: ${facts.steps} steps, ${evaluationsOf(facts)} evaluations`]);
+  const files = checkpointsOf(facts);
+  const disk = files * facts.checkpointBytes;
+  const few = disk > 0.95 * free ? ' TOO LITTLE: run.keep_last=1, or another run.output_dir' : '';
+  rows.push(['disk', `${formatBytes(disk)} for ${files} checkpoints; ${formatBytes(free)} are free${few}`]);
+  const lines = rows.map(([name, text]) => `${name.padEnd(11)} ${text}`);
+  if (facts.advice.length > 0)
+    lines.push('Memory is short. Less with:', ...facts.advice.map((line) => `  ${line}`));
+  return lines.join('\n');
+}
+
+const batchOf = ({ settings: { batchSizeTrain: size, accumGradIters: times } }: DryRunFacts) =>
+  `batch ${size}${times > 1 ? ` (an update every ${times})` : ''}`;
+
+const lossesOf = ({ losses }: DryRunFacts) =>
+  Object.entries(losses)
+    .map(([name, value]) => `${name} ${value.toFixed(3)}`)
+    .join(', ');
+
+function partsOf(
+  { weights, gradients, moments, activations }: MemoryEstimate,
+  peak: number,
+  settings: RunSettings,
+) {
+  const rest = Math.max(0, peak - weights - gradients - moments);
+  const guess = activations === undefined ? '' : ` (activations were guessed at ${formatBytes(activations)})`;
+  return (
+    `weights ${formatBytes(weights)}, gradients ${formatBytes(gradients)}, AdamW ${formatBytes(moments)}, ` +
+    `the program and a batch of ${settings.batchSizeTrain} ${formatBytes(rest)}${guess}`
+  );
+}
+
+/** How often the valid splits are evaluated. */
+function validations({ settings, rounds }: DryRunFacts): number {
+  if (settings.validSplits.length === 0) return 0;
+  const due = Math.ceil(rounds / settings.valFreq);
+  return (rounds - 1) % settings.valFreq === 0 ? due : due + 1; // the last round always
+}
+
+const evaluationsOf = (facts: DryRunFacts) =>
+  validations(facts) + (facts.settings.testSplits.length > 0 ? 1 : 0);
+
+function evaluationSeconds(facts: DryRunFacts): number {
+  if (!facts.evaluation) return 0;
+  const { seconds, valid, test } = facts.evaluation;
+  return seconds * (valid * validations(facts) + test);
+}
+
+/** How many checkpoints lie in the folder at the end, and one that is being written. */
+function checkpointsOf({ settings, rounds }: DryRunFacts): number {
+  const { validSplits, saveFreq, saveLast, saveEveryIters, keepLast } = settings;
+  let numbered = 0;
+  for (let round = 1; round <= rounds; round++) {
+    const due = validSplits.length === 0 || (saveFreq > 0 && (round - 1) % saveFreq === 0);
+    if (due || (saveLast && round === rounds)) numbered++;
+  }
+  const kept = Math.min(numbered, keepLast ?? Number.POSITIVE_INFINITY);
+  return kept + (validSplits.length > 0 ? 1 : 0) + (saveEveryIters ? 1 : 0) + 1;
+}
+
+const seconds = (value: number) => `${value.toPrecision(3)} s`;
+
+function duration(total: number): string {
+  const days = Math.floor(total / 86400);
+  const clock = new Date(Math.round(total % 86400) * 1000).toISOString().slice(11, 19);
+  return days > 0 ? `${days} days ${clock}` : clock;
+}
