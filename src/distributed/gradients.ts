@@ -68,7 +68,6 @@ export class GradientAverager {
     for (const bucket of this.#buckets) {
       bucket.missing = new Set(bucket.names);
       bucket.reduced = undefined;
-      bucket.data.fill(0);
     }
   }
 
@@ -77,18 +76,17 @@ export class GradientAverager {
     const bucket = this.#bucketOf.get(name);
     if (!bucket) throw new Error(`no variable is named '${name}'`);
     if (!bucket.missing.delete(name)) throw new Error(`'${name}' has two gradients in one step`);
-    const at = bucket.offsets.get(name)!;
     const values = peek(grad) as Float32Array;
-    const target = bucket.data.subarray(at, at + values.length);
+    const target = this.#part(bucket, name);
     if (this.#weight === 1) target.set(values);
     else for (let i = 0; i < values.length; i++) target[i] = values[i] * this.#weight;
-    bucket.data[this.#flags(bucket) + bucket.names.indexOf(name)] = 1;
     this.#send(false);
   }
 
   /**
    * Waits for all buckets; parameters without a gradient on some rank count as zero there.
-   * @returns the averaged gradients, new tensors; none for parameters that no rank used
+   * @returns the averaged gradients, new tensors that hold until the next begin(); none for parameters that
+   * no rank used
    */
   async finish(): Promise<Map<string, tf.Tensor>> {
     this.#send(true);
@@ -98,12 +96,10 @@ export class GradientAverager {
       const flags = this.#flags(bucket);
       const scale = 1 / bucket.data[bucket.data.length - 1];
       for (const [i, name] of bucket.names.entries()) {
-        if (bucket.data[flags + i] === 0) continue;
-        const shape = this.#shapes.get(name)!;
-        const at = bucket.offsets.get(name)!;
-        const mean = bucket.data.slice(at, at + tf.util.sizeFromShape(shape));
+        if (flags[i] === 0) continue;
+        const mean = this.#part(bucket, name);
         for (let k = 0; k < mean.length; k++) mean[k] *= scale;
-        grads.set(name, tf.tensor(mean, shape, 'float32'));
+        grads.set(name, tf.tensor(mean, this.#shapes.get(name)!, 'float32'));
       }
     }
     return grads;
@@ -114,6 +110,12 @@ export class GradientAverager {
     while (this.#next < this.#buckets.length) {
       const bucket = this.#buckets[this.#next];
       if (bucket.missing.size > 0 && !all) return;
+      const flags = this.#flags(bucket);
+      for (const [i, name] of bucket.names.entries()) {
+        const missing = bucket.missing.has(name);
+        if (missing) this.#part(bucket, name).fill(0);
+        flags[i] = missing ? 0 : 1;
+      }
       bucket.data[bucket.data.length - 1] = this.#weight;
       bucket.reduced = this.#comm.allReduce(bucket.data, `gradients, bucket ${bucket.index}`);
       bucket.reduced.catch(() => {}); // finish() throws it.
@@ -121,8 +123,14 @@ export class GradientAverager {
     }
   }
 
-  #flags(bucket: Bucket): number {
-    return bucket.data.length - 1 - bucket.names.length;
+  /** Where a bucket holds a parameter's gradient. */
+  #part(bucket: Bucket, name: string): Float32Array<ArrayBuffer> {
+    const at = bucket.offsets.get(name)!;
+    return bucket.data.subarray(at, at + tf.util.sizeFromShape(this.#shapes.get(name)!));
+  }
+
+  #flags({ data, names }: Bucket): Float32Array {
+    return data.subarray(data.length - 1 - names.length, -1);
   }
 
   #bucket(names: string[]): Bucket {
