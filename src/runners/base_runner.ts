@@ -133,6 +133,7 @@ export abstract class BaseRunner implements Run {
       await this.#tell((hook) => hook.afterTraining?.(this));
       if (settings.validSplits.length === 0) label = this.labelAfter(this.state.round);
     } finally {
+      log.status('');
       await training.close();
       this.#training = undefined;
     }

@@ -38,7 +38,7 @@ function numbersOf({ lines, record }: RunData): Map<string, number> {
   };
   const best = bestScore(lines);
   add('parameters', record?.parameters);
-  add('iterations', lines.at(-1)?.iteration);
+  add('iterations', lines.findLast(({ kind }) => kind === 'step')?.iteration);
   add('seconds', Math.round(duration(lines)));
   add('images per second', median(lines.map((line) => line.images_per_second)));
   add('train loss, last epoch', lines.findLast(({ kind }) => kind === 'epoch')?.loss);
