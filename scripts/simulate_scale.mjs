@@ -51,8 +51,8 @@ async function measureAndSimulate() {
   const [one] = measured;
   const machine = { workersPerMachine: 1, inside: linkOf(measured), between: linkOf(measured) };
   console.log(`\n${args.model}, ${args['image-size']} px, batch ${args.batch} a worker, one thread each`);
-  console.log('workers   measured   predicted   images/s   speed-up   exchange');
-  for (const { count, step, exchange } of measured) {
+  console.log('workers   measured   predicted   images/s   speed-up   exchange   CPU a worker');
+  for (const { count, step, exchange, cpu } of measured) {
     const cluster = {
       ...machine,
       workersPerMachine: count,
@@ -64,7 +64,7 @@ async function measureAndSimulate() {
     const rate = (count * Number(args.batch)) / step;
     const speedUp = (count * one.step) / step;
     console.log(
-      `${String(count).padStart(7)}${`${step.toFixed(3)} s`.padStart(11)}${`${stepSeconds.toFixed(3)} s`.padStart(12)}${rate.toFixed(2).padStart(11)}${speedUp.toFixed(2).padStart(11)}${`${exchange.toFixed(3)} s`.padStart(11)}`,
+      `${String(count).padStart(7)}${`${step.toFixed(3)} s`.padStart(11)}${`${stepSeconds.toFixed(3)} s`.padStart(12)}${rate.toFixed(2).padStart(11)}${speedUp.toFixed(2).padStart(11)}${`${exchange.toFixed(3)} s`.padStart(11)}${`${cpu.toFixed(3)} s`.padStart(15)}`,
     );
   }
   const cores = availableParallelism();
@@ -170,11 +170,15 @@ async function train() {
   const steps = Number(args.steps);
   const times = [];
   const exchanges = [];
+  const busy = [];
   for (let i = 0; i <= steps; i++) {
     await comm.barrier('step');
     const start = performance.now();
+    const before = process.cpuUsage();
     exchanges.push(await step(averager));
     times.push((performance.now() - start) / 1000);
+    const { user, system } = process.cpuUsage(before);
+    busy.push((user + system) / 1e6);
   }
   const median = (list) => list.slice(1).sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
   let bytes = 0;
@@ -183,7 +187,14 @@ async function train() {
   const allReduce = await best(comm, new Float32Array(bytes / 4));
   await comm.barrier('end');
   if (comm.rank === 0) {
-    process.send({ step: median(times), exchange: median(exchanges), bytes, latency, allReduce });
+    process.send({
+      step: median(times),
+      exchange: median(exchanges),
+      cpu: median(busy),
+      bytes,
+      latency,
+      allReduce,
+    });
   }
   await comm.close();
   dispose();
