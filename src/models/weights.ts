@@ -54,8 +54,10 @@ async function copyWeights(
   const own = model.stateDict();
   const given = checkpoint.stateDict();
   const { missing, unexpected } = matchNames(own, given);
-  const fits = (name: string) =>
-    name === POS_EMBED || sameShape(own.get(name)!.shape, given.get(name)!.shape);
+  const fits = (name: string) => {
+    const [wanted, found] = [own.get(name)!.shape, given.get(name)!.shape];
+    return sameShape(wanted, name === POS_EMBED && found.length === 3 ? found.with(1, wanted[1]!) : found);
+  };
   const shared = [...own.keys()].filter((name) => given.has(name));
   const dropped = shared.filter((name) => !fits(name));
   const taken = shared.filter(fits);

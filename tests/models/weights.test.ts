@@ -126,6 +126,8 @@ describe('the weights of the tiny model', () => {
         /another architecture[\s\S]*\[1,1,36\][\s\S]*\[1,1,40\]/.test(error.message)
       );
     });
+    const { dropped } = await wider.loadFromPretrained(weights('.pth'));
+    assert.ok(dropped.includes('visual_encoder.pos_embed') && dropped.includes('visual_encoder.cls_token'));
     const folder = temporaryFolder();
     const other = join(folder, 'other.safetensors');
     await saveSafetensors(
