@@ -22,7 +22,7 @@ export function registerLinear(): void {
 }
 
 /** As many rows as the words of a generation step: more than a few, less than a block of the matrix product. */
-const isHandful = (rows: number) => rows >= 6 && rows <= 24;
+const isHandful = (rows: number) => rows >= 5 && rows <= 48;
 
 /** y = x Wᵀ + b. */
 export function runLinear(
