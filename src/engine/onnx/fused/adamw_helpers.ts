@@ -1,0 +1,76 @@
+/** Threads that update parameters beside the main one, over its memory. */
+import { Worker } from 'node:worker_threads';
+import type { AdamWArrays, AdamWAttrs } from './adamw_loop.js';
+
+/** What a helper is at; it waits while idle, the main thread while busy. */
+export const STATE = { starting: 0, idle: 1, busy: 2, failed: 3 } as const;
+
+/** Places of a task's numbers: 4 addresses, the count, 6 constants. */
+export const TASK_LENGTH = 11;
+
+/** Memory passes faster over few threads than one, not faster over many than a few. */
+const MOST_HELPERS = 7;
+
+/** A helper that takes longer than this is given up; its part is done by then or the process has ended. */
+const PATIENCE_MS = 60_000;
+
+interface Helper {
+  state: Int32Array;
+  task: Float64Array;
+}
+
+export class AdamWHelpers {
+  readonly #helpers: Helper[];
+
+  constructor(threads: number) {
+    this.#helpers = Array.from({ length: Math.min(threads - 1, MOST_HELPERS) }, startHelper);
+  }
+
+  /** Helpers that wait for work; they take a moment to start. */
+  get ready(): number {
+    return this.#helpers.filter(({ state }) => Atomics.load(state, 0) === STATE.idle).length;
+  }
+
+  /** Runs `work` on this thread while each helper updates its part; returns when all are done. */
+  run(
+    parts: AdamWArrays[],
+    attrs: AdamWAttrs,
+    addressOf: (x: Float32Array) => number,
+    work: () => void,
+  ): void {
+    const idle = this.#helpers.filter(({ state }) => Atomics.load(state, 0) === STATE.idle);
+    const busy = parts.map((arrays, i) => {
+      const { state, task } = idle[i];
+      task.set([
+        ...arrays.map(addressOf),
+        arrays[0].length,
+        attrs.beta1,
+        attrs.beta2,
+        attrs.eps,
+        attrs.stepSize,
+        attrs.rootCorrection,
+        attrs.shrink,
+      ]);
+      Atomics.store(state, 0, STATE.busy);
+      Atomics.notify(state, 0);
+      return state;
+    });
+    work();
+    for (const state of busy) {
+      Atomics.wait(state, 0, STATE.busy, PATIENCE_MS);
+      if (Atomics.load(state, 0) !== STATE.idle) throw new Error("a thread of AdamW's update failed");
+    }
+  }
+}
+
+function startHelper(): Helper {
+  const state = new Int32Array(new SharedArrayBuffer(4));
+  const task = new Float64Array(new SharedArrayBuffer(8 * TASK_LENGTH));
+  const worker = new Worker(new URL('./adamw_worker.js', import.meta.url), { workerData: { state, task } });
+  worker.on('error', () => {
+    Atomics.store(state, 0, STATE.failed);
+    Atomics.notify(state, 0);
+  });
+  worker.unref();
+  return { state, task };
+}

@@ -1,0 +1,43 @@
+/** A helper of AdamW's update: see adamw_helpers.ts. */
+import { createRequire } from 'node:module';
+import { workerData } from 'node:worker_threads';
+import { STATE } from './adamw_helpers.js';
+import { type AdamWArrays, updateInLoop } from './adamw_loop.js';
+
+const { state, task } = workerData as { state: Int32Array; task: Float64Array };
+const { view } = createRequire(import.meta.url)('koffi') as {
+  view(address: bigint, bytes: number): ArrayBuffer;
+};
+
+/** Windows on the main thread's memory, by address and length; it uses its memory again and again. */
+const windows = new Map<string, Float32Array>();
+
+function windowOn(address: number, count: number): Float32Array {
+  const key = `${address} ${count}`;
+  let array = windows.get(key);
+  if (!array) {
+    if (windows.size > 10_000) windows.clear();
+    array = new Float32Array(view(BigInt(address), count * 4));
+    windows.set(key, array);
+  }
+  return array;
+}
+
+function finish(result: number): void {
+  Atomics.store(state, 0, result);
+  Atomics.notify(state, 0);
+}
+
+finish(STATE.idle);
+for (;;) {
+  Atomics.wait(state, 0, STATE.idle);
+  const [p, g, m, v, count, beta1, beta2, eps, stepSize, rootCorrection, shrink] = task;
+  try {
+    const arrays = [p, g, m, v].map((address) => windowOn(address, count)) as AdamWArrays;
+    updateInLoop(arrays, { beta1, beta2, eps, stepSize, rootCorrection, shrink });
+    finish(STATE.idle);
+  } catch (error) {
+    finish(STATE.failed);
+    throw error;
+  }
+}
