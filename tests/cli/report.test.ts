@@ -50,6 +50,23 @@ describe('report.html', () => {
     assert.match(drawn, /<title>output\/job · report<\/title>/);
     assert.doesNotMatch(drawn, /<img src="x"/);
   });
+
+  test('shows the values under the pointer', { skip: noChromium }, async () => {
+    const pointed = join(parent, 'pointed.html');
+    const move = `const svg = document.querySelector('figure.chart svg'), box = svg.getBoundingClientRect();
+      const at = { bubbles: true, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
+      svg.dispatchEvent(new PointerEvent('pointermove', at));`;
+    // the page's own policy would not let the test's script in
+    const open = page
+      .replace(/<meta http-equiv[^>]*>/, '')
+      .replace('</body>', `<script>${move}</script></body>`);
+    writeFileSync(pointed, open);
+    const drawn = await renderedDocument(pathToFileURL(pointed).href, 500);
+    assert.match(drawn, /<figure class="chart read"/);
+    const [, step, loss] = /<span class="key">step (\d+)<\/span><span class="key c0">([\d.]+)</.exec(drawn)!;
+    assert.ok(Number(step) > 10 && Number(step) < 30, step);
+    assert.equal(Number(loss), Number((4 / Number(step)).toPrecision(4)));
+  });
 });
 
 test("a folder of LAVIS's own is read: configuration over several lines, epochs and scores", async () => {
