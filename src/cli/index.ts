@@ -10,6 +10,7 @@ import { type Command, UsageError } from './command.js';
 import { compare } from './compare.js';
 import { config } from './config.js';
 import { convert } from './convert.js';
+import { data } from './data.js';
 import { doctor } from './doctor.js';
 import { download } from './download.js';
 import { evaluate } from './eval.js';
@@ -29,6 +30,7 @@ const commands: readonly Command[] = [
   compare,
   zoo,
   config,
+  data,
   download,
   convert,
   init,

@@ -8,5 +8,6 @@ export {
   BlipImageTrainProcessor,
 } from './image.js';
 export { loadImageProcessor, loadProcessor, loadTextProcessor } from './load.js';
+export { CLIP_MEAN, CLIP_STD } from './normalize.js';
 export type { ImageArray, RgbImage } from './rgb_image.js';
 export { BaseTextProcessor, BlipCaptionProcessor, BlipQuestionProcessor } from './text.js';

@@ -1,0 +1,107 @@
+import sharp, { type OverlayOptions } from 'sharp';
+import { DataError } from '../../common/errors.js';
+import { Rng } from '../../common/random.js';
+import type { Dataset, Sample } from '../../datasets/index.js';
+import { CLIP_MEAN, CLIP_STD, type ImageArray } from '../../processors/index.js';
+import { spread } from './images.js';
+
+/** Part of a sheet: some samples of a split under its name. */
+export interface SheetPart {
+  title: string;
+  samples: Sample[];
+  mean: readonly number[];
+  std: readonly number[];
+}
+
+const COLUMNS = 6;
+const CELL = 200;
+const GAP = 10;
+const TEXT = 50;
+const TITLE = 34;
+
+/** Samples of a split as training or evaluation reads them; unreadable ones are left out. */
+export async function sheetPart(
+  dataset: Dataset,
+  side: Record<string, unknown> | undefined,
+  count: number,
+  seed: number,
+): Promise<SheetPart> {
+  const indices = spread(
+    Array.from({ length: dataset.length }, (_, i) => i),
+    count,
+  );
+  const samples: Sample[] = [];
+  for (const index of indices) {
+    const sample = await dataset.get(index, Rng.of(seed, 'sample', 0, index)).catch((thrown: unknown) => {
+      if (thrown instanceof DataError) return undefined; // counted elsewhere
+      throw thrown;
+    });
+    if (sample) samples.push(sample);
+  }
+  const raw = typeof side?.name !== 'string';
+  return {
+    title: dataset.name,
+    samples,
+    mean: raw ? [0, 0, 0] : ((side.mean as number[] | undefined) ?? CLIP_MEAN),
+    std: raw ? [1 / 255, 1 / 255, 1 / 255] : ((side.std as number[] | undefined) ?? CLIP_STD),
+  };
+}
+
+/** Draws the parts below each other, captions under the pictures, as a PNG. */
+export async function drawSheet(parts: readonly SheetPart[], path: string): Promise<void> {
+  const width = COLUMNS * (CELL + GAP) + GAP;
+  const layers: OverlayOptions[] = [];
+  const texts: string[] = [];
+  let top = GAP;
+  for (const { title, samples, mean, std } of parts) {
+    texts.push(`<text x="${GAP}" y="${top + 22}" font-size="18" font-weight="bold">${escaped(title)}</text>`);
+    top += TITLE;
+    for (const [i, sample] of samples.entries()) {
+      const left = GAP + (i % COLUMNS) * (CELL + GAP);
+      const y = top + Math.floor(i / COLUMNS) * (CELL + TEXT);
+      layers.push({ input: await thumbnail(sample.image, mean, std), left, top: y });
+      const caption = sample.text_input ?? `id ${sample.image_id ?? ''}`;
+      wrapped(caption, 32, 3).forEach((line, row) => {
+        texts.push(
+          `<text x="${left}" y="${y + CELL + 14 + row * 13}" font-size="12">${escaped(line)}</text>`,
+        );
+      });
+    }
+    top += Math.ceil(samples.length / COLUMNS) * (CELL + TEXT);
+  }
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif">${texts.join('')}</svg>`;
+  await sharp({ create: { width, height: top, channels: 3, background: 'white' } })
+    .composite([...layers, { input: Buffer.from(svg), left: 0, top: 0 }])
+    .removeAlpha()
+    .png()
+    .toFile(path);
+}
+
+/** The pixels as they were before the normalisation, as a PNG of the cell's size. */
+function thumbnail(
+  { data, shape }: ImageArray,
+  mean: readonly number[],
+  std: readonly number[],
+): Promise<Buffer> {
+  const [height, width] = shape;
+  const bytes = Uint8ClampedArray.from(data, (value, i) => 255 * (value * std[i % 3] + mean[i % 3]));
+  return sharp(bytes, { raw: { width, height, channels: 3 } })
+    .resize(CELL, CELL, { fit: 'contain', background: '#ddd', kernel: width < CELL ? 'nearest' : 'lanczos3' })
+    .png()
+    .toBuffer();
+}
+
+/** Lines of at most so many characters; the last one ends in an ellipsis where there is more. */
+function wrapped(text: string, columns: number, most: number): string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(/\s+/)) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (longer.length <= columns || lines.at(-1) === '') lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines.length <= most ? lines : [...lines.slice(0, most - 1), `${lines[most - 1]} …`];
+}
+
+/** Without control characters, which XML has no place for. */
+const escaped = (text: string) =>
+  text.replace(/\p{C}/gu, ' ').replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import sharp from 'sharp';
+import { distribution } from '#src/cli/data_survey/describe.js';
+import { lavis } from '../end_to_end/lavis.js';
+import { type TinyRun, tinyRun } from '../runners/tiny_run.js';
+import { temporaryFolder } from '../support.js';
+
+const folder = temporaryFolder();
+const sheet = join(folder, 'sheet.png');
+
+describe('lavis data', () => {
+  let tiny: TinyRun;
+  before(async () => {
+    tiny = await tinyRun(folder);
+  });
+  const survey = (...options: string[]) =>
+    lavis('data', '--cfg-path', tiny.yaml, '--sheet', sheet, '--options', ...tiny.output('out'), ...options);
+
+  it('counts samples, words and tokens, and sees that val is trained on', async () => {
+    const { code, stdout, stderr } = await survey();
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^coco_caption train: 10 samples\n {2}words {6}3 to 3, half up to 3, 95% up to 3$/m);
+    assert.match(stdout, /truncated +0 of 10 captions \(0\.00%\)/);
+    assert.match(stdout, /images +10, 10 of them decoded, 40x32 to 40x32/);
+    assert.match(stdout, /^coco_caption val: 3 images[\s\S]*ids +all 3 are in the ground truth/m);
+    assert.match(stdout, /LEAK +3 \(.*tiny_1\.png.*\) of its images are trained on/);
+  });
+
+  it('says how many captions are cut off, with the tokens of the prompt counted', async () => {
+    const whole = (await survey()).stdout;
+    const [, most] = /tokens +\d+ to (\d+)/.exec(whole)!;
+    const { stdout } = await survey(`model.max_txt_len=${Number(most) - 1}`);
+    assert.match(stdout, /truncated +[1-9]\d* of 10 captions/);
+    assert.match(stdout, /longest +a \w+ ball/);
+  });
+
+  it('draws what the model will see: the colours of the pictures, normalisation undone', async () => {
+    await survey('datasets.coco_caption.vis_processor.train.name=blip_image_eval');
+    const { data, info } = await sharp(sheet).raw().toBuffer({ resolveWithObject: true });
+    const pixel = (x: number, y: number) => [
+      ...data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3),
+    ];
+    // the first three in train are red, green (CSS's, half as bright) and blue
+    for (const [i, colour] of [
+      [255, 0, 0],
+      [0, 128, 0],
+      [0, 0, 255],
+    ].entries()) {
+      pixel(110 + 210 * i, 140).forEach((value, channel) => {
+        assert.ok(Math.abs(value - colour[channel]) <= 1, `${i}: ${pixel(110 + 210 * i, 140)}`);
+      });
+    }
+  });
+
+  it('lists missing and broken images, and ids that the ground truth lacks, and exits with 1', async () => {
+    rmSync(join(folder, 'images', 'tiny_8.png'));
+    const whole = readFileSync(join(folder, 'images', 'tiny_9.png'));
+    writeFileSync(join(folder, 'images', 'tiny_9.png'), whole.subarray(0, 40));
+    const truth = join(folder, 'truth.json');
+    const annotations = [1, 2, 77].map((image_id, id) => ({ image_id, caption: 'a ball', id }));
+    writeFileSync(
+      truth,
+      JSON.stringify({ images: annotations.map(({ image_id: id }) => ({ id })), annotations }),
+    );
+    const { code, stdout } = await survey(`run.annotation_file=${truth}`);
+    assert.equal(code, 1);
+    assert.match(stdout, /MISSING +1 \(.*tiny_8\.png\)/);
+    assert.match(stdout, /BROKEN +1 \(.*tiny_9\.png \(/);
+    assert.match(stdout, /IDS +1 \(3\) are not in the ground truth/);
+    assert.match(stdout, /ids +1 \(77\) of the ground truth have no image here/);
+  });
+
+  it('reads shares off sorted values', () => {
+    assert.equal(distribution([4, 1, 3, 2]), '1 to 4, half up to 2, 95% up to 4');
+    assert.equal(distribution([7]), '7 to 7, half up to 7, 95% up to 7');
+  });
+});
