@@ -49,13 +49,13 @@ test('under MPI, a rank that hangs is named when the time is over', { skip }, as
   for (const { error } of values as { error: string }[]) {
     assert.match(error, /rank 1 did not come to barrier 'second' in 4 s/);
   }
-  assert.ok(seconds < 20);
+  assert.ok(seconds < 40);
 });
 
 test('under MPI, a rank that is killed ends the run', { skip }, async () => {
   const { code, seconds, output } = await runMpi(2, 'collectives', ['die']);
   assert.notEqual(code, 0, output);
-  assert.ok(seconds < 15);
+  assert.ok(seconds < 40);
 });
 
 test('without MPI the error has the line that installs it', async () => {

@@ -112,5 +112,5 @@ test('a cable that is pulled ends the waiting with an error', { skip }, async ()
   const { code, output } = await end;
   assert.notEqual(code, 0);
   assert.match(output, /allReduce 'step \d+' of 4000000 bytes (was not done )?in 3 s/);
-  assert.ok(waited < 15, `${waited} s`);
+  assert.ok(waited < 30, `${waited} s`);
 });
