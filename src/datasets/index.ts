@@ -14,7 +14,7 @@ export { CaptionReader, type CaptionRecord } from './datasets/caption_reader.js'
 export { ChainDataset } from './datasets/chain_dataset.js';
 export { ConcatDataset } from './datasets/concat_dataset.js';
 export { imageId, numericId } from './datasets/image_id.js';
-export { captionsOf, shapesVocabulary } from './datasets/shapes/captions.js';
+export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './datasets/shapes/captions.js';
 export { drawScene, scenesOf } from './datasets/shapes/draw.js';
 export { ShardDataset, ShardReader } from './datasets/shards/shard_dataset.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';

@@ -31,6 +31,11 @@ export const blipCaptionSchema = z.strictObject({
     0.02,
     'Spread of the first weights of a `custom` image encoder; a narrow one learns sooner with 1/√width.',
   ),
+  vit_sincos_positions: key(
+    types.flag,
+    false,
+    'Start the positions of a `custom` image encoder from sines and cosines of row and column.',
+  ),
   vit_patch_size: key(types.natural, 16, 'Pixels a side of a patch, of a `custom` image encoder.'),
   image_size: key(types.natural, 384, 'Pixels a side of an image; the processors have to agree.'),
   med_config_path: key(
@@ -88,5 +93,12 @@ function customSize(section: BlipCaptionSection) {
         'model.vit_embed_dim, model.vit_depth, model.vit_num_heads; model.vit_patch_size is 16 unless given',
     });
   }
-  return { width, depth, heads, patchSize: patchSize ?? 16, initializerRange: section.vit_initializer_range };
+  return {
+    width,
+    depth,
+    heads,
+    patchSize: patchSize ?? 16,
+    initializerRange: section.vit_initializer_range,
+    sinCosPositions: section.vit_sincos_positions,
+  };
 }

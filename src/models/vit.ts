@@ -3,6 +3,7 @@ import type { Rng } from '../common/random.js';
 import { attention, linear, tf } from '../engine/index.js';
 import {
   dropPathIn,
+  type Initializer,
   LayerNorm,
   Linear,
   Mlp,
@@ -26,10 +27,32 @@ export interface VitConfig {
   recomputedBlocks: number;
   /** Spread of the first weights; 0.02 unless given. */
   initializerRange?: number;
+  /** Whether the position embedding starts from sines and cosines of row and column instead of at random. */
+  sinCosPositions?: boolean;
 }
 
 const EPS = 1e-6;
 const initOf = ({ initializerRange = 0.02 }: VitConfig) => truncatedNormal(initializerRange);
+
+/**
+ * Neighbours start alike, so that little training finds out where things are: each half of the width has
+ * sines and cosines of one coordinate at falling frequencies. Source: arXiv:2111.06377, appendix A.1.
+ */
+const sinCosOfGrid =
+  (side: number, width: number): Initializer =>
+  (values) => {
+    const quarter = Math.floor(width / 4);
+    for (let patch = 0; patch < side * side; patch++) {
+      for (const [half, at] of [Math.floor(patch / side), patch % side].entries()) {
+        const start = (1 + patch) * width + half * 2 * quarter;
+        for (let i = 0; i < quarter; i++) {
+          const angle = at / 10000 ** (i / quarter);
+          values[start + i] = 0.5 * Math.sin(angle);
+          values[start + quarter + i] = 0.5 * Math.cos(angle);
+        }
+      }
+    }
+  };
 
 /** Cuts an image into patches and projects each: a convolution of stride = kernel = patch. */
 class PatchEmbed extends Module {
@@ -141,7 +164,8 @@ export class VisionTransformer extends Module {
     const patches = (imageSize / patchSize) ** 2;
     const init = initOf(config);
     this.clsToken = this.parameter('cls_token', [1, 1, width], init);
-    this.posEmbed = this.parameter('pos_embed', [1, 1 + patches, width], init);
+    const positions = config.sinCosPositions ? sinCosOfGrid(imageSize / patchSize, width) : init;
+    this.posEmbed = this.parameter('pos_embed', [1, 1 + patches, width], positions);
     this.patchEmbed = this.child('patch_embed', new PatchEmbed(config));
     const rate = (i: number) => (depth > 1 ? (dropPathRate * i) / (depth - 1) : 0);
     const blocks = Array.from({ length: depth }, (_, i) => new VitBlock(config, rate(i)));

@@ -7,6 +7,7 @@ import {
   type CaptionEvalDataset,
   captionsOf,
   type Dataset,
+  orderedCaptionsOf,
   ShapesCaptionBuilder,
   scenesOf,
   shapesVocabulary,
@@ -89,6 +90,22 @@ test('a caption tells what is drawn: the first colour lies where the relation sa
     const sideways = { 'left of': second.x - first.x, 'right of': first.x - second.x };
     assert.ok({ ...order, ...sideways }[scene.relation] > 0.2);
     assert.match(captionsOf(scene)[0], new RegExp(`^a ${first.size} ${first.colour} ${first.shape} `));
+  }
+});
+
+test('training captions mention the upper or the left thing first, and are among the five', () => {
+  for (const scene of scenesOf('train', { seed: 5, train: 40, val: 0, test: 0, imageSize: 48 })) {
+    const [a, b] = [...scene.things].sort((s, t) =>
+      /left|right/.test(scene.relation) ? s.x - t.x : s.y - t.y,
+    );
+    for (const caption of orderedCaptionsOf(scene)) {
+      assert.ok(captionsOf(scene).includes(caption) || caption.startsWith('the '), caption);
+      assert.match(
+        caption,
+        new RegExp(`^(a|the) ${a.size} ${a.colour} ${a.shape} .* ${b.colour} ${b.shape}`),
+      );
+      assert.match(caption, / above | to the left of /);
+    }
   }
 });
 

@@ -68,7 +68,7 @@ export class ShapesCaptionBuilder extends CaptionBuilder {
   get #root(): string {
     const { seed, train, val, test, imageSize } = this.#options();
     const { storage } = this.#buildInfo();
-    return join(cachePath(storage), `board-seed${seed}-${train}-${val}-${test}-${imageSize}px`);
+    return join(cachePath(storage), `ordered-seed${seed}-${train}-${val}-${test}-${imageSize}px`);
   }
 
   #options(): ShapesOptions {

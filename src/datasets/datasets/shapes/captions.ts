@@ -20,6 +20,21 @@ export function captionsOf({ background, things: [a, b], relation }: Scene): str
   ];
 }
 
+/**
+ * The ways to tell a scene that mention the upper or the left thing first, as people mostly do: what a model
+ * is taught, so that it need not guess which thing comes first.
+ */
+export function orderedCaptionsOf(scene: Scene): string[] {
+  const {
+    things: [a, b],
+    relation,
+  } = scene;
+  const backward = relation === 'below' || relation === 'right of';
+  const ordered: Scene = backward ? { ...scene, things: [b, a], relation: OPPOSITE[relation] } : scene;
+  const [there, , withBackground, , sentence] = captionsOf(ordered);
+  return [there, withBackground, sentence];
+}
+
 /** Every word that captions and their prompt ("a picture of") use, sorted. */
 export function captionWords(): string[] {
   const words = [...SHAPES, ...COLOURS, ...SIZES, ...BACKGROUNDS, ...RELATIONS];

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { Rng } from '../../../common/random.js';
 import { mapConcurrently } from '../../loading/executor.js';
 import type { GroundTruth } from '../../types.js';
-import { captionsOf } from './captions.js';
+import { captionsOf, orderedCaptionsOf } from './captions.js';
 import { drawnScene, pairsOfSplit, type Scene, type ShapesSplit } from './scene.js';
 import { sceneSvg } from './svg.js';
 
@@ -18,7 +18,7 @@ export interface ShapesOptions {
   imageSize: number;
 }
 
-/** Captions that a training scene has of the five; val and test have all. */
+/** Captions that a training scene has; val and test have all five. */
 const TRAIN_CAPTIONS = 2;
 
 /** The scenes of a split, in order. */
@@ -89,7 +89,7 @@ async function drawSplit(folder: string, split: ShapesSplit, options: ShapesOpti
 }
 
 function trainCaptions(scene: Scene, rng: Rng): string[] {
-  const all = captionsOf(scene);
+  const all = orderedCaptionsOf(scene);
   return [...rng.permutation(all.length)].slice(0, TRAIN_CAPTIONS).map((i) => all[i]);
 }
 
