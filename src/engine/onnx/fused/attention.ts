@@ -16,7 +16,7 @@ interface AttentionAttrs {
 const SCORE_BYTES = 1 << 24;
 
 /** Bytes of scores per thread that the gradient works on at a time. */
-const HEAD_BYTES = Number(process.env.LAVIS_HEAD_BYTES ?? 1 << 20);
+const HEAD_BYTES = 3 << 20;
 
 /** From so many scores per head on, the gradient works head by head. */
 const MANY_SCORES = 1 << 16;
@@ -225,7 +225,7 @@ function gradientByHeads(
     { y: split(y), dy: split(dy) },
     { along: backend.ort(along, [batch, numHeads, queries, 1]) },
   );
-  const step = Math.max(1, Math.floor((HEAD_BYTES * backend.sessions.threads) / (queries * keys * 4)));
+  const step = headsAtATime(queries * keys * 4, backend.sessions.threads);
   for (let start = 0; start < total; start += step) {
     const count = Math.min(step, total - start);
     const part = (x: tf.TensorInfo) => {
@@ -242,6 +242,12 @@ function gradientByHeads(
     swapAxes(backend, byHead(x), split(grads[i]));
   });
   for (const x of [...allocated, along]) backend.disposeIntermediateTensorInfo(x);
+}
+
+/** As many as stay in the cache, the same number for each thread. */
+function headsAtATime(bytes: number, threads: number): number {
+  const heads = Math.floor((HEAD_BYTES * threads) / bytes);
+  return heads > threads ? heads - (heads % threads) : Math.max(1, heads);
 }
 
 /** [b, T, H, d] -> [b, H, T, d], or back. */
