@@ -4,8 +4,8 @@ import { tf } from '../tf.js';
 import { listAdapters, openAdapter } from './adapters.js';
 import { LavisWebGpuBackend } from './backend.js';
 import { registerFused } from './fused/index.js';
-import { registerGaps } from './gaps.js';
 import { BACKEND } from './kernels.js';
+import { registerOverrides } from './overrides.js';
 
 export { type ListedAdapter, listAdapters } from './adapters.js';
 
@@ -44,7 +44,7 @@ export async function registerWebGpuBackend({ adapter: wanted, hardwareOnly }: W
   const backend = new LavisWebGpuBackend(device, info, pump);
   if (tf.findBackendFactory(BACKEND)) tf.removeBackend(BACKEND);
   tf.registerBackend(BACKEND, () => backend);
-  registerGaps();
+  registerOverrides();
   registerFused();
   opened = { adapter: wanted, description };
   return { backend: BACKEND, description };

@@ -3,8 +3,10 @@ import { registerAttention } from './attention.js';
 import { registerCrossEntropy } from './cross_entropy.js';
 import { registerDropout } from './dropout.js';
 import { registerGelu } from './gelu.js';
+import { registerInPlace } from './in_place.js';
 import { registerLayerNorm } from './layer_norm.js';
 import { registerLinear } from './linear.js';
+import { registerSumOfSquares } from './sum_of_squares.js';
 
 /** The fused operations as shaders. */
 export function registerFused(): void {
@@ -15,4 +17,6 @@ export function registerFused(): void {
   registerAttention();
   registerCrossEntropy();
   registerAdamW();
+  registerInPlace();
+  registerSumOfSquares();
 }

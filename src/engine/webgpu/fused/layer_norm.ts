@@ -1,5 +1,6 @@
 import { f32, u32 } from '../backend.js';
 import { filled, kernel, sizeOf } from '../kernels.js';
+import { sumRows } from '../sum_rows.js';
 import { bindings, groupsOf, LANES, main, reductions } from '../wgsl.js';
 
 /** Threads that share a row. */
@@ -107,24 +108,6 @@ ${main(
   dbias[chunk * p.width + c] = b;`,
 )}`;
 
-const SUM_ROWS = () => `
-${bindings(
-  [
-    ['x', 'read', 'f32'],
-    ['y', 'read_write', 'f32'],
-  ],
-  { rows: 'u32', width: 'u32' },
-)}
-${main(
-  LANES,
-  `
-  let c = group * ${LANES}u + lane;
-  if (c >= p.width) { return; }
-  var sum = 0.0;
-  for (var row = 0u; row < p.rows; row++) { sum += x[row * p.width + c]; }
-  y[c] = sum;`,
-)}`;
-
 export function registerLayerNorm(): void {
   kernel<{ eps: number }>('LavisLayerNorm', ({ inputs: { x, weight, bias }, attrs: { eps }, backend }) => {
     const width = sizeOf(weight);
@@ -162,9 +145,7 @@ export function registerLayerNorm(): void {
       workgroups: chunks * blocks,
     });
     const sums = partial.map((part) => {
-      const sum = backend.allocate([width]);
-      const params = [u32(chunks), u32(width)];
-      backend.run({ key: 'sum rows', code: SUM_ROWS, tensors: [part, sum], params, workgroups: blocks });
+      const sum = sumRows(backend, part, chunks, width);
       backend.disposeData(part.dataId);
       return sum;
     });
