@@ -52,11 +52,14 @@ export async function onRankZero<T>(
       thrown = error;
       outcome = { error: messageOf(error) };
     }
-  } else {
-    log.debug(`waiting while rank 0 ${what}`);
   }
+  const notice = setTimeout(() => {
+    if (comm.rank > 0) log.warn(`rank ${comm.rank} waits while rank 0 ${what}`);
+  }, 30_000);
   // A day: how long a download takes is nobody's fault.
-  const all = await comm.allGather(outcome, `rank 0 ${what}`, { timeoutSeconds: 86_400 });
+  const all = await comm
+    .allGather(outcome, `rank 0 ${what}`, { timeoutSeconds: 86_400 })
+    .finally(() => clearTimeout(notice));
   const first = all[0]!;
   if ('value' in first) return first.value;
   if (thrown) throw thrown;

@@ -95,6 +95,16 @@ test('what fails on rank 0 fails on all ranks with its message', async () => {
   assert.equal(errors(results).length, 2);
 });
 
+test('two runs cannot meet in one folder', async () => {
+  const results = await runRanks(2, 'collectives', ['sums'], {
+    env: { RANK: '0', LOCAL_RANK: '0', WORLD_SIZE: '2', TEST_TIMEOUT: '5' },
+  });
+  assert.match(
+    results.map(({ output }) => output).join('\n'),
+    /another rank 0 is meeting in the same folder/,
+  );
+});
+
 test('ranks that never start are named', async () => {
   const [{ output }] = await runRanks(1, 'collectives', ['sums'], {
     env: { WORLD_SIZE: '3', TEST_TIMEOUT: '1' },

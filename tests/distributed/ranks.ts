@@ -39,7 +39,8 @@ export async function runRanks(
   try {
     const results = await Promise.all(children.map(finished));
     const left = readdirSync(memoryFolder()).filter((name) => name.startsWith(basename(folder)));
-    if (left.length > 0) throw new Error(`left in shared memory: ${left}`);
+    left.push(...readdirSync(folder));
+    if (left.length > 0) throw new Error(`left behind: ${left}`);
     return results;
   } finally {
     rmSync(folder, { recursive: true, force: true });

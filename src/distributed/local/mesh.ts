@@ -26,7 +26,8 @@ interface Arrival {
   readonly name: string;
   readonly size: number;
 }
-type Goodbye = { readonly bye: true };
+/** The last message; from a rank that fails because others left, with those. */
+type Goodbye = { readonly bye: true; readonly because?: readonly number[] };
 type Header = Hello | Arrival | Goodbye;
 
 interface Peer {
@@ -37,7 +38,9 @@ interface Peer {
   /** The last call that the peer was seen in, and when. */
   last?: { call: Arrival; at: number };
   /** Why no more comes from there. */
-  ended?: 'said goodbye' | 'ended (its connection closed)';
+  ended?: string;
+  /** It left because others had. */
+  followed?: boolean;
 }
 
 interface Waiter {
@@ -84,7 +87,6 @@ export class Mesh {
     const deadline = performance.now() + timeoutSeconds * 1000;
     privateFolder(folder);
     const path = (r: number) => join(folder, `${r}.sock`);
-    rmSync(path(rank), { force: true });
     try {
       await mesh.#listen(path(rank), hello);
       const lower = Array.from({ length: rank }, (_, r) => r);
@@ -95,8 +97,7 @@ export class Mesh {
       mesh.close();
       throw error;
     } finally {
-      mesh.#server?.close();
-      rmSync(path(rank), { force: true });
+      mesh.#server?.close(); // Its path goes with it.
     }
     for (const { socket } of mesh.#peers.values()) socket.unref();
     return mesh;
@@ -137,8 +138,12 @@ export class Mesh {
   /** Ends all connections; peers that still wait for this rank learn of it. */
   close(): void {
     this.#server?.close();
+    this.#leave({ bye: true });
+  }
+
+  #leave(goodbye: Goodbye): void {
     for (const { socket, ended } of this.#peers.values()) {
-      if (!ended) socket.end(encodeFrame({ bye: true } satisfies Goodbye));
+      if (!ended && !socket.writableEnded) socket.end(encodeFrame(goodbye));
     }
   }
 
@@ -170,6 +175,11 @@ export class Mesh {
     const { header } = frame;
     if ('bye' in header) {
       peer.ended = 'said goodbye';
+      peer.followed = header.because !== undefined;
+      for (const rank of header.because ?? []) {
+        const lost = this.#peers.get(rank);
+        if (lost) lost.ended ??= 'ended (as another rank saw)';
+      }
     } else if ('sequence' in header) {
       peer.arrivals.set(key(header.sequence, header.phase), frame as Frame<Arrival>);
       peer.last = { call: header, at: performance.now() };
@@ -203,7 +213,17 @@ export class Mesh {
     });
   }
 
-  #listen(path: string, hello: Hello): Promise<void> {
+  async #listen(path: string, hello: Hello): Promise<void> {
+    try {
+      await this.#serve(path, hello);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      await requireFree(path, this.rank);
+      await this.#serve(path, hello);
+    }
+  }
+
+  #serve(path: string, hello: Hello): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server = createServer((socket) => {
         this.#adopt(socket, ({ hello: other }) => {
@@ -275,11 +295,14 @@ export class Mesh {
   }
 
   #gone(call: Call, gone: [number, Peer][]): DistributedError {
-    const ranks = gone.map(([rank]) => rank);
+    const first = gone.filter(([, { followed }]) => !followed);
+    const left = first.length > 0 ? first : gone;
+    const ranks = left.map(([rank]) => rank);
     reportConsequence(this.rank);
+    this.#leave({ bye: true, because: ranks });
     return new DistributedError(`${ranksText(ranks)} left while others were in ${describe(call)}`, {
       where: this.#where(),
-      found: gone.map(([rank, { ended }]) => `rank ${rank} ${ended}`).join('\n'),
+      found: left.map(([rank, { ended }]) => `rank ${rank} ${ended}`).join('\n'),
       help: `look for the error of ${ranksText(ranks)}`,
     });
   }
@@ -294,6 +317,19 @@ function tryConnect(path: string): Promise<Socket | undefined> {
     });
     socket.once('error', () => resolve(undefined)); // Not there yet, or left over from another run.
   });
+}
+
+/** Removes what a run that died has left. @throws DistributedError when another run is meeting there now. */
+async function requireFree(path: string, rank: number): Promise<void> {
+  const other = await tryConnect(path);
+  if (other) {
+    other.destroy();
+    throw new DistributedError(`another rank ${rank} is meeting in the same folder`, {
+      where: path,
+      help: 'give each run of this machine its own MASTER_PORT, and each process its own RANK',
+    });
+  }
+  rmSync(path, { force: true });
 }
 
 /** @throws DistributedError when the folder is another user's. */
