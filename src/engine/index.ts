@@ -10,6 +10,7 @@ export { layerNorm } from './fused/layer_norm.js';
 export { linear } from './fused/linear.js';
 export { linearParts } from './fused/linear_parts.js';
 export { sumOfSquares } from './fused/sum_of_squares.js';
+export { deviceMemory } from './memory.js';
 export { peek } from './peek.js';
 export { type Engine, type EngineOptions, setupEngine } from './setup.js';
 export { tf } from './tf.js';

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { deviceMemory } from '../engine/index.js';
 import type { Metrics } from '../tasks/index.js';
 import type { Run, RunHook, StepEvent } from './hooks.js';
 import { MetricsLog } from './metrics_log.js';
@@ -42,6 +43,7 @@ export class MetricsHook implements RunHook {
       images_per_second: rounded(this.#speed.imagesPerSecond),
       data_wait: rounded(this.#speed.dataShare),
       memory_bytes: process.memoryUsage.rss(),
+      gpu_bytes: deviceMemory(),
       eta_seconds: rounded(stepsLeft(run) * this.#speed.secondsPerStep),
     });
   }

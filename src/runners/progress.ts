@@ -1,4 +1,5 @@
 import { log } from '../common/logging.js';
+import { deviceMemory } from '../engine/index.js';
 import type { Run } from './hooks.js';
 
 /** What one step looked like from outside. */
@@ -40,10 +41,12 @@ export class SpeedMeter {
   /** `3.1 images/s`, `data 2%`, `mem 1.2 GB`, `eta 0:10:00`; most important last. */
   describe(stepsLeft: number): string[] {
     const speed = this.imagesPerSecond;
+    const onCard = deviceMemory();
     return [
       `${speed.toFixed(speed < 10 ? 2 : 0)} images/s`,
       `data ${(100 * this.dataShare).toFixed(0)}%`,
       `mem ${(process.memoryUsage.rss() / 1e9).toFixed(1)} GB`,
+      ...(onCard === undefined ? [] : [`gpu ${(onCard / 1e9).toFixed(1)} GB`]),
       `eta ${clock(stepsLeft * this.secondsPerStep)}`,
     ];
   }

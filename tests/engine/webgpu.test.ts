@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { setupEngine, tf } from '#src/engine/index.js';
+import { EngineError } from '#src/common/errors.js';
+import { adamwUpdate, addInto, deviceMemory, setupEngine, sumOfSquares, tf } from '#src/engine/index.js';
 import { noWebGpu } from './webgpu_here.js';
 
 describe('the WebGPU engine', { skip: noWebGpu }, () => {
@@ -45,6 +46,54 @@ describe('the WebGPU engine', { skip: noWebGpu }, () => {
       x.dispose();
     }
     assert.ok(backend.memory().numBytesAllocatedInGPU <= peak);
+  });
+
+  test('tells the memory of the card', () => {
+    const x = tf.ones([1000]).mul(2);
+    x.dataSync();
+    assert.ok(deviceMemory()! >= 4000);
+  });
+
+  test('adds up squares and gradients in place, where nobody else sees the memory', () => {
+    const [a, b] = [tf.range(0, 40_000).mul(1), tf.ones([40_000]).mul(2)];
+    const clone = a.clone();
+    const sum = addInto(a, b);
+    assert.notEqual(sum.dataId, a.dataId);
+    assert.equal(a.dataSync()[39_999], 39_999);
+    clone.dispose();
+    const next = addInto(sum, b);
+    assert.equal(next.dataId, sum.dataId);
+    sum.dispose();
+    assert.deepEqual(next.dataSync().slice(0, 3), Float32Array.of(4, 5, 6));
+    assert.equal(sumOfSquares([b, tf.ones([3]), tf.zeros([0])]), 160_003);
+  });
+
+  test('an update in place changes no clone and no array that a parameter was made from', () => {
+    const array = Float32Array.from({ length: 2000 }, (_, i) => i);
+    const param = tf.variable(tf.tensor(array));
+    const [expAvg, expAvgSq] = [tf.variable(tf.zeros([2000])), tf.variable(tf.zeros([2000]))];
+    const rates = { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.1 };
+    const clone = param.clone();
+    for (const step of [1, 2])
+      adamwUpdate({ param, grad: tf.ones([2000]), expAvg, expAvgSq, ...rates, step });
+    assert.equal(array[1999], 1999);
+    assert.deepEqual(clone.dataSync(), array);
+    assert.notEqual(param.dataSync()[1999], 1999);
+  });
+
+  test('a command that the GPU refuses is told at the next read, and the engine goes on', () => {
+    const backend = tf.backend() as unknown as { run(dispatch: object): void };
+    const x = tf.ones([8]).mul(3);
+    backend.run({ key: 'broken', code: () => 'no WGSL', tensors: [x], params: [], workgroups: 1 });
+    assert.throws(
+      () => x.dataSync(),
+      (error: Error) => {
+        assert.ok(error instanceof EngineError);
+        assert.match(error.message, /^the GPU refused a command\n {2}found: +.*WGSL/);
+        return true;
+      },
+    );
+    assert.equal(x.add(1).dataSync()[0], 4);
   });
 
   test('an adapter that is not there is refused with those that are', async () => {
