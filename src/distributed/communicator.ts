@@ -6,6 +6,11 @@ export interface CallOptions {
   timeoutSeconds?: number;
 }
 
+export interface ReduceOptions extends CallOptions {
+  /** What sums are multiplied by, the same on every rank; may rest on calls made before. */
+  scale?: Promise<number>;
+}
+
 export type NumericArray =
   | Float32Array
   | Float64Array
@@ -28,8 +33,8 @@ export interface Communicator {
   readonly worldSize: number;
   /** The rank among those of this machine: which GPU to take. */
   readonly localRank: number;
-  /** Sums over all ranks, in place; every rank ends with the same bits. */
-  allReduce(data: Float32Array, name: string, options?: CallOptions): Promise<void>;
+  /** Sums over all ranks, times `scale`, in place; every rank ends with the same bits. */
+  allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void>;
   /** Copies the root's numbers to every rank, in place. */
   broadcast(data: NumericArray, root: number, name: string, options?: CallOptions): Promise<void>;
   /** Every rank's value, by rank; anything that a structured clone can hold. */

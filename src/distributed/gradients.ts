@@ -1,4 +1,5 @@
 import { peek, tf } from '../engine/index.js';
+import { copyTimes } from './arithmetic.js';
 import type { Communicator } from './communicator.js';
 
 export interface GradientAveragerOptions {
@@ -11,7 +12,7 @@ interface Bucket {
   readonly names: string[];
   /** Where each gradient begins. */
   readonly offsets: Map<string, number>;
-  /** Gradients, then a flag a parameter (whether any rank used it), then the rank's weight. */
+  /** Gradients, then a flag a parameter: whether any rank used it. */
   readonly data: Float32Array<ArrayBuffer>;
   missing: Set<string>;
   reduced: Promise<void> | undefined;
@@ -34,6 +35,8 @@ export class GradientAverager {
   readonly #bucketOf = new Map<string, Bucket>();
   #next = 0;
   #weight = 1;
+  /** One over all ranks' weights; known once the first call of a step is done. */
+  #scale: Promise<number> = Promise.resolve(1);
 
   constructor(
     comm: Communicator,
@@ -65,6 +68,10 @@ export class GradientAverager {
   begin(weight = 1): void {
     this.#weight = weight;
     this.#next = 0;
+    this.#scale = this.#comm
+      .allGather(weight, 'weights of gradients')
+      .then((weights) => 1 / weights.reduce((sum, one) => sum + one, 0));
+    this.#scale.catch(() => {}); // finish() throws it.
     for (const bucket of this.#buckets) {
       bucket.missing = new Set(bucket.names);
       bucket.reduced = undefined;
@@ -78,8 +85,7 @@ export class GradientAverager {
     if (!bucket.missing.delete(name)) throw new Error(`'${name}' has two gradients in one step`);
     const values = peek(grad) as Float32Array;
     const target = this.#part(bucket, name);
-    if (this.#weight === 1) target.set(values);
-    else for (let i = 0; i < values.length; i++) target[i] = values[i] * this.#weight;
+    copyTimes(target, values, this.#weight);
     this.#send(false);
   }
 
@@ -94,12 +100,9 @@ export class GradientAverager {
     for (const bucket of this.#buckets) {
       await bucket.reduced;
       const flags = this.#flags(bucket);
-      const scale = 1 / bucket.data[bucket.data.length - 1];
       for (const [i, name] of bucket.names.entries()) {
         if (flags[i] === 0) continue;
-        const mean = this.#part(bucket, name);
-        for (let k = 0; k < mean.length; k++) mean[k] *= scale;
-        grads.set(name, tf.tensor(mean, this.#shapes.get(name)!, 'float32'));
+        grads.set(name, tf.tensor(this.#part(bucket, name), this.#shapes.get(name)!, 'float32'));
       }
     }
     return grads;
@@ -116,8 +119,9 @@ export class GradientAverager {
         if (missing) this.#part(bucket, name).fill(0);
         flags[i] = missing ? 0 : 1;
       }
-      bucket.data[bucket.data.length - 1] = this.#weight;
-      bucket.reduced = this.#comm.allReduce(bucket.data, `gradients, bucket ${bucket.index}`);
+      bucket.reduced = this.#comm.allReduce(bucket.data, `gradients, bucket ${bucket.index}`, {
+        scale: this.#scale,
+      });
       bucket.reduced.catch(() => {}); // finish() throws it.
       this.#next++;
     }
@@ -130,7 +134,7 @@ export class GradientAverager {
   }
 
   #flags({ data, names }: Bucket): Float32Array {
-    return data.subarray(data.length - 1 - names.length, -1);
+    return data.subarray(data.length - names.length);
   }
 
   #bucket(names: string[]): Bucket {
@@ -144,7 +148,7 @@ export class GradientAverager {
       index: this.#buckets.length,
       names,
       offsets,
-      data: new Float32Array(elements + names.length + 1),
+      data: new Float32Array(elements + names.length),
       missing: new Set(names),
       reduced: undefined,
     };

@@ -5,6 +5,7 @@ export {
   type Communicator,
   DEFAULT_TIMEOUT_SECONDS,
   type NumericArray,
+  type ReduceOptions,
 } from './communicator.js';
 export { readWorld, type World } from './environment.js';
 export { GradientAverager, type GradientAveragerOptions } from './gradients.js';

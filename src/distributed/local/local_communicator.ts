@@ -1,12 +1,14 @@
 import { tmpdir, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
+import { add, multiply } from '../arithmetic.js';
 import { type Call, CallQueue } from '../call_queue.js';
 import {
   type CallOptions,
   type Communicator,
   DEFAULT_TIMEOUT_SECONDS,
   type NumericArray,
+  type ReduceOptions,
 } from '../communicator.js';
 import type { World } from '../environment.js';
 import { Mesh } from './mesh.js';
@@ -75,9 +77,9 @@ export class LocalCommunicator implements Communicator {
     }
   }
 
-  allReduce(data: Float32Array, name: string, options?: CallOptions): Promise<void> {
-    return this.#queue.add({ operation: 'allReduce', name, size: data.byteLength }, options, (call) =>
-      this.#sum(call, data),
+  allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void> {
+    return this.#queue.add({ operation: 'allReduce', name, size: data.byteLength }, options, async (call) =>
+      this.#sum(call, data, (await options?.scale) ?? 1),
     );
   }
 
@@ -116,7 +118,7 @@ export class LocalCommunicator implements Communicator {
    * always at the same place: in the next round's first phase the regions of others are written, which were
    * read before their owners came to this round's second phase, and so on.
    */
-  async #sum(call: Call, data: Float32Array): Promise<void> {
+  async #sum(call: Call, data: Float32Array, scale: number): Promise<void> {
     const perRound = this.worldSize * Math.floor(this.#region / 4);
     let phase = 0;
     for (let at = 0; at < data.length || phase === 0; at += perRound) {
@@ -127,7 +129,7 @@ export class LocalCommunicator implements Communicator {
       }
       this.#mesh.arrive(call, phase);
       await this.#mesh.others(call, phase++);
-      this.#addOthers(share(this.rank));
+      this.#addOthers(share(this.rank), scale);
       this.#memory.write(bytesOf(share(this.rank)), this.rank * this.#region);
       this.#mesh.arrive(call, phase);
       await this.#mesh.others(call, phase++);
@@ -138,17 +140,26 @@ export class LocalCommunicator implements Communicator {
   }
 
   /** Sums a share over all ranks, lowest rank first, a piece that fits the cache at a time. */
-  #addOthers(share: Float32Array): void {
+  #addOthers(share: Float32Array, scale: number): void {
     const region = this.rank * this.#region;
     for (let at = 0; at < share.length; at += PIECE) {
       const sum = share.subarray(at, at + PIECE);
       const other = this.#scratch.subarray(0, sum.length);
       const own = this.#own.subarray(0, sum.length);
-      own.set(sum);
-      for (let rank = 0; rank < this.worldSize; rank++) {
-        if (rank !== this.rank) this.#memory.read(rank, bytesOf(rank === 0 ? sum : other), region + at * 4);
-        if (rank > 0) add(sum, rank === this.rank ? own : other);
+      const read = (rank: number, into: Float32Array) =>
+        this.#memory.read(rank, bytesOf(into), region + at * 4);
+      if (this.worldSize === 2) {
+        // Of two numbers the order is nothing.
+        read(1 - this.rank, other);
+        add(sum, other);
+      } else {
+        own.set(sum);
+        for (let rank = 0; rank < this.worldSize; rank++) {
+          if (rank !== this.rank) read(rank, rank === 0 ? sum : other);
+          if (rank > 0) add(sum, rank === this.rank ? own : other);
+        }
       }
+      multiply(sum, scale);
     }
   }
 
@@ -170,19 +181,6 @@ export class LocalCommunicator implements Communicator {
 }
 
 const bytesOf = (array: Float32Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-
-/** Four at a time, which takes two thirds of the time of one by one. */
-function add(into: Float32Array, other: Float32Array): void {
-  const whole = into.length - (into.length % 4);
-  let i = 0;
-  for (; i < whole; i += 4) {
-    into[i] += other[i];
-    into[i + 1] += other[i + 1];
-    into[i + 2] += other[i + 2];
-    into[i + 3] += other[i + 3];
-  }
-  for (; i < into.length; i++) into[i] += other[i];
-}
 
 /** Divides a round over the ranks as evenly as can be. */
 function shares(round: Float32Array, worldSize: number): (rank: number) => Float32Array {

@@ -1,8 +1,9 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { DistributedError } from '../../common/errors.js';
+import { multiply } from '../arithmetic.js';
 import { type Call, CallQueue, describe, ranksText, sameCall } from '../call_queue.js';
-import type { CallOptions, Communicator, NumericArray } from '../communicator.js';
+import type { CallOptions, Communicator, NumericArray, ReduceOptions } from '../communicator.js';
 import type { World } from '../environment.js';
 import { loadMpi, type Mpi, type MpiRequest } from './library.js';
 
@@ -61,13 +62,16 @@ export class MpiCommunicator implements Communicator {
     return communicator;
   }
 
-  allReduce(data: Float32Array, name: string, options?: CallOptions): Promise<void> {
+  allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void> {
     return this.#queue.add({ operation: 'allReduce', name, size: data.byteLength }, options, async (call) => {
+      const scale = (await options?.scale) ?? 1;
       await this.#meet(call);
       for (let at = 0; at < data.length; at += ROUND_BYTES / 4) {
         const request = this.#mpi.request();
-        this.#mpi.iallreduce(data.subarray(at, at + ROUND_BYTES / 4), request);
+        const round = data.subarray(at, at + ROUND_BYTES / 4);
+        this.#mpi.iallreduce(round, request);
         await this.#finish(call, [request]);
+        multiply(round, scale);
       }
     });
   }
