@@ -11,8 +11,10 @@ interface Internals {
   commandQueueOwnedIds: WeakSet<object>;
   dispatchCountInPass: number;
   uniformPendingDisposal: GPUBuffer[];
-  activeTimers: unknown[] | undefined;
+  /** Where something is being timed: the time of each shader. */
+  activeTimers: { name: string; query: Promise<number> }[] | null | undefined;
   supportTimestampQuery: boolean;
+  querySet: GPUQuerySet | null;
 }
 
 interface TensorData {
@@ -34,6 +36,7 @@ interface BaseBackend extends tf.KernelBackend {
   ensureCommandEncoderReady(): void;
   endComputePassEncoder(): void;
   submitQueue(): void;
+  getQueryTime(): Promise<number>;
   readSync(dataId: object): tf.BackendValues;
   read(dataId: object): Promise<tf.BackendValues>;
   memory(): { numBytesInGPU: number; numBytesAllocatedInGPU: number; unreliable: boolean };
@@ -110,6 +113,8 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     });
     for (const { dataId } of tensors) internals.commandQueueOwnedIds.add(dataId);
     this.ensureCommandEncoderReady();
+    const timers = internals.supportTimestampQuery ? internals.activeTimers : undefined;
+    if (timers) this.#beginTimedPass();
     internals.computePassEncoder ??= internals.commandEncoder!.beginComputePass();
     const pass = internals.computePassEncoder;
     pass.setPipeline(pipeline);
@@ -118,10 +123,31 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     const columns = workgroups <= most ? workgroups : Math.ceil(Math.sqrt(workgroups));
     pass.dispatchWorkgroups(columns, Math.ceil(workgroups / columns));
     internals.dispatchCountInPass++;
-    if (internals.dispatchCountInPass >= (tf.env().get('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE') as number)) {
+    if (timers) {
+      this.endComputePassEncoder();
+      timers.push({ name: key, query: this.getQueryTime() });
+    } else if (
+      internals.dispatchCountInPass >= (tf.env().get('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE') as number)
+    ) {
       this.endComputePassEncoder();
       this.submitQueue();
     }
+  }
+
+  #beginTimedPass(): void {
+    const internals = this.#internals;
+    this.endComputePassEncoder();
+    internals.querySet ??= this.device.createQuerySet({ type: 'timestamp', count: 2 });
+    const timestampWrites = {
+      querySet: internals.querySet,
+      beginningOfPassWriteIndex: 0,
+      endOfPassWriteIndex: 1,
+    };
+    internals.computePassEncoder = internals.commandEncoder!.beginComputePass({ timestampWrites });
+  }
+
+  override getQueryTime(): Promise<number> {
+    return this.#pump.call(() => super.getQueryTime());
   }
 
   /** Makes sure that nobody else sees what a shader writes to the variable. */
