@@ -119,8 +119,6 @@ function stepFlops({ width, depth, tokens, text, batch, mask }) {
 async function trainingSteps(size) {
   await import('../dist/index.js');
   const { registry } = await import('../dist/common/registry.js');
-  const { Config } = await import('../dist/common/config.js').catch(() => ({}));
-  void Config;
   const batch = Number(args.batch);
   const layers = Number(args.recompute);
   const section = {
@@ -132,7 +130,7 @@ async function trainingSteps(size) {
     vit_grad_ckpt: layers > 0,
     vit_ckpt_layer: layers,
     image_size: 384,
-    med_config_path: 'configs/models/med_config.json',
+    med_config_path: `configs/models/med_${size === 'large' ? 'large_' : ''}config.json`,
     prompt: 'a picture of ',
     tokenizer: args.vocab,
   };
