@@ -3,6 +3,9 @@
  *
  *     node scripts/bench_engine.mjs                       products and kernels
  *     node scripts/bench_engine.mjs --step base --batch 4 --steps 5 [--profile] [--vocab FILE]
+ *     node scripts/bench_engine.mjs --caption base --batch 4 --steps 3    3 beams, at most 20 tokens
+ *
+ * A step and a caption end with one line of JSON, for scripts/bench.mjs.
  */
 import { parseArgs } from 'node:util';
 import * as engine from '../dist/engine/index.js';
@@ -13,6 +16,7 @@ const { values: args } = parseArgs({
     device: { type: 'string', default: 'cpu' },
     threads: { type: 'string' },
     step: { type: 'string' },
+    caption: { type: 'string' },
     batch: { type: 'string', default: '4' },
     steps: { type: 'string', default: '5' },
     recompute: { type: 'string', default: '0' },
@@ -116,12 +120,10 @@ function stepFlops({ width, depth, tokens, text, batch, mask }) {
   return 3 * (vit + patches + 12 * layer + head) + (mask ?? 0);
 }
 
-async function trainingSteps(size) {
-  await import('../dist/index.js');
-  const { registry } = await import('../dist/common/registry.js');
-  const batch = Number(args.batch);
-  const layers = Number(args.recompute);
-  const section = {
+/** A captioner of random weights at 384 pixels. */
+async function makeModel(size, layers) {
+  const { registry } = await import('../dist/index.js');
+  return registry.getModelClass('blip_caption').fromConfig({
     arch: 'blip_caption',
     model_type: `${size}_coco`,
     load_finetuned: false,
@@ -133,9 +135,29 @@ async function trainingSteps(size) {
     med_config_path: `configs/models/med_${size === 'large' ? 'large_' : ''}config.json`,
     prompt: 'a picture of ',
     tokenizer: args.vocab,
-  };
+  });
+}
+
+/** Seconds to caption a batch of images, every beam running to its last token. */
+async function captions(size) {
+  const batch = Number(args.batch);
+  const model = await makeModel(size, 0);
+  model.eval();
+  const image = tf.randomNormal([batch, 384, 384, 3]);
+  const times = [];
+  for (let i = 0; i < Number(args.steps); i++) {
+    const start = performance.now();
+    await model.generate({ image }, { numBeams: 3, maxLength: 20, minLength: 19 });
+    times.push((performance.now() - start) / 1000);
+    console.log(`captions ${i}: ${times[i].toFixed(2)} s, peak ${peakGb().toFixed(2)} GB`);
+  }
+  console.log(JSON.stringify({ seconds: median(times), peakGb: peakGb() }));
+}
+
+async function trainingSteps(size) {
+  const batch = Number(args.batch);
   const start = performance.now();
-  const model = await registry.getModelClass('blip_caption').fromConfig(section);
+  const model = await makeModel(size, Number(args.recompute));
   model.train();
   console.log(
     `model made in ${((performance.now() - start) / 1000).toFixed(1)} s, ${peakGb().toFixed(2)} GB`,
@@ -181,6 +203,7 @@ async function trainingSteps(size) {
     `${size}, batch ${batch}, ${tokens} words: ${seconds.toFixed(2)} s a step, ${used.toFixed(0)} GFLOP/s, ${((100 * used) / rate).toFixed(0)} % of the ${rate.toFixed(0)} GFLOP/s of matrix products`,
   );
   if (profile) printProfile(profile);
+  console.log(JSON.stringify({ seconds, peakGb: peakGb(), gflops: used, productGflops: rate }));
 }
 
 function printProfile(profile) {
@@ -196,6 +219,7 @@ function printProfile(profile) {
 }
 
 if (args.step) await trainingSteps(args.step);
+else if (args.caption) await captions(args.caption);
 else {
   console.log(`matrix products: ${matmulRate().toFixed(0)} GFLOP/s`);
   kernels();
