@@ -52,11 +52,23 @@ interface Outcome {
   grads: (Input | undefined)[];
 }
 
+/** What TensorFlow.js's own kernels do otherwise than its cpu backend; no model asks for it. */
+const DIFFERENT: Record<string, [names: RegExp, how: string][]> = {
+  webgpu: [
+    [/^(sin|cos)\b/, 'WGSL lets sine and cosine be off by 2 ** -11'],
+    [/^sigmoid of odd/, 'sigmoid(NaN) is 0'],
+    [/^arg(Max|Min)\b.*(float32\[5\]|int32\[)/, 'argMax takes no int32, and no small vector'],
+    [/^prod over 0 .* int32\[200,300\]/, 'products of int32 that overflow end at the largest'],
+    [/^gather outside/, 'indices outside are not refused on the GPU'],
+  ],
+};
+
 /** Tests every case, value and gradient, on engines of this machine against TensorFlow.js's cpu backend. */
 export async function conform(cases: Case[], backends?: readonly string[]): Promise<void> {
   for (const backend of backends ?? (await backendsHere())) {
     for (const one of cases) {
-      test(`${backend}: ${one.name}`, async () => {
+      const differs = DIFFERENT[backend]?.find(([names]) => names.test(one.name))?.[1];
+      test(`${backend}: ${one.name}`, { skip: differs }, async () => {
         const expected = await on('cpu', () => outcome(one));
         const actual = await on(backend, () => outcome(one));
         assert.equal(

@@ -174,7 +174,7 @@ const reduce = AXES.flatMap(([shape, axis]) =>
   Object.entries(REDUCE).flatMap(([name, f]) =>
     [false, true].flatMap((keep) => [
       of(`${name} over ${axis} keep ${keep}`, (x) => f(x, axis, keep), [floats(shape, { scale: 1.2 })], {
-        tolerance: 5e-6,
+        tolerance: axis === undefined ? 5e-5 : 5e-6, // such sums nearly cancel
         gradient: name !== 'prod' && !shape.includes(0),
       }),
       of(`${name} over ${axis} keep ${keep}`, (x) => f(x, axis, keep), [ints(shape, 4)], { gradient: false }),

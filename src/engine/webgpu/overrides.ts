@@ -14,7 +14,7 @@ const OF_NOTHING = {
   Sum: 0,
   Mean: 0,
   Max: Number.NaN,
-  Min: Number.POSITIVE_INFINITY,
+  Min: Number.NaN,
   Prod: 1,
 };
 
