@@ -4,8 +4,14 @@ import { allocateMemory, discardMemory } from './memory.js';
 const SMALLEST = 1024;
 
 /**
+ * How much more than the most in use may be kept: a training step first fills the memory with activations,
+ * then with gradients, and would else give back and fetch again the one for the other.
+ */
+const SLACK = 1.25;
+
+/**
  * Memory that is used again, by exact size: fresh large arrays cost zeroing and page faults. What it keeps
- * idle never takes the process above the most it had in use.
+ * idle never takes the process above a quarter more than the most it had in use.
  */
 export class BufferPool {
   /** Idle buffers by size; the size released longest ago comes first. */
@@ -31,7 +37,7 @@ export class BufferPool {
       if (idle!.length === 0) this.#idle.delete(bytes);
       return buffer;
     }
-    this.#shrinkTo(this.#peak - this.#inUse);
+    this.#shrinkTo(SLACK * this.#peak - this.#inUse);
     return allocateMemory(bytes);
   }
 
