@@ -67,9 +67,18 @@ export function finished(child: ChildProcess): Promise<RankResult> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
-      const lines = printed.split('\n').filter((line) => /^(?!\[rank)[[{"\d]/.test(line));
-      const values = lines.map((line) => JSON.parse(line) as unknown);
+      const values = printed.split('\n').flatMap(parsed);
       resolve({ code, signal, values, output, seconds: (performance.now() - start) / 1000 });
     });
   });
+}
+
+/** A line of JSON; other lines are for people. */
+function parsed(line: string): unknown[] {
+  if (!line.startsWith('{')) return [];
+  try {
+    return [JSON.parse(line)];
+  } catch {
+    return [];
+  }
 }
