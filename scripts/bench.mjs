@@ -15,7 +15,7 @@ const { values: args } = parseArgs({
   options: {
     work: { type: 'string', default: 'base,large,caption' },
     rounds: { type: 'string', default: '3' },
-    steps: { type: 'string', default: '2' },
+    steps: { type: 'string', default: '5' },
     peer: { type: 'string' },
     python: { type: 'string', default: '/usr/bin/python3' },
     vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },

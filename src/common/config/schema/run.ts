@@ -13,11 +13,7 @@ export const launchSchema = z.strictObject({
     undefined,
     'Which GPU of `cuda` or `webgpu`, from 0; each worker of a launcher has its own.',
   ),
-  amp: key(
-    t.flag,
-    false,
-    'Mixed precision where the engine has it; float32 elsewhere, with a line that says so.',
-  ),
+  amp: key(t.flag, false, 'Accepted; every engine computes in float32 for now, and a line says so.'),
   threads: key(t.natural, undefined, 'Threads of the CPU engine; all cores unless given.'),
   distributed: key(t.flag, true, 'False keeps to one worker, whatever launcher started it.'),
   world_size: key(t.natural, undefined, 'Accepted for LAVIS, as `distributed`.'),
