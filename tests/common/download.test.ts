@@ -101,12 +101,13 @@ test('a file arrives whole, with its progress told', async () => {
 
 test('a connection that is cut is taken up where it broke', async () => {
   await arrives('/cut', { md5 });
-  const ranges = requestsFor('/cut').map(({ range, ifRange }) => [range, ifRange]);
-  assert.deepEqual(ranges, [
-    [undefined, undefined],
-    ['bytes=100000-', '"v1"'],
-    ['bytes=150000-', '"v1"'],
-  ]);
+  const [first, second, third, ...more] = requestsFor('/cut');
+  assert.deepEqual([first.range, first.ifRange, more.length], [undefined, undefined, 0]);
+  // What was sent last before a break may be lost with the connection; what arrived is never asked for again.
+  const starts = [second, third].map(({ range }) => Number(/^bytes=(\d+)-$/.exec(range!)![1]));
+  assert.ok(starts[0] > 0 && starts[0] <= 100_000, `${starts}`);
+  assert.ok(starts[1] >= starts[0] && starts[1] <= starts[0] + 50_000, `${starts}`);
+  assert.deepEqual([second.ifRange, third.ifRange], ['"v1"', '"v1"']);
 });
 
 test('a server that falls silent is given up and asked again', async () => {

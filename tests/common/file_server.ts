@@ -64,7 +64,8 @@ export function serveSome(
     const start = rangeStart(request, etag);
     sendFrom(response, body, start, etag);
     response.write(body.subarray(start ?? 0, (start ?? 0) + bytes), () => {
-      if (then === 'break') setTimeout(() => response.destroy(), 20);
+      // Time for what was sent to be read: a broken connection takes along what was not.
+      if (then === 'break') setTimeout(() => response.destroy(), 200);
     });
   };
 }
