@@ -218,10 +218,12 @@ async function fromZoo(args: CaptionArguments): Promise<Captioner> {
 
 async function fromConfig(args: CaptionArguments): Promise<Captioner> {
   const cfgPath = args['cfg-path'] as string;
-  const first = await loadConfig({ ...args, 'cfg-path': cfgPath });
+  const load = (more: string[] = []) =>
+    loadConfig({ ...args, 'cfg-path': cfgPath, options: [...args.options, ...more] }, { captionsOnly: true });
+  const first = await load();
   const checkpoint = args.checkpoint ?? (await trainedBy(first));
   const without = checkpoint ? ['model.load_finetuned=False', 'model.load_pretrained=False'] : [];
-  const config = await loadConfig({ ...args, 'cfg-path': cfgPath, options: [...args.options, ...without] });
+  const config = await load(without);
   await chooseEngine(config, args.device);
   const model = (await buildModel(config)) as BlipCaption;
   if (checkpoint) await model.loadCheckpoint(checkpoint);

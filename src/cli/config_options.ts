@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Options } from 'yargs';
-import { Config, loadPlugin } from '../common/config.js';
+import { type CheckOptions, Config, loadPlugin } from '../common/config.js';
 import { expandHome } from '../common/paths.js';
 
 /** The options of every command that reads a run configuration; spread them into the command's table. */
@@ -50,9 +50,9 @@ export async function loadClasses(plugins: readonly string[] = []): Promise<void
  * The configuration that a command line names, ready for use: plug-ins loaded, cache root set.
  * @throws ConfigError
  */
-export async function loadConfig(args: ConfigArguments): Promise<Config> {
+export async function loadConfig(args: ConfigArguments, checks: CheckOptions = {}): Promise<Config> {
   await loadClasses(args.plugin);
-  const check = { allowUnknown: args['allow-unknown'] };
+  const check = { ...checks, allowUnknown: args['allow-unknown'] };
   const config = await Config.fromFile(args['cfg-path'], args.options, { check });
   const { cache_root } = config.section('env');
   // by the environment, as worker threads and processes are to look in the same place

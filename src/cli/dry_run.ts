@@ -63,6 +63,9 @@ async function tryOut(prepared: RunnerOptions, asked: Config): Promise<Omit<DryR
   warnAhead(estimate, limit, asked);
   const trial = new Trial();
   const runner = await makeRunner({ ...prepared, hooks: [trial] }, 'dry-run');
+  log.info(
+    'A dry run: some steps, a checkpoint and a batch of captions are tried in a folder that goes again',
+  );
   try {
     await runner.train();
   } catch (thrown) {
@@ -127,6 +130,7 @@ async function evaluateBatch(
   { settings }: BaseRunner,
 ): Promise<Evaluations | undefined> {
   const { validSplits, testSplits, batchSizeEval: batchSize, numWorkers, seed } = settings;
+  const sharing = settings.useDistEvalSampler ? (comm?.worldSize ?? 1) : 1;
   const sets = (splits: readonly string[]) =>
     splits.flatMap((split) =>
       Object.values(datasets).flatMap((dataset) => dataset[split] ?? []),
@@ -141,10 +145,7 @@ async function evaluateBatch(
       const results = await task.validStep(model, batch);
       const seconds = (performance.now() - start) / 1000;
       const batches = (splits: readonly string[]) =>
-        sets(splits).reduce(
-          (sum, set) => sum + Math.ceil(set.length / (comm?.worldSize ?? 1) / batchSize),
-          0,
-        );
+        sets(splits).reduce((sum, set) => sum + Math.ceil(set.length / sharing / batchSize), 0);
       const images = batch.image.shape[0];
       return { seconds, images, first: results[0], valid: batches(validSplits), test: batches(testSplits) };
     }

@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from 'node:path';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
-import { newestCheckpoint, RunInterrupted, runSettings } from '../runners/index.js';
+import { newestCheckpoint, type Run, RunInterrupted, runSettings } from '../runners/index.js';
 import { defineCommand } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
 import { dryRun } from './dry_run.js';
@@ -58,8 +58,9 @@ export const train = defineCommand({
     }
     const resumed = args.resume ? await findCheckpoint(args) : undefined;
     const config = await loadConfig(withCheckpoint(args, resumed));
+    const prepared = await prepareRun(config, { device: args.device, training: !config.run.evaluate });
     const runner = await makeRunner(
-      await prepareRun(config, { device: args.device, training: !config.run.evaluate }),
+      { ...prepared, hooks: [{ beforeTraining: tellFolder }] },
       resumed ? basename(dirname(resumed)) : args['job-id'],
     );
     try {
@@ -78,6 +79,10 @@ export const train = defineCommand({
     }
   },
 });
+
+function tellFolder({ folder: { path } }: Run): void {
+  log.info(`Logs and checkpoints go to ${path}\nTo follow the run: lavis watch ${path}`);
+}
 
 async function findCheckpoint(args: ConfigArguments): Promise<string | undefined> {
   const { outputDir } = runSettings(await loadConfig(args));

@@ -43,6 +43,9 @@ export function downloadProgress(label: string): (received: number, total: numbe
   };
 }
 
+/** "1 epoch", "7 epochs". */
+export const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
 /** "446.2 million": a count for people. */
 export function formatCount(count: number): string {
   return count < 1e6 ? count.toLocaleString('en') : `${(count / 1e6).toFixed(1)} million`;

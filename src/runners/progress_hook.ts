@@ -1,4 +1,5 @@
 import { log } from '../common/logging.js';
+import { counted } from '../common/progress.js';
 import type { Run, RunHook, StepEvent } from './hooks.js';
 import { bar, clock, isLogged, SpeedMeter, stepsLeft } from './progress.js';
 
@@ -14,11 +15,14 @@ export class ProgressHook implements RunHook {
   #start = 0;
   #drawn = -Infinity;
 
-  beforeTraining({ settings, rounds, unit, folder }: Run): void {
+  beforeTraining({ settings, state, rounds, unit }: Run): void {
     this.#start = performance.now();
-    const length = unit === 'epoch' ? `${rounds} epochs` : `${settings.maxIters} iterations`;
-    log.info(`Training for ${length}; logs and checkpoints go to ${folder.path}`);
-    log.info(`To follow it: lavis watch ${folder.path}`);
+    const [length, key] =
+      unit === 'epoch'
+        ? [counted(rounds, 'epoch'), 'max_epoch']
+        : [counted(settings.maxIters, 'iteration'), 'max_iters'];
+    if (state.round < rounds) log.info(`Training for ${length}`);
+    else log.info(`Nothing is left to train: ${length} are done (a larger run.${key} goes on)`);
   }
 
   afterStep(run: Run, event: StepEvent): void {

@@ -84,6 +84,18 @@ describe('lavis caption', () => {
     ]);
   });
 
+  it('does not look at what prepares images for training', async () => {
+    const other = 'datasets.coco_caption.vis_processor.train.image_size=48';
+    const image = join(photos, '0.jpg');
+    const { code, stdout, stderr } = await lavis('caption', image, ...common, other);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, (await lavis('caption', image, ...common)).stdout);
+    const trained = await lavis('train', ...common, other);
+    assert.match(trained.stderr, /train\.image_size is not the image size of the model/);
+    const evaluation = await lavis('caption', image, ...common, other.replace('train', 'eval'));
+    assert.match(evaluation.stderr, /eval\.image_size is not the image size of the model/);
+  });
+
   it('takes a URL, passes over what is no image, and says so in its exit code', async () => {
     const server = createServer((request, response) => {
       if (request.url === '/0.jpg')

@@ -33,6 +33,7 @@ describe('lavis train --dry-run', () => {
     assert.match(stdout, /^disk +\d+ kB for 4 checkpoints; .* are free$/m);
     assert.doesNotMatch(stdout, /Memory is short/);
     assert.ok(!existsSync(join(folder, 'never')));
+    assert.doesNotMatch(stderr, /dry-run-|lavis watch/, 'names no folder that is gone again');
   });
 
   it('leaves the output folder of other runs as it is', async () => {

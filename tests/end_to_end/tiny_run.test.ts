@@ -31,6 +31,10 @@ describe('a run from the command line', () => {
     const { code, stdout, stderr } = await train('out');
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^test:\n( {2}\w+ +[\d.]+\n)+$/);
+    assert.match(
+      stderr,
+      /^Training for 2 epochs\nLogs and checkpoints go to (.*)\nTo follow the run: lavis watch \1$/m,
+    );
     job = jobFolder(join(folder, 'out'));
   });
 
@@ -110,8 +114,20 @@ describe('a run from the command line', () => {
     assert.equal(third.val_best_epoch, third.val_agg_metrics > bestBefore ? 2 : second.val_best_epoch);
   });
 
+  it('--resume of a finished run says so, and tests it again', async () => {
+    const { code, stdout, stderr } = await train('out', '--resume', 'run.max_epoch=3');
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /^Nothing is left to train: 3 epochs are done \(a larger run\.max_epoch goes on\)$/m,
+    );
+    assert.doesNotMatch(stderr, /Training for/);
+    assert.match(stdout, /^test:\n/);
+  });
+
   it('a broken newest checkpoint is passed over on --resume, a missing best one is told', async () => {
-    await train('broken', 'run.max_epoch=1', 'run.save_freq=1');
+    const first = await train('broken', 'run.max_epoch=1', 'run.save_freq=1');
+    assert.match(first.stderr, /^Training for 1 epoch$/m);
     const broken = jobFolder(join(folder, 'broken'));
     rmSync(join(broken, 'checkpoint_best.pth'));
     writeFileSync(

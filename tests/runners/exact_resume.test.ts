@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type { RunHook } from '#src/runners/index.js';
@@ -87,8 +88,17 @@ describe('a run that is stopped and resumed ends with bit-equal weights, moments
 
   it('from a checkpoint of save_every_iters into another folder', async () => {
     const options = ['run.save_every_iters=3'];
-    const whole = await train(tiny, 'saved', options);
-    const resume = [`run.resume_ckpt_path=${join(whole, 'checkpoint_latest.pth')}`];
+    const saved = join(tiny.folder, 'in_between.pth');
+    // a finished run keeps no latest state
+    const keep: RunHook = {
+      afterRound: ({ folder: { path } }) => copyFileSync(join(path, 'checkpoint_latest.pth'), saved),
+    };
+    const runner = await tiny.runner('saved', [...QUIET, ...options], [keep]);
+    await runner.train();
+    (runner.model as unknown as { dispose(): void }).dispose();
+    const whole = runner.folder.path;
+    assert.ok(!existsSync(join(whole, 'checkpoint_latest.pth')));
+    const resume = [`run.resume_ckpt_path=${saved}`];
     const resumed = await train(tiny, 'elsewhere', [...options, ...resume]);
     await assertSameRun(resumed, whole, 'checkpoint_1.pth');
   });

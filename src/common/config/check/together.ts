@@ -9,7 +9,8 @@ export function checkTogether(faults: Faults, { model, datasets, run }: PlainObj
   const [modelKeys, runKeys] = [mapping(model), mapping(run)];
   checkLengths(faults, runKeys);
   checkSplits(faults, runKeys, mapping(datasets));
-  checkImageSizes(faults, modelKeys.image_size, mapping(datasets), runKeys.evaluate === true);
+  const training = runKeys.evaluate !== true && !faults.options.captionsOnly;
+  checkImageSizes(faults, modelKeys.image_size, mapping(datasets), training);
 }
 
 const mapping = (value: PlainValue | undefined): PlainObject => (isPlainObject(value) ? value : {});
@@ -42,13 +43,13 @@ function checkImageSizes(
   faults: Faults,
   wanted: PlainValue | undefined,
   datasets: PlainObject,
-  evaluate: boolean,
+  training: boolean,
 ): void {
   if (typeof wanted !== 'number') return;
   for (const [dataset, section] of Object.entries(datasets)) {
     for (const [side, processor] of Object.entries(mapping(mapping(section).vis_processor))) {
       const { name, image_size } = mapping(processor);
-      if (typeof name !== 'string' || (side === 'train' && evaluate)) continue;
+      if (typeof name !== 'string' || (side === 'train' && !training)) continue;
       const schema = schemaOf(faults.registry, 'processor', name);
       const size = image_size ?? (schema && schemaAt(toJsonSchema(schema), ['image_size'])?.default);
       if (typeof size !== 'number' || size === wanted) continue;
