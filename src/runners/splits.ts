@@ -29,7 +29,7 @@ export class Splits {
   constructor(
     private readonly datasets: DatasetsBySplit,
     private readonly settings: RunSettings,
-    private readonly comm: Communicator,
+    private readonly comm: Pick<Communicator, 'rank' | 'worldSize'>,
     private readonly plugins: readonly string[],
   ) {
     const { trainSplits, validSplits, testSplits, evaluate } = settings;
@@ -54,11 +54,11 @@ export class Splits {
     });
   }
 
-  /** The batches of an evaluation split, in order, every sample. */
+  /** This rank's batches of an evaluation split, in order; those of all ranks hold every sample. */
   evalLoader(split: string, badSamples?: BadSamples): BatchSource {
-    const { batchSizeEval } = this.settings;
-    const dataset = this.#of(split);
-    return new DataLoader({ ...this.#loading(badSamples), dataset, batchSize: batchSizeEval });
+    const { batchSizeEval: batchSize, useDistEvalSampler } = this.settings;
+    const alone = useDistEvalSampler ? {} : { rank: 0, worldSize: 1 };
+    return new DataLoader({ ...this.#loading(badSamples), ...alone, dataset: this.#of(split), batchSize });
   }
 
   /** What the captions of a split are scored against, in COCO's form. */

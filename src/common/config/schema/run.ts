@@ -69,8 +69,8 @@ export const trainingSchema = z.strictObject({
   ),
   use_dist_eval_sampler: key(
     t.flag,
-    undefined,
-    'Accepted for LAVIS; workers always share out the samples of an evaluation.',
+    true,
+    'Workers share out the samples of an evaluation; False: each evaluates all of them.',
   ),
 });
 
