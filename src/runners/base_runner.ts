@@ -281,8 +281,10 @@ export abstract class BaseRunner implements Run {
     return true;
   }
 
-  #evaluate(split: string, epoch: number | string): Promise<Metrics | undefined> {
-    return evaluateSplit({
+  /** Sampled captions draw from the model's generator; training goes on as if it had not been used. */
+  async #evaluate(split: string, epoch: number | string): Promise<Metrics | undefined> {
+    const rng = this.model.rngState();
+    const metrics = await evaluateSplit({
       split,
       epoch,
       resultDir: this.folder.resultDir,
@@ -293,18 +295,26 @@ export abstract class BaseRunner implements Run {
       loader: this.#splits.evalLoader(split, this.#badSamples),
       comm: this.comm,
       onBatch: async () => {
-        if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked();
+        if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked(rng);
       },
     });
+    this.model.restoreRngState(rng);
+    return metrics;
   }
 
-  /** Saves and ends the run when a signal came to any rank. @throws RunInterrupted */
-  async #stopIfAsked(): Promise<void> {
+  /**
+   * Saves and ends the run when a signal came to any rank.
+   * @param rng the generator's state to save; the current one unless given
+   * @throws RunInterrupted
+   */
+  async #stopIfAsked(rng?: readonly number[]): Promise<void> {
     const { stop } = this.#running;
     await setImmediate(); // lets the signal in: nothing else in a step waits for the system
     const signals = this.comm.worldSize > 1 ? await this.comm.allGather(stop.received ?? '', 'stop') : [];
     const signal = stop.received ?? (signals.find(Boolean) as NodeJS.Signals | undefined);
-    if (signal) throw new RunInterrupted(signal, await this.save('latest'));
+    if (!signal) return;
+    if (rng) this.model.restoreRngState(rng);
+    throw new RunInterrupted(signal, await this.save('latest'));
   }
 
   async #resume(path: string): Promise<void> {

@@ -67,8 +67,8 @@ describe('a run that is stopped and resumed ends with bit-equal weights, moments
     await assertSameRun(resumed, whole, 'checkpoint_1.pth');
   });
 
-  it('in the middle of an evaluation', async () => {
-    const options = ["run.valid_splits=['val','test']"];
+  it('in the middle of an evaluation, whose captions are drawn at random', async () => {
+    const options = ["run.valid_splits=['val','test']", 'run.use_nucleus_sampling=True'];
     const whole = await train(tiny, 'evaluated', options);
     const hook: RunHook = {
       afterEvaluation: (_, split) => void (split === 'val' && process.kill(process.pid, 'SIGINT')),
