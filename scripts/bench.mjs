@@ -1,114 +1,69 @@
 /**
- * Training steps and captioning at 384 pixels: a table, and JSON beside it. With `--peer` PyTorch does the
- * same work in turns with us, round by round, so that a machine whose speed drifts is fair to both.
+ * The benchmark: time, useful GFLOP/s beside those of the machine's own matrix products, peak memory. Prints
+ * Markdown tables and writes JSON. docs/performance.md says what each row means.
  *
- *     npm run bench                                              ours alone
- *     npm run bench -- --peer torch_blip.py --rounds 5           beside PyTorch (Debian's python3-torch)
- *     npm run bench -- --work base,caption --vocab vocab.txt --json bench.json
+ *     npm run bench                                              ours alone, some 20 minutes on 2 cores
+ *     npm run bench -- --peer torch_blip.py --rounds 5 --steps 3 beside PyTorch (Debian's python3-torch)
+ *     npm run bench -- --work base --profile                     time of each graph of a training step
+ *     npm run bench -- --small --image 96 --rounds 1             tries the benchmark itself, in a minute
+ *
+ * With `--peer` PyTorch does the same work in turns with us, round by round, so that a machine whose speed
+ * drifts is fair to both. Every measurement is a process of its own.
  */
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
+import { Context } from './lib/bench/context.mjs';
+import { growth } from './lib/bench/growth.mjs';
+import { machine } from './lib/bench/machine.mjs';
+import { base, caption, large } from './lib/bench/model_works.mjs';
+import { checkpoint, loading, startup } from './lib/bench/run_works.mjs';
+import { tableLines } from './lib/bench/table.mjs';
+
+const WORKS = { base, large, caption, loading, startup, checkpoint, growth };
 
 const { values: args } = parseArgs({
   options: {
-    work: { type: 'string', default: 'base,large,caption' },
+    work: { type: 'string', default: Object.keys(WORKS).join(',') },
     rounds: { type: 'string', default: '3' },
+    /** Steps, or batches of captions, of a round; one more before them does not count. */
     steps: { type: 'string', default: '5' },
     peer: { type: 'string' },
     python: { type: 'string', default: '/usr/bin/python3' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    profile: { type: 'boolean', default: false },
+    image: { type: 'string', default: '384' },
+    /** Images that a loader is timed over. */
+    images: { type: 'string', default: '400' },
+    'growth-image': { type: 'string', default: '224' },
+    'long-image': { type: 'string', default: '64' },
+    'long-steps': { type: 'string', default: '200' },
+    small: { type: 'boolean', default: false },
+    /** Where checkpoints are written; the system's folder for temporary files unless given. */
+    folder: { type: 'string' },
     vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
     json: { type: 'string', default: 'build/bench.json' },
   },
 });
 
-const GENERATE = ['--size', 'base', '--batch', '4', '--generate', '--beams', '3', '--max-len', '20'];
-const WORKS = {
-  base: {
-    title: 'training step, base, batch 4',
-    ours: ['--step', 'base', '--batch', '4'],
-    peers: { PyTorch: ['--size', 'base', '--batch', '4'] },
-  },
-  large: {
-    title: 'training step, large, batch 2',
-    ours: ['--step', 'large', '--batch', '2'],
-    peers: { 'PyTorch, recompute 5': ['--size', 'large', '--batch', '2', '--ckpt-layers', '5'] },
-  },
-  caption: {
-    title: 'captions of 4 images, base, 3 beams, 20 tokens',
-    ours: ['--caption', 'base', '--batch', '4'],
-    peers: { PyTorch: GENERATE, 'PyTorch, cached cross-attention': [...GENERATE, '--cache-cross'] },
-  },
-};
-
-const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
-
-/** The last line of a program's output, as JSON. */
-function lastLine(command, parameters) {
-  const threads = String(cpus().length);
-  const env = { ...process.env, OPENBLAS_NUM_THREADS: threads };
-  const { stdout, stderr, status } = spawnSync(command, parameters, { encoding: 'utf8', env });
-  if (status !== 0) throw new Error(`${command} ${parameters.join(' ')} failed: ${stderr}`);
-  return JSON.parse(stdout.trim().split('\n').at(-1));
+const works = args.work.split(',');
+const unknown = works.filter((name) => !WORKS[name]);
+if (unknown.length > 0) {
+  console.error(`unknown --work ${unknown.join(', ')}; there are ${Object.keys(WORKS).join(', ')}`);
+  process.exit(2);
 }
 
-const runOurs = (parameters) =>
-  lastLine(process.execPath, [
-    'scripts/bench_engine.mjs',
-    ...parameters,
-    '--steps',
-    args.steps,
-    '--vocab',
-    args.vocab,
-  ]);
-
-function runPeer(parameters) {
-  const steps = ['--steps', args.steps, '--threads', String(cpus().length)];
-  const result = lastLine(args.python, [args.peer, ...parameters, ...steps]);
-  return {
-    seconds: result.seconds_per_step_median ?? result.seconds_per_generate_median,
-    peakGb: result.peak_gb,
-  };
+const context = new Context(args);
+const report = { ...machine(), arguments: args, works: {} };
+mkdirSync(dirname(args.json), { recursive: true });
+for (const name of works) {
+  const { rows, lines = [] } = await WORKS[name](context);
+  report.works[name] = { rows, lines };
+  // After each: what was measured stays when a later one fails.
+  writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
+  console.log([...tableLines(rows), ...lines, ''].join('\n'));
 }
-
-const report = {
-  date: new Date().toISOString(),
-  node: process.version,
-  cpu: cpus()[0].model,
-  cores: cpus().length,
-};
-report.memoryGb = Math.round(totalmem() / 2 ** 30);
-report.rows = [];
-for (const name of args.work.split(',')) {
-  const { title, ours, peers } = WORKS[name];
-  const runs = { ours: [] };
-  for (let round = 0; round < Number(args.rounds); round++) {
-    runs.ours.push(runOurs(ours));
-    for (const [peer, parameters] of args.peer ? Object.entries(peers) : []) {
-      runs[peer] ??= [];
-      runs[peer].push(runPeer(parameters));
-    }
-  }
-  const own = median(runs.ours.map((run) => run.seconds));
-  for (const [who, list] of Object.entries(runs)) {
-    const seconds = median(list.map((run) => run.seconds));
-    const row = {
-      work: title,
-      who,
-      seconds,
-      ratio: seconds / own,
-      peakGb: Math.max(...list.map((run) => run.peakGb)),
-    };
-    if (list[0].gflops) row.shareOfProducts = median(list.map((run) => run.gflops / run.productGflops));
-    report.rows.push(row);
-    const share = row.shareOfProducts
-      ? `, ${(100 * row.shareOfProducts).toFixed(0)} % of the product rate`
-      : '';
-    console.log(
-      `${title.padEnd(48)} ${who.padEnd(32)} ${seconds.toFixed(2).padStart(7)} s  x${row.ratio.toFixed(2)}  ${row.peakGb.toFixed(1)} GB${share}`,
-    );
-  }
-}
-writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
+const { date, cpu, cores, memoryGb, node } = report;
+console.log(`${date}: ${cpu}, ${cores} cores, ${memoryGb} GB, Node ${node}`);
 console.log(`written: ${args.json}`);

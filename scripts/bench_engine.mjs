@@ -1,15 +1,22 @@
 /**
- * Times the engine: matrix products, each fused operation, and whole training steps.
+ * Times the engine: matrix products, each fused operation, whole training steps, captioning.
  *
  *     node scripts/bench_engine.mjs                       products and kernels
- *     node scripts/bench_engine.mjs --step base --batch 4 --steps 5 [--profile] [--vocab FILE]
+ *     node scripts/bench_engine.mjs --step base --batch 4 --steps 5 [--profile] [--recompute 5] [--vocab FILE]
  *     node scripts/bench_engine.mjs --caption base --batch 4 --steps 3    3 beams, at most 20 tokens
+ *     node scripts/bench_engine.mjs --busy                products on all cores until it is ended
  *
- * A step and a caption end with one line of JSON, for scripts/bench.mjs.
+ * Steps and captions end with one line of JSON, for scripts/bench.mjs.
  */
 import { parseArgs } from 'node:util';
 import * as engine from '../dist/engine/index.js';
 import { AdamW } from '../dist/optim/index.js';
+import { CAPTION, makeCaptioner } from './lib/bench/captioner.mjs';
+import { captionFlops, sizesOf, stepFlops } from './lib/bench/flops.mjs';
+import { peakGb, residentGb } from './lib/bench/machine.mjs';
+import { productRate, timeOf } from './lib/bench/product_rate.mjs';
+import { profileLines } from './lib/bench/profile.mjs';
+import { median } from './lib/bench/statistics.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -17,8 +24,10 @@ const { values: args } = parseArgs({
     threads: { type: 'string' },
     step: { type: 'string' },
     caption: { type: 'string' },
+    busy: { type: 'boolean', default: false },
     batch: { type: 'string', default: '4' },
     steps: { type: 'string', default: '5' },
+    image: { type: 'string', default: '384' },
     recompute: { type: 'string', default: '0' },
     vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
     profile: { type: 'boolean', default: false },
@@ -31,46 +40,9 @@ const chosen = await engine.setupEngine({
 });
 console.log(chosen.description);
 
-const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
-const peakGb = () => process.resourceUsage().maxRSS / 2 ** 20;
-
-/** Median milliseconds of f, whose tensors are disposed. */
-function time(f, runs = 9) {
-  const times = [];
-  for (let i = 0; i < runs + 2; i++) {
-    const start = performance.now();
-    tf.tidy(() => {
-      const y = f();
-      if (args.device !== 'cpu') y.dataSync();
-    });
-    if (i >= 2) times.push(performance.now() - start);
-  }
-  return median(times);
-}
-
-/** GFLOP/s of the products of a ViT-B block at 4 images of 577 tokens. */
-function matmulRate() {
-  const shapes = [
-    [2308, 768, 3072],
-    [2308, 3072, 768],
-    [2308, 768, 2304],
-    [2308, 768, 768],
-  ];
-  let flops = 0;
-  let ms = 0;
-  for (const [m, k, n] of shapes) {
-    const a = tf.randomNormal([m, k]);
-    const b = tf.randomNormal([k, n]);
-    const taken = time(() => tf.matMul(a, b));
-    tf.dispose([a, b]);
-    flops += 2 * m * k * n;
-    ms += taken;
-    console.log(
-      `  matMul ${m} x ${k} x ${n}: ${taken.toFixed(1)} ms, ${((2 * m * k * n) / taken / 1e6).toFixed(0)} GFLOP/s`,
-    );
-  }
-  return flops / ms / 1e6;
-}
+const [batch, count, image] = [args.batch, args.steps, args.image].map(Number);
+/** A device that works on its own is waited for. */
+const waiting = { read: args.device !== 'cpu' };
 
 function kernels() {
   const x = tf.randomNormal([4, 577, 768]);
@@ -94,134 +66,124 @@ function kernels() {
   };
   console.log('forward and backward, ms');
   for (const [name, [f, input]] of Object.entries(cases)) {
-    const forward = time(() => f(input));
+    const forward = timeOf(() => f(input), waiting);
     const leaf = new Map([['x', tf.variable(input)]]);
-    const both = time(() => {
+    const both = timeOf(() => {
       const { value, grads } = engine.valueAndGrads(() => f(leaf.get('x')).sum(), leaf);
       grads.get('x').dispose();
       return value;
-    });
+    }, waiting);
     leaf.get('x').dispose();
     console.log(`  ${name}: ${forward.toFixed(2)}, with backward ${both.toFixed(2)}`);
   }
 }
 
-/** Floating-point operations of one training step, products only: forward once, backward twice. */
-function stepFlops({ width, depth, tokens, text, batch, mask }) {
-  const rows = batch * tokens;
-  const vit = depth * (2 * rows * 12 * width * width + 4 * batch * tokens * tokens * width);
-  const patches = 2 * rows * 768 * width;
-  const words = batch * text;
-  const layer =
-    2 * words * (4 + 2 + 8) * 768 * 768 +
-    2 * rows * 2 * width * 768 +
-    4 * batch * text * (tokens + text) * 768;
-  const head = 2 * words * 768 * (768 + 30524);
-  return 3 * (vit + patches + 12 * layer + head) + (mask ?? 0);
+/** Before and after the work, so that a machine whose speed drifts meanwhile is met half-way. */
+async function besideProducts(work) {
+  const before = productRate(waiting);
+  const result = await work();
+  const peak = peakGb();
+  const productGflops = (before + productRate(waiting)) / 2;
+  const gflops = result.flops / result.seconds / 1e9;
+  return { ...result, gflops, productGflops, share: gflops / productGflops, peakGb: peak };
 }
 
-/** A captioner of random weights at 384 pixels. */
-async function makeModel(size, layers) {
-  const { registry } = await import('../dist/index.js');
-  return registry.getModelClass('blip_caption').fromConfig({
-    arch: 'blip_caption',
-    model_type: `${size}_coco`,
-    load_finetuned: false,
-    load_pretrained: false,
-    vit_type: size,
-    vit_grad_ckpt: layers > 0,
-    vit_ckpt_layer: layers,
-    image_size: 384,
-    med_config_path: `configs/models/med_${size === 'large' ? 'large_' : ''}config.json`,
-    prompt: 'a picture of ',
-    tokenizer: args.vocab,
-  });
-}
+const tell = ({ seconds, gflops, productGflops, share }) =>
+  `${seconds.toFixed(2)} s, ${gflops.toFixed(0)} GFLOP/s, ${(100 * share).toFixed(0)} % of the ${productGflops.toFixed(0)} GFLOP/s of matrix products`;
 
 /** Seconds to caption a batch of images, every beam running to its last token. */
 async function captions(size) {
-  const batch = Number(args.batch);
-  const model = await makeModel(size, 0);
+  const model = await makeCaptioner({ size, image, vocab: args.vocab });
   model.eval();
-  const image = tf.randomNormal([batch, 384, 384, 3]);
+  const pixels = tf.randomNormal([batch, image, image, 3]);
   const times = [];
-  for (let i = 0; i < Number(args.steps); i++) {
+  for (let i = 0; i < count + 1; i++) {
     const start = performance.now();
-    await model.generate({ image }, { numBeams: 3, maxLength: 20, minLength: 19 });
-    times.push((performance.now() - start) / 1000);
-    console.log(`captions ${i}: ${times[i].toFixed(2)} s, peak ${peakGb().toFixed(2)} GB`);
+    await model.generate({ image: pixels }, { numBeams: 3, maxLength: 20, minLength: 19 });
+    const seconds = (performance.now() - start) / 1000;
+    // The first makes the graphs and touches memory for the first time.
+    if (i > 0) times.push(seconds);
+    console.log(`captions ${i}: ${seconds.toFixed(2)} s, peak ${peakGb().toFixed(2)} GB`);
   }
-  console.log(JSON.stringify({ seconds: median(times), peakGb: peakGb() }));
+  const flops = captionFlops(sizesOf(model), { images: batch, beams: 3, maxLength: 20 });
+  return { seconds: median(times), times, flops };
 }
 
-async function trainingSteps(size) {
-  const batch = Number(args.batch);
+/** One training step. @returns seconds of the whole and of its parts, and the tokens of a caption */
+function trainingStep(model, optimizer, parameters, pixels, texts) {
   const start = performance.now();
-  const model = await makeModel(size, Number(args.recompute));
+  const cpuStart = process.cpuUsage();
+  let [forwardDone, tokens] = [0, 0];
+  const { value, grads } = engine.valueAndGrads(() => {
+    const { loss, intermediateOutput } = model.forward({ image: pixels, text_input: texts });
+    tokens = intermediateOutput.decoderOutput.logits.shape[1];
+    forwardDone = performance.now();
+    return loss;
+  }, parameters);
+  const backwardDone = performance.now();
+  optimizer.step(grads, 1e-5);
+  const loss = value.dataSync()[0];
+  const done = performance.now();
+  tf.dispose([value, ...grads.values()]);
+  const { user, system } = process.cpuUsage(cpuStart);
+  return {
+    seconds: (done - start) / 1000,
+    forward: (forwardDone - start) / 1000,
+    backward: (backwardDone - forwardDone) / 1000,
+    update: (done - backwardDone) / 1000,
+    processor: (user + system) / 1e6,
+    residentGb: residentGb(),
+    tensors: tf.memory().numTensors,
+    ...{ loss, tokens },
+  };
+}
+
+/** A first step that does not count, `--steps` that do, and with `--profile` one more. */
+async function trainingSteps(size) {
+  const start = performance.now();
+  const model = await makeCaptioner({ size, image, recompute: Number(args.recompute), vocab: args.vocab });
   model.train();
   console.log(
     `model made in ${((performance.now() - start) / 1000).toFixed(1)} s, ${peakGb().toFixed(2)} GB`,
   );
   const parameters = model.namedParameters();
   const optimizer = new AdamW(model.getOptimizerParams(0.05), { lr: 1e-5 });
-  const image = tf.randomNormal([batch, 384, 384, 3]);
-  const text = Array(batch).fill('a picture of a brown dog that runs over the green grass with a ball');
+  const pixels = tf.randomNormal([batch, image, image, 3]);
+  const texts = Array(batch).fill(CAPTION);
   const { sessions, pool } = tf.backend();
-  const times = [];
-  let tokens = 0;
-  for (let i = 0; i < Number(args.steps) + 1; i++) {
-    if (args.profile && sessions && i === Number(args.steps)) sessions.profile = new Map();
-    const t0 = performance.now();
-    const cpu0 = process.cpuUsage();
-    let t1 = 0;
-    const { value, grads } = engine.valueAndGrads(() => {
-      const { loss, intermediateOutput } = model.forward({ image, text_input: text });
-      tokens = intermediateOutput.decoderOutput.logits.shape[1];
-      t1 = performance.now();
-      return loss;
-    }, parameters);
-    const t2 = performance.now();
-    optimizer.step(grads, 1e-5);
-    const t3 = performance.now();
-    const { user, system } = process.cpuUsage(cpu0);
-    const loss = value.dataSync()[0];
-    tf.dispose([value, ...grads.values()]);
-    const seconds = [t3 - t0, t1 - t0, t2 - t1, t3 - t2].map((ms) => ms / 1000);
-    if (i > 0) times.push(seconds);
+  const steps = [];
+  const take = () => trainingStep(model, optimizer, parameters, pixels, texts);
+  for (let i = 0; i < count + 1; i++) {
+    const step = take();
+    if (i > 0) steps.push(step);
     console.log(
-      `step ${i}: ${seconds[0].toFixed(2)} s (forward ${seconds[1].toFixed(2)}, backward ${seconds[2].toFixed(2)}, AdamW ${seconds[3].toFixed(2)}; processor ${((user + system) / 1e6).toFixed(2)}), loss ${loss.toFixed(4)}, peak ${peakGb().toFixed(2)} GB, ${tf.memory().numTensors} tensors, ${JSON.stringify(pool?.statistics)}`,
+      `step ${i}: ${step.seconds.toFixed(2)} s (forward ${step.forward.toFixed(2)}, backward ${step.backward.toFixed(2)}, AdamW ${step.update.toFixed(2)}; processor ${step.processor.toFixed(2)}), loss ${step.loss.toFixed(4)}, ${step.residentGb.toFixed(2)} GB, ${step.tensors} tensors, ${JSON.stringify(pool?.statistics)}`,
     );
   }
-  const [width, depth] = size === 'base' ? [768, 12] : [1024, 24];
-  const flops = stepFlops({ width, depth, tokens: 577, text: tokens, batch });
-  const seconds = median(times.map(([total]) => total));
-  const profile = sessions?.profile;
-  if (sessions) sessions.profile = undefined;
-  const rate = matmulRate();
-  const used = flops / seconds / 1e9;
-  console.log(
-    `${size}, batch ${batch}, ${tokens} words: ${seconds.toFixed(2)} s a step, ${used.toFixed(0)} GFLOP/s, ${((100 * used) / rate).toFixed(0)} % of the ${rate.toFixed(0)} GFLOP/s of matrix products`,
-  );
-  if (profile) printProfile(profile);
-  console.log(JSON.stringify({ seconds, peakGb: peakGb(), gflops: used, productGflops: rate }));
-}
-
-function printProfile(profile) {
-  const rows = [...profile].sort(([, a], [, b]) => b.ms - a.ms);
-  const total = rows.reduce((sum, [, { ms }]) => sum + ms, 0);
-  console.log(`graphs of the last step: ${(total / 1000).toFixed(2)} s`);
-  console.log('     time  processor    runs');
-  for (const [key, { ms, cpuMs, runs }] of rows.slice(0, 30)) {
-    console.log(
-      `  ${(ms / 1000).toFixed(3)} s   ${(cpuMs / 1000).toFixed(3)} s ${String(runs).padStart(7)}  ${key}`,
-    );
+  let profile;
+  if (args.profile && sessions) {
+    sessions.profile = new Map();
+    const { seconds } = take();
+    profile = profileLines(sessions.profile, seconds);
+    sessions.profile = undefined;
   }
+  const of = (part) => median(steps.map((step) => step[part]));
+  const flops = stepFlops(sizesOf(model), { images: batch, text: steps[0].tokens });
+  const parts = { forward: of('forward'), backward: of('backward'), update: of('update') };
+  return { seconds: of('seconds'), ...parts, flops, steps, profile };
 }
 
-if (args.step) await trainingSteps(args.step);
-else if (args.caption) await captions(args.caption);
-else {
-  console.log(`matrix products: ${matmulRate().toFixed(0)} GFLOP/s`);
+if (args.busy) {
+  for (;;) productRate();
+} else if (args.step || args.caption) {
+  const work = args.step ? () => trainingSteps(args.step) : () => captions(args.caption);
+  const result = await besideProducts(work);
+  if (result.profile) console.log(result.profile.join('\n'));
+  console.log(`${args.step ?? args.caption}, batch ${batch}: ${tell(result)}`);
+  console.log(JSON.stringify(result));
+} else {
+  const rate = productRate({ ...waiting, print: console.log });
+  console.log(`matrix products: ${rate.toFixed(0)} GFLOP/s`);
   kernels();
 }
 process.exit(0);

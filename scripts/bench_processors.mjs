@@ -1,57 +1,68 @@
 /**
- * Milliseconds an image takes from JPEG bytes to the model's input: `node scripts/bench_processors.mjs`.
- * One 640 x 480 JPEG, 384 pixels a side, one core. Where Debian's python3-pil and python3-opencv are
- * installed, the same work by Pillow and OpenCV stands beside.
+ * Milliseconds an image takes from JPEG bytes to the model's input, on one core, one image at a time:
+ *
+ *     node scripts/bench_processors.mjs [--python /usr/bin/python3]
+ *
+ * Where Debian's python3-pil and python3-opencv are installed, the same work by Pillow and OpenCV stands
+ * beside. Ends with one line of JSON, for scripts/bench.mjs.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { Rng } from '../dist/common/random.js';
 import { decodeImage, loadImageProcessor } from '../dist/processors/index.js';
+import { peakGb } from './lib/bench/machine.mjs';
+import { photo } from './lib/bench/photos.mjs';
 
-const [WIDTH, HEIGHT, SIZE, ROUNDS] = [640, 480, 384, 200];
+const { values: args } = parseArgs({
+  options: {
+    python: { type: 'string', default: '/usr/bin/python3' },
+    image: { type: 'string', default: '384' },
+    rounds: { type: 'string', default: '200' },
+  },
+});
+const [size, rounds] = [args.image, args.rounds].map(Number);
+// As in a worker of the loader, and as much as Pillow takes.
+sharp.concurrency(1);
+sharp.cache(false);
 
-/** Clouds of several scales and a little noise: about as hard to decode as a photo (160 kB). */
-async function picture() {
-  const rng = Rng.of(1);
-  const layers = [];
-  for (const size of [4, 16, 64, 256]) {
-    const data = Uint8Array.from({ length: size * size * 3 }, () => rng.int(256));
-    const raw = { width: size, height: size, channels: 3 };
-    layers.push(await sharp(data, { raw }).resize(WIDTH, HEIGHT, { fit: 'fill' }).raw().toBuffer());
-  }
-  const weights = [0.5, 0.3, 0.15, 0.05];
-  const mixed = Uint8Array.from(layers[0], (_, i) =>
-    weights.reduce((sum, w, k) => sum + w * layers[k][i], 0),
-  );
-  const raw = { width: WIDTH, height: HEIGHT, channels: 3 };
-  return sharp(mixed, { raw }).jpeg({ quality: 95, chromaSubsampling: '4:2:0' }).toBuffer();
-}
-
+/** Milliseconds by the clock, and of processor time over all threads. */
 async function time(name, run) {
   for (let i = 0; i < 30; i++) await run(i);
+  const cpuStart = process.cpuUsage();
   const start = performance.now();
-  for (let i = 0; i < ROUNDS; i++) await run(i);
-  console.log(`${name.padEnd(28)}${((performance.now() - start) / ROUNDS).toFixed(2)} ms`);
+  for (let i = 0; i < rounds; i++) await run(i);
+  const ms = (performance.now() - start) / rounds;
+  const { user, system } = process.cpuUsage(cpuStart);
+  const cpuMs = (user + system) / 1000 / rounds;
+  console.log(`${name.padEnd(32)}${ms.toFixed(2)} ms, ${cpuMs.toFixed(2)} ms of processor time`);
+  return { ms, cpuMs };
 }
 
-const jpeg = await picture();
-console.log(`${WIDTH} x ${HEIGHT} JPEG of ${jpeg.length} bytes -> ${SIZE} x ${SIZE}`);
+const jpeg = await photo(1);
+console.log(`640 x 480 JPEG of ${jpeg.length} bytes -> ${size} x ${size}`);
 const pixels = await decodeImage(jpeg);
-const evaluation = loadImageProcessor('blip_image_eval', { image_size: SIZE });
-const training = loadImageProcessor('blip_image_train', { image_size: SIZE });
-await time('decode', () => decodeImage(jpeg));
-await time('eval, decoded', () => evaluation.apply(pixels));
-await time('train, decoded', (i) => training.apply(pixels, Rng.of(i)));
-await time('eval', () => evaluation.process(jpeg));
-await time('train', (i) => training.process(jpeg, Rng.of(i)));
+const evaluation = loadImageProcessor('blip_image_eval', { image_size: size });
+const training = loadImageProcessor('blip_image_train', { image_size: size });
+const ours = {
+  decode: await time('decode', () => decodeImage(jpeg)),
+  'eval, decoded': await time('eval, decoded', () => evaluation.apply(pixels)),
+  'train, decoded': await time('train, decoded', (i) => training.apply(pixels, Rng.of(i))),
+  eval: await time('eval', () => evaluation.process(jpeg)),
+  train: await time('train', (i) => training.process(jpeg, Rng.of(i))),
+  peakGb: peakGb(),
+};
 
 const folder = mkdtempSync(join(tmpdir(), 'lavis-bench-'));
 writeFileSync(join(folder, 'image.jpg'), jpeg);
-const script = new URL('bench_processors.py', import.meta.url).pathname;
-const args = [script, join(folder, 'image.jpg'), String(SIZE), String(ROUNDS)];
-const { status, stdout } = spawnSync('/usr/bin/python3', args, { encoding: 'utf8' });
-console.log(status === 0 ? stdout.trimEnd() : 'Pillow and OpenCV: not installed here');
+const script = fileURLToPath(new URL('bench_processors.py', import.meta.url));
+const parameters = [script, join(folder, 'image.jpg'), String(size), String(rounds)];
+const { status, stdout } = spawnSync(args.python, parameters, { encoding: 'utf8' });
 rmSync(folder, { recursive: true });
+const lines = status === 0 ? stdout.trim().split('\n') : ['Pillow and OpenCV: not installed here', 'null'];
+console.log(lines.slice(0, -1).join('\n'));
+console.log(JSON.stringify({ ours, pillow: JSON.parse(lines.at(-1)) }));

@@ -1,7 +1,9 @@
 """The same work as bench_processors.mjs by Pillow, OpenCV and numpy, on one core: FILE SIZE ROUNDS."""
 import io
+import json
 import math
 import random
+import resource
 import sys
 import time
 
@@ -94,17 +96,25 @@ def train(image):
 
 
 def measure(name, run):
+    """Milliseconds by the clock, and of processor time over all threads."""
     for _ in range(10):
         run()
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     for _ in range(rounds):
         run()
-    print(f"{'Pillow + OpenCV: ' + name:<32}{(time.perf_counter() - start) / rounds * 1000:.2f} ms")
+    ms = (time.perf_counter() - start) / rounds * 1000
+    cpu_ms = (time.process_time() - cpu_start) / rounds * 1000
+    print(f"{'Pillow + OpenCV: ' + name:<32}{ms:.2f} ms, {cpu_ms:.2f} ms of processor time")
+    return {"ms": ms, "cpuMs": cpu_ms}
 
 
 pixels = decode()
-measure("decode", decode)
-measure("eval, decoded", lambda: evaluate(pixels))
-measure("train, decoded", lambda: train(pixels))
-measure("eval", lambda: evaluate(decode()))
-measure("train", lambda: train(decode()))
+result = {
+    "decode": measure("decode", decode),
+    "eval, decoded": measure("eval, decoded", lambda: evaluate(pixels)),
+    "train, decoded": measure("train, decoded", lambda: train(pixels)),
+    "eval": measure("eval", lambda: evaluate(decode())),
+    "train": measure("train", lambda: train(decode())),
+    "peakGb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+}
+print(json.dumps(result))

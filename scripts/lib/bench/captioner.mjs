@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+
+/** Keys of the `model` section by size; `small` is there to try the benchmark itself. */
+const SIZES = {
+  base: { model_type: 'base_coco', vit_type: 'base', med_config_path: 'configs/models/med_config.json' },
+  large: {
+    model_type: 'large_coco',
+    vit_type: 'large',
+    med_config_path: 'configs/models/med_large_config.json',
+  },
+  small: {
+    model_type: 'base_coco',
+    vit_type: 'custom',
+    vit_embed_dim: 192,
+    vit_depth: 4,
+    vit_num_heads: 4,
+    vit_patch_size: 16,
+    med_config_path: 'configs/models/med_shapes_config.json',
+  },
+};
+
+export const PROMPT = 'a picture of ';
+
+/** 16 tokens with [DEC] and [SEP], as many as the peer has. */
+export const CAPTION = 'a picture of a brown dog that runs over green grass with a ball';
+
+/** The keys of the `model` section of a captioner with random weights. */
+export const modelSection = ({ size, image, recompute = 0, vocab }) => ({
+  arch: 'blip_caption',
+  load_finetuned: false,
+  load_pretrained: false,
+  ...SIZES[size],
+  image_size: image,
+  prompt: PROMPT,
+  vit_grad_ckpt: recompute > 0,
+  vit_ckpt_layer: recompute,
+  // A file that is not there is fetched by its name.
+  tokenizer: existsSync(vocab) ? vocab : 'bert-base-uncased',
+});
+
+export async function makeCaptioner(options) {
+  const { registry } = await import('../../../dist/index.js');
+  return registry.getModelClass('blip_caption').fromConfig(modelSection(options));
+}
