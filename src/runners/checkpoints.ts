@@ -94,18 +94,19 @@ export async function loadWeights(path: string, model: RunnableModel): Promise<v
   const checkpoint = await openCheckpoint(path);
   try {
     const stored = checkpoint.stateDict();
-    const own = model.stateDict();
-    const missing = [...own.keys()].filter((name) => !stored.has(name));
+    const parameters = [...model.namedParameters().keys()];
+    const missing = parameters.filter((name) => !stored.has(name));
     if (missing.length > 0) {
       throw new CheckpointError('the checkpoint belongs to another model', {
         where: path,
-        found: `${missing.length} of the model's ${own.size} tensors are missing, the first is ${missing[0]}`,
+        found: `${missing.length} of the model's ${parameters.length} parameters are missing, the first is ${missing[0]}`,
         help: 'the model section of the run that wrote it is in its log.txt',
       });
     }
-    for (const name of own.keys()) {
-      const tensor = await stored.get(name)!.read();
-      model.loadStateDict(new Map([[name, tensor]]), { strict: false });
+    for (const name of model.stateDict().keys()) {
+      // Later versions of transformers don't save position_ids, which are always the same.
+      const tensor = await stored.get(name)?.read();
+      if (tensor) model.loadStateDict(new Map([[name, tensor]]), { strict: false });
     }
   } finally {
     await checkpoint.close();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { openCheckpoint } from '#src/checkpoint/index.js';
+import { openCheckpoint, saveTorch } from '#src/checkpoint/index.js';
 import { CheckpointError } from '#src/common/errors.js';
 import { registry } from '#src/common/registry.js';
 import type { Batch } from '#src/datasets/index.js';
@@ -124,6 +124,26 @@ describe('a checkpoint that LAVIS wrote', () => {
     }
     assert.equal(moments(a).length, expected.optimizer_param_order.length);
     await Promise.all([ours.close(), theirs.close()]);
+  });
+
+  it('with later transformers, which save no position_ids, is read; one that lacks a parameter is not', async () => {
+    const model = await smallModel();
+    const path = join(folder, 'lacking.pth');
+    const without = async (name: string) => {
+      const checkpoint = await openCheckpoint(CHECKPOINT);
+      const root = checkpoint.root as Record<string, never> & { model: Map<string, unknown> };
+      assert.ok(root.model.delete(name));
+      await saveTorch(path, root);
+      await checkpoint.close();
+    };
+    await without('text_decoder.bert.embeddings.position_ids');
+    const restored = await readCheckpoint(path, model, newOptimizer(model));
+    assert.equal(restored.epoch, 0);
+    await without('visual_encoder.norm.bias');
+    await assert.rejects(
+      readCheckpoint(path, model, newOptimizer(model)),
+      /1 of the model's \d+ parameters are missing, the first is visual_encoder\.norm\.bias/,
+    );
   });
 
   it('of another model is refused', async () => {
