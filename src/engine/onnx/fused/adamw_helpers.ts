@@ -1,5 +1,7 @@
 /** Threads that update parameters beside the main one, over its memory. */
 import { Worker } from 'node:worker_threads';
+import { EngineError, messageOf } from '../../../common/errors.js';
+import { log } from '../../../common/logging.js';
 import type { AdamWArrays, AdamWAttrs } from './adamw_loop.js';
 
 /** What a helper is at; it waits while idle, the main thread while busy. */
@@ -11,7 +13,7 @@ export const TASK_LENGTH = 11;
 /** Memory passes faster over few threads than one, not faster over many than a few. */
 const MOST_HELPERS = 7;
 
-/** A helper that takes longer than this is given up; its part is done by then or the process has ended. */
+/** A helper that takes longer than this is given up, twice in a row: its part takes milliseconds. */
 const PATIENCE_MS = 60_000;
 
 interface Helper {
@@ -57,17 +59,28 @@ export class AdamWHelpers {
     });
     work();
     for (const state of busy) {
-      Atomics.wait(state, 0, STATE.busy, PATIENCE_MS);
-      if (Atomics.load(state, 0) !== STATE.idle) throw new Error("a thread of AdamW's update failed");
+      waitWhileBusy(state);
+      if (Atomics.load(state, 0) === STATE.idle) continue;
+      throw new EngineError("a thread of AdamW's update failed: the weights are half updated", {
+        found: Atomics.load(state, 0) === STATE.busy ? 'no answer' : 'the thread ended with an error',
+        help: 'go on from the newest checkpoint: lavis train --resume',
+      });
     }
   }
+}
+
+/** A process that was stopped (Ctrl-Z) and goes on finds its first patience used up, not its second. */
+function waitWhileBusy(state: Int32Array): void {
+  if (Atomics.wait(state, 0, STATE.busy, PATIENCE_MS) === 'timed-out')
+    Atomics.wait(state, 0, STATE.busy, PATIENCE_MS);
 }
 
 function startHelper(): Helper {
   const state = new Int32Array(new SharedArrayBuffer(4));
   const task = new Float64Array(new SharedArrayBuffer(8 * TASK_LENGTH));
   const worker = new Worker(new URL('./adamw_worker.js', import.meta.url), { workerData: { state, task } });
-  worker.on('error', () => {
+  worker.on('error', (error) => {
+    log.debug(`a thread of AdamW's update ended: ${messageOf(error)}`);
     Atomics.store(state, 0, STATE.failed);
     Atomics.notify(state, 0);
   });
