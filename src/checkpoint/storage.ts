@@ -1,6 +1,6 @@
 import type { CheckpointError } from '../common/errors.js';
 import { type HostArray, type HostDType, sizeOf } from '../common/host_tensor.js';
-import { bytesOf, DTYPES, swapBytes, viewAs } from './dtypes.js';
+import { DTYPES, swapBytes, viewAs } from './dtypes.js';
 import { LIMITS } from './limits.js';
 import type { TensorRef } from './values.js';
 
@@ -94,20 +94,4 @@ function gather(
     }
   }
   return to;
-}
-
-/** A tensor whose numbers came with the structure itself (numpy arrays). */
-export function tensorInMemory(dtype: HostDType, shape: readonly number[], data: HostArray): TensorRef {
-  const identity = {};
-  const size = DTYPES[dtype].bytes;
-  return {
-    dtype,
-    shape,
-    identity,
-    async read() {
-      const copy = new Uint8Array(sizeOf(shape) * size);
-      copy.set(bytesOf(data));
-      return { dtype, shape, data: viewAs(dtype, copy) };
-    },
-  };
 }

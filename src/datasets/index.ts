@@ -25,7 +25,6 @@ export { MixedLoader } from './loading/mixed_loader.js';
 export { batchCount, batchesOf, epochOrder, shard } from './loading/sampler.js';
 export { StreamLoader } from './loading/stream_loader.js';
 export { type TrainSourceOptions, trainSource } from './loading/train_source.js';
-export { WorkerPool } from './loading/worker_pool.js';
 export type {
   Batch,
   Dataset,

@@ -5,10 +5,10 @@ import type { LoadingOptions } from './batch_source.js';
 import { type Executor, here, type Outcome, type SampleTask } from './executor.js';
 import { WorkerPool } from './worker_pool.js';
 
-/** Where a loader's samples are read: in this thread, in shared workers, or in workers of its own. */
+/** Where a loader's samples are read: in this thread, or in workers. */
 export class Reading {
   readonly #options: LoadingOptions;
-  #ownPool?: WorkerPool;
+  #pool?: WorkerPool;
 
   constructor(options: LoadingOptions) {
     this.#options = options;
@@ -16,15 +16,15 @@ export class Reading {
 
   /** @param movable whether the samples can be read in a worker. */
   executor(movable: boolean): Executor {
-    const { numWorkers = 0, pool, plugins } = this.#options;
-    if ((numWorkers === 0 && !pool) || !movable) return here;
-    return pool ?? (this.#ownPool ??= new WorkerPool(numWorkers, { plugins }));
+    const { numWorkers = 0, plugins } = this.#options;
+    if (numWorkers === 0 || !movable) return here;
+    return (this.#pool ??= new WorkerPool(numWorkers, { plugins }));
   }
 
   /** Ends the workers that were started here. */
   async close(): Promise<void> {
-    await this.#ownPool?.close();
-    this.#ownPool = undefined;
+    await this.#pool?.close();
+    this.#pool = undefined;
   }
 }
 

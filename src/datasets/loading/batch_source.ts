@@ -1,6 +1,5 @@
 import type { Batch } from '../types.js';
 import type { BadSamples } from './bad_samples.js';
-import type { WorkerPool } from './worker_pool.js';
 
 export interface EpochOptions {
   /** Batches that a resumed run has already seen; none of their images is read. */
@@ -24,8 +23,6 @@ export interface LoadingOptions {
   worldSize?: number;
   /** Modules that register a user's own classes; loaded in the workers too. */
   plugins?: readonly string[];
-  /** Workers shared with other loaders, which whoever made them closes; else a loader starts its own. */
-  pool?: WorkerPool;
   /** `run.max_bad_samples`; 0 makes the first bad sample an error. */
   maxBadSamples?: number;
   /** A count shared with other loaders, in place of `maxBadSamples`. */
