@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
   BadSamples,
@@ -9,6 +9,7 @@ import {
   type Dataset,
 } from '#src/datasets/index.js';
 import { DataError } from '#src/index.js';
+import { temporaryFolder } from '../support.js';
 import { collect, tinyCoco, trainOf } from './support.js';
 
 type Options = Omit<DataLoaderOptions, 'dataset' | 'batchSize'>;
@@ -99,6 +100,19 @@ for (const numWorkers of [0, 1]) {
     await strict.close();
   });
 }
+
+test('a list of bad samples whose last line was cut short is read and gone on with', () => {
+  const file = `${temporaryFolder()}/bad.jsonl`;
+  const bad = (index: number) => ({ dataset: 'd', index, reason: 'a {b}' });
+  writeFileSync(file, `${JSON.stringify(bad(1))}\n${JSON.stringify(bad(2)).slice(0, -2)}`);
+  const badSamples = new BadSamples({ limit: 5, file });
+  assert.deepEqual(badSamples.list, [bad(1)]);
+  badSamples.report('d', 2, new DataError('a {b}'));
+  assert.deepEqual(
+    new BadSamples({ limit: 5, file }).list.map(({ index }) => index),
+    [1, 2],
+  );
+});
 
 test('a consumer that leaves early leaves nothing behind', async () => {
   const dataset = await trainOf(await tinyCoco(9));

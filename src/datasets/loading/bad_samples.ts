@@ -33,12 +33,7 @@ export class BadSamples {
     this.limit = limit;
     this.#file = file;
     this.#onBadSample = onBadSample;
-    if (file && existsSync(file)) {
-      for (const line of readFileSync(file, 'utf8').split('\n')) {
-        // A last line that a kill cut short is found again.
-        if (line.endsWith('}')) this.#add(JSON.parse(line) as BadSample);
-      }
-    }
+    if (file && existsSync(file)) this.#readBack(file);
   }
 
   has(dataset: string, index: number | string): boolean {
@@ -64,6 +59,19 @@ export class BadSamples {
         cause: error,
       });
     }
+  }
+
+  /** A line that a kill or a full disk cut short is left out: its sample is found again. */
+  #readBack(file: string): void {
+    const text = readFileSync(file, 'utf8');
+    for (const line of text.split('\n')) {
+      try {
+        this.#add(JSON.parse(line) as BadSample);
+      } catch {
+        // cut short
+      }
+    }
+    if (text && !text.endsWith('\n')) appendFileSync(file, '\n');
   }
 
   #add(bad: BadSample): void {
