@@ -133,7 +133,7 @@ test('the ground truth is made of all captions of a held-out image', async () =>
 });
 
 test('a column of the file may name the split', async () => {
-  const text = 'image,caption,split\na0.png,x,train\na1.png,y,validation\na2.png,z,test\n';
+  const text = 'image,caption,split\na0.png,x,train\na1.png,y,Validation\na2.png,z,TEST\n';
   const { train, val, test: held } = await build(await own('c.csv', text));
   const files = [train, val, held].map((dataset) => (dataset as CaptionEvalDataset).records[0].image);
   assert.deepEqual(files, ['a0.png', 'a1.png', 'a2.png']);

@@ -110,14 +110,28 @@ export class CustomCaptionBuilder extends CaptionBuilder {
     const parts = new Map<Split, CaptionedImage[]>();
     for (const image of images) {
       const split = named(image.split) ?? assigned.get(image.image);
-      if (split !== undefined) parts.set(split, [...(parts.get(split) ?? []), image]);
+      if (split === undefined) continue;
+      const part = parts.get(split);
+      if (part) part.push(image);
+      else parts.set(split, [image]);
     }
     return parts;
   }
 }
 
-/** Other names for `val`. */
-const named = (split?: string) => (split && /^(valid|validation|dev)$/i.test(split) ? 'val' : split);
+const SPLIT_NAMES: Record<string, Split> = {
+  train: 'train',
+  training: 'train',
+  val: 'val',
+  valid: 'val',
+  validation: 'val',
+  dev: 'val',
+  test: 'test',
+  testing: 'test',
+};
+
+/** A split by our name, whichever of the usual ones the file has for it. */
+const named = (split?: string) => split && (SPLIT_NAMES[split.trim().toLowerCase()] ?? split);
 
 /** The number in the file's name where every image has its own, else the path itself. */
 function idsOf(images: CaptionedImage[]): (image: CaptionedImage) => number | string {
