@@ -108,6 +108,26 @@ for (const key of ['image', 'caption', 'image_id']) {
   });
 }
 
+test('captions that are no texts are told before training, with their index', async () => {
+  for (const caption of [5, ['a', null]]) {
+    const error = await failure((path) =>
+      writeFileSync(path('val.json'), JSON.stringify([annotation(0), { ...annotation(1), caption }])),
+    );
+    assert.match(error.message, /captions are no texts/);
+    assert.match(error.message, /val\.json, entry 1/);
+  }
+});
+
+test('an absolute image path is itself, as os.path.join has it', async () => {
+  const { section, path } = await tinyCoco(2);
+  const elsewhere = await tinyCoco(1);
+  const image = elsewhere.path('images/COCO_000000.jpg');
+  writeFileSync(path('train.json'), JSON.stringify([{ ...annotation(1), image }]));
+  const { train } = await build(section);
+  assert.deepEqual([...train.imageFiles!().values()], [image]);
+  assert.equal((await train.get(0, Rng.of(0))).text_input, 'c');
+});
+
 test('an entry that is no object, and a file that is no list, are told', async () => {
   const entry = await failure((path) =>
     writeFileSync(path('train.json'), JSON.stringify([annotation(0), 5])),

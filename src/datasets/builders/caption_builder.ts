@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { captionDatasetSchema } from '../../common/config.js';
 import { DataError } from '../../common/errors.js';
@@ -114,7 +114,7 @@ export abstract class CaptionBuilder implements DatasetBuilder {
   /** A folder that holds none of a few images is the wrong folder: better said now than in the first step. */
   #checkSomeImages({ name, records }: AnnotatedDataset): void {
     const some = [0, 0.2, 0.4, 0.6, 0.8].map((part) => records[Math.floor(part * records.length)].image);
-    if (some.some((image) => existsSync(join(this.folder, image)))) return;
+    if (some.some((image) => existsSync(resolve(this.folder, image)))) return;
     throw new DataError(`the image folder holds none of the images of ${name}`, {
       where: this.folder,
       found: `no ${some[0]}, for one`,

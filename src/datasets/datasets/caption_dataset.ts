@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
+import { DataError } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import { collate } from '../loading/collate.js';
 import type { Batch, Dataset, GroundTruth, ReaderSpec, Sample, SampleJob, SampleReader } from '../types.js';
@@ -47,7 +48,7 @@ export abstract class AnnotatedDataset implements Dataset {
     const reader = this.#reader;
     if (!(reader instanceof CaptionReader)) return files;
     for (const { image_id, image } of this.records) {
-      if (image_id !== undefined) files.set(image_id, join(reader.folder, image));
+      if (image_id !== undefined) files.set(image_id, resolve(reader.folder, image));
     }
     return files;
   }
@@ -82,13 +83,26 @@ export class ImageTextPairDataset extends AnnotatedDataset {
   }
 }
 
+/** @throws DataError now, not after an epoch and an evaluation, for captions that cannot be scored against. */
+function referencesOf(annotation: Annotation): string[] {
+  const { caption = null } = annotation.values;
+  const captions: unknown[] = Array.isArray(caption) ? caption : caption === null ? [] : [caption];
+  const wrong = captions.find((one) => typeof one !== 'string');
+  if (wrong === undefined) return captions as string[];
+  throw new DataError("an annotation's captions are no texts", {
+    where: sourceOf(annotation),
+    found: JSON.stringify(wrong).slice(0, 160),
+    allowed: '"caption": a string or a list of strings',
+  });
+}
+
 /** One entry an image, with a list of captions to score against: `image`, `image_id`, `instance_id`. */
 export class CaptionEvalDataset extends AnnotatedDataset {
-  readonly #references: (string | string[] | undefined)[];
+  readonly #references: string[][];
 
   constructor(parts: CaptionDatasetParts) {
     super(parts);
-    this.#references = parts.annotations.map(({ values }) => values.caption as string | string[] | undefined);
+    this.#references = parts.annotations.map(referencesOf);
   }
 
   protected toRecord(annotation: Annotation, position: number): CaptionRecord {
@@ -111,7 +125,7 @@ export class CaptionEvalDataset extends AnnotatedDataset {
     const ids = new Set<number | string>();
     for (const [i, captions] of this.#references.entries()) {
       const image_id = this.records[i].image_id!;
-      for (const caption of typeof captions === 'string' ? [captions] : (captions ?? [])) {
+      for (const caption of captions) {
         annotations.push({ image_id, caption, id: annotations.length });
         ids.add(image_id);
       }

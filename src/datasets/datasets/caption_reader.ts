@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { DataError, LavisError, messageOf } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import type { ImageProcessor, TextProcessor } from '../../processors/index.js';
@@ -7,7 +7,7 @@ import type { Sample, SampleReader, SampleRecord } from '../types.js';
 
 /** A caption sample before its image is read. */
 export interface CaptionRecord extends SampleRecord {
-  /** Path of the image, relative to the image folder. */
+  /** Path of the image, relative to the image folder, or absolute. */
   image: string;
   /** Absent in evaluation. */
   caption?: string;
@@ -26,7 +26,7 @@ export class CaptionReader implements SampleReader {
   ) {}
 
   async read({ image: file, caption, source, ...rest }: CaptionRecord, rng: Rng): Promise<Sample> {
-    const image = await this.#readImage(join(this.folder, file), source, rng);
+    const image = await this.#readImage(resolve(this.folder, file), source, rng);
     const text = caption === undefined ? {} : { text_input: this.textProcessor.apply(caption, rng) };
     return { image, ...text, ...rest };
   }
