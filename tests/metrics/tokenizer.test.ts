@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ptbTokenize, ptbTokenizeLines } from '#src/metrics/index.js';
-import { fixtureJson } from '../support.js';
+import { fixture, fixtureJson } from '../support.js';
 
 /**
  * Captions and their tokens, by the rule they show. The rules are those that Stanford documents for the
@@ -258,6 +259,20 @@ for (const [claim, table] of Object.entries(claims)) {
     for (const [caption, tokens] of table) assert.equal(ptbTokenize(caption).join(' '), tokens, caption);
   });
 }
+
+test("4,252 tricky captions get the tokens of Stanford's own program", () => {
+  const lines = (name: string) => readFileSync(fixture('ptb', name), 'utf8').split('\n').slice(0, -1);
+  const { punctuations } = fixtureJson<{ punctuations: string[] }>('metrics', 'ptb_punctuation.json');
+  const [captions, stanford] = [lines('captions.txt'), lines('tokens.txt')];
+  assert.equal(captions.length, 4252);
+  assert.equal(stanford.length, captions.length);
+  const actual = ptbTokenizeLines(captions);
+  const wrong = captions.flatMap((caption, i) => {
+    const expected = stanford[i].split(' ').filter((token) => token && !punctuations.includes(token));
+    return expected.join(' ') === actual[i].join(' ') ? [] : [{ caption, expected, actual: actual[i] }];
+  });
+  assert.deepEqual(wrong, []);
+});
 
 test('captions are lines of one text: what follows a letter and a period tells them apart', () => {
   const tokens = (next: string) => ptbTokenizeLines(['a big letter B.', next])[0].at(-1);
