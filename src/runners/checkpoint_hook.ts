@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { removeOldCheckpoints } from './checkpoints.js';
 import type { Run, RunHook } from './hooks.js';
 
@@ -10,6 +10,17 @@ import type { Run, RunHook } from './hooks.js';
  * as a stop does; a finished run has it no more.
  */
 export class CheckpointHook implements RunHook {
+  /** A kill may have come between the best checkpoint of a round and its numbered one. */
+  async beforeTraining(run: Run): Promise<void> {
+    const { round, step } = run.state;
+    if (step !== 0 || round === 0 || !run.lastCheckpoint || !isDue(run)) return;
+    const path = join(run.folder.path, `checkpoint_${run.numberAfter(round)}.pth`);
+    const lacking = dirname(resolve(run.lastCheckpoint)) === run.folder.path && !existsSync(path);
+    // Only rank 0 need see the folder, and all have to agree.
+    const [lost] = await run.comm.allGather(lacking, 'checkpoints');
+    if (lost) await this.#saveNumbered(run);
+  }
+
   async afterStep(run: Run): Promise<void> {
     const { saveEveryIters } = run.settings;
     const { round, step } = run.state;
@@ -20,14 +31,9 @@ export class CheckpointHook implements RunHook {
   }
 
   async afterRound(run: Run, best: boolean): Promise<void> {
-    const { validSplits, saveFreq, saveLast, keepLast } = run.settings;
-    const { round } = run.state;
+    // First: a run that goes on from the numbered one finds the best that it tells of.
     if (best) await run.save('best');
-    const due = validSplits.length === 0 || (saveFreq > 0 && (round - 1) % saveFreq === 0);
-    const last = saveLast && round === run.rounds;
-    if (!due && !last) return;
-    await run.save(String(run.numberAfter(round)));
-    if (keepLast && run.comm.rank === 0) await removeOldCheckpoints(run.folder.path, keepLast);
+    if (isDue(run)) await this.#saveNumbered(run);
   }
 
   /** The state that a stop left is older than the last round's: its name would mislead. */
@@ -37,4 +43,18 @@ export class CheckpointHook implements RunHook {
     const last = path(String(run.numberAfter(run.rounds)));
     if (existsSync(last)) await rm(path('latest'), { force: true });
   }
+
+  async #saveNumbered(run: Run): Promise<void> {
+    const { keepLast } = run.settings;
+    await run.save(String(run.numberAfter(run.state.round)));
+    if (keepLast && run.comm.rank === 0) await removeOldCheckpoints(run.folder.path, keepLast);
+  }
+}
+
+/** Whether the round that is done has a checkpoint of its own. */
+function isDue({ settings, state, rounds }: Run): boolean {
+  const { validSplits, saveFreq, saveLast } = settings;
+  const { round } = state;
+  const regular = validSplits.length === 0 || (saveFreq > 0 && (round - 1) % saveFreq === 0);
+  return regular || (saveLast && round === rounds);
 }

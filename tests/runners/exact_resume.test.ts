@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type { RunHook } from '#src/runners/index.js';
@@ -75,6 +75,17 @@ describe('a run that is stopped and resumed ends with bit-equal weights, moments
     };
     const resumed = await train(tiny, 'stopped_evaluating', options, [hook]);
     await assertSameRun(resumed, whole, 'checkpoint_1.pth');
+  });
+
+  it('killed between the best checkpoint and the numbered one of the last epoch', async () => {
+    const options = ['run.max_epoch=1'];
+    const whole = await train(tiny, 'best_only', options);
+    const expected = await contentOf(join(whole, 'checkpoint_0.pth'));
+    rmSync(join(whole, 'checkpoint_0.pth'));
+    const best = `run.resume_ckpt_path=${join(whole, 'checkpoint_best.pth')}`;
+    const resumed = await train(tiny, 'best_only', [...options, best]);
+    assert.equal(resumed, whole);
+    assert.deepEqual(await contentOf(join(resumed, 'checkpoint_0.pth')), expected);
   });
 
   it('under runner_iter, whose inner epochs are not the passes over the data', async () => {
