@@ -50,12 +50,30 @@ test('an epoch resumed after two batches goes on with the third, and reads none 
 });
 
 test('augmentation differs between epochs and seeds', async () => {
-  const dataset = await trainOf(await tinyCoco(3));
-  const [first] = await collect(training(dataset).epoch(0));
-  const [again] = await collect(training(dataset).epoch(0));
-  const [later] = await collect(training(dataset).epoch(1));
-  assert.deepEqual(first, again);
-  assert.notDeepEqual(first.image.data, later.image.data);
+  const dataset = await trainOf(await tinyCoco(6));
+  const pixels = async (epoch: number, seed: number) => {
+    const [batch] = await collect(training(dataset, { shuffle: false, seed }).epoch(epoch));
+    assert.deepEqual(batch.image_id, ['coco_0', 'coco_1', 'coco_2']);
+    return batch.image.data;
+  };
+  const first = await pixels(0, 7);
+  assert.deepEqual(await pixels(0, 7), first);
+  assert.notDeepEqual(await pixels(1, 7), first);
+  assert.notDeepEqual(await pixels(0, 8), first);
+});
+
+test('images of two sizes are told, with the processor that mends it', async () => {
+  const dataset = await trainOf(await tinyCoco(2));
+  const image = (height: number, width: number) => ({
+    data: new Float32Array(height * width * 3),
+    shape: [height, width, 3] as [number, number, 3],
+  });
+  for (const other of [image(4, 5), image(5, 4)]) {
+    assert.throws(
+      () => dataset.collate([{ image: image(4, 4) }, { image: other }]),
+      (error) => error instanceof DataError && /differ in size[\s\S]*blip_image_eval/.test(error.message),
+    );
+  }
 });
 
 test('two ranks share an epoch', async () => {

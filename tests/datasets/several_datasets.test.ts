@@ -159,6 +159,26 @@ test('shards give every sample once an epoch, shuffled anew each time', async ()
   assert.match(words(first)[0], /^words \d \d$/);
   assert.notDeepEqual(words(first), words(second));
   assert.deepEqual(await collect(source.epoch(0)), first);
+  // The buffer is smaller than a shard: an epoch's first sample comes from its first shard.
+  const starts = await Promise.all(
+    Array.from({ length: 8 }, async (_, epoch) => words(await collect(source.epoch(epoch)))[0].split(' ')[1]),
+  );
+  assert.ok(new Set(starts).size > 1, 'the shards are shuffled too');
+});
+
+test('a sample of a shard is augmented anew each epoch', async () => {
+  const source = trainSource([await shards()], { batchSize: 15, seed: 1 });
+  const pixelsOf = async (epoch: number) => {
+    const [batch] = await collect(source.epoch(epoch));
+    const size = batch.image.data.length / 15;
+    return new Map(
+      batch.text_input!.map((text, i) => [text, batch.image.data.slice(i * size, (i + 1) * size)]),
+    );
+  };
+  const [first, second] = [await pixelsOf(0), await pixelsOf(1)];
+  assert.equal(first.size, 15);
+  const changed = [...first].filter(([text, pixels]) => pixels.some((v, i) => v !== second.get(text)![i]));
+  assert.ok(changed.length > 0);
 });
 
 test('ranks share the shards out evenly, and workers and resumes change nothing', async () => {

@@ -113,6 +113,20 @@ test('a training image depends on its generator alone', async () => {
   assert.deepEqual(await elsewhere.process(photo, Rng.of(5)), a);
 });
 
+test('half of the training images are mirrored', () => {
+  // Left black, right white; black and white stay what they are under every operation but moves.
+  const data = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => ((i / 3) % 64 < 32 ? 0 : 255));
+  const train = loadImageProcessor('blip_image_train', { image_size: 16, min_scale: 0.95 });
+  let mirrored = 0;
+  for (let seed = 0; seed < 400; seed++) {
+    const pixels = train.apply({ data, width: 64, height: 64 }, Rng.of(seed, 'mirror')).data;
+    const row = pixels.subarray(8 * 16 * 3, 9 * 16 * 3);
+    if (row[3 * 3] > row[12 * 3]) mirrored++;
+  }
+  // Four standard deviations of 400 even draws.
+  assert.ok(Math.abs(mirrored - 200) < 40, `${mirrored} of 400`);
+});
+
 test('training without a generator is an error', async () => {
   await assert.rejects(loadImageProcessor('blip_image_train').process(photo), ConfigError);
 });

@@ -4,6 +4,7 @@ import { Rng } from '#src/common/random.js';
 import { CLIP_MEAN, CLIP_STD, Normalizer } from '#src/processors/normalize.js';
 import { AUGMENTATIONS, RandAugment } from '#src/processors/rand_augment.js';
 import { Resampler } from '#src/processors/resample.js';
+import type { RgbImage } from '#src/processors/rgb_image.js';
 import { fixtureJson } from '../support.js';
 import { asImage, channelsLast, difference, readTensors } from './support.js';
 
@@ -108,4 +109,29 @@ test('RandAugment depends on its generator alone', () => {
   assert.deepEqual(results, again);
   assert.deepEqual(input.data, before, 'the input is left as it was');
   assert.ok(new Set(results.map((data) => data.join())).size > 5, 'results vary');
+});
+
+test('each operation is drawn equally often and applied half of the time, in either direction', () => {
+  const drawn = new Map<string, number>();
+  const signs = { plus: 0, minus: 0 };
+  const spied = Object.entries(AUGMENTATIONS).map(([name, { argument, apply }]) => {
+    const counting = (value: RgbImage, argument: number) => {
+      drawn.set(name, (drawn.get(name) ?? 0) + 1);
+      if (name === 'Rotate') signs[argument > 0 ? 'plus' : 'minus']++;
+      return value;
+    };
+    return { name, original: { argument, apply }, counting };
+  });
+  try {
+    for (const { name, counting } of spied) Object.assign(AUGMENTATIONS[name], { apply: counting });
+    const augment = new RandAugment({ operations: 2, level: 5 });
+    const input = { data: new Uint8Array(3), width: 1, height: 1 };
+    for (let seed = 0; seed < 4000; seed++) augment.apply(input, Rng.of(seed, 'draws'));
+  } finally {
+    for (const { name, original } of spied) Object.assign(AUGMENTATIONS[name], original);
+  }
+  // 8000 draws of ten operations, half of them applied: 400 each, give or take four standard deviations.
+  assert.equal(drawn.size, 10);
+  for (const [name, count] of drawn) assert.ok(Math.abs(count - 400) < 80, `${name}: ${count}`);
+  assert.ok(Math.abs(signs.plus - signs.minus) < 80, `${signs.plus} and ${signs.minus}`);
 });
