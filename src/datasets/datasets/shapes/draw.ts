@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -40,9 +41,9 @@ export async function drawShapes(folder: string, options: ShapesOptions): Promis
   try {
     for (const part of ['images', 'annotations']) await mkdir(join(aside, part));
     for (const split of ['train', 'val', 'test'] as const) await drawSplit(aside, split, options);
-    await rename(aside, folder).catch((error: NodeJS.ErrnoException) => {
-      // Another process was faster and drew the same.
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    await rename(aside, folder).catch((error) => {
+      // Another process may have been faster and drawn the same; how that is told differs between systems.
+      if (!existsSync(folder)) throw error;
     });
   } finally {
     await rm(aside, { recursive: true, force: true });
