@@ -82,7 +82,8 @@ export class CaptionTask extends BaseTask {
     const file = resultFile(resultDir, split, epoch);
     await writeFileAtomic(file, pythonJson(results));
     log.info(`${results.length} captions of ${split} are in ${file}`);
-    if (!this.reportMetric) return { agg_metrics: 0 };
+    // Not the reference's score of 0 for every epoch: the first would be the best, and be tested.
+    if (!this.reportMetric) return undefined;
     const given = typeof this.annotationFile === 'object' ? this.annotationFile[split] : this.annotationFile;
     const references = given ? resolveFile(given) : groundTruth;
     if (references === undefined) {

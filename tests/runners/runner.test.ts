@@ -148,6 +148,21 @@ describe('a runner', () => {
     assert.deepEqual(state.get('visual_encoder.cls_token')!.dataSync(), weights['visual_encoder.cls_token']);
   });
 
+  it('tests with the last weights where captions are written, not scored', async () => {
+    const runner = await tiny.runner('unscored', ['run.report_metric=False']);
+    assert.deepEqual(await runner.train(), {});
+    assert.deepEqual(readdirSync(runner.folder.resultDir).sort(), [
+      'test_epochbest.json',
+      'val_epoch0.json',
+      'val_epoch1.json',
+    ]);
+    assert.ok(!existsSync(join(runner.folder.path, 'checkpoint_best.pth')));
+    const last = await contentOf(join(runner.folder.path, 'checkpoint_1.pth'));
+    const weights = (last as { model: Record<string, Float32Array> }).model;
+    const state = runner.model.stateDict();
+    assert.deepEqual(state.get('visual_encoder.cls_token')!.dataSync(), weights['visual_encoder.cls_token']);
+  });
+
   it('two runs of the same seed are the same to the bit, of another seed are not', async () => {
     const contents: unknown[] = [];
     for (const [name, seed] of [
