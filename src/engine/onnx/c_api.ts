@@ -40,6 +40,7 @@ const FUNCTIONS = {
   createEnvWithGlobalThreadPools: [119, STATUS, ['int', 'str', 'uint64', 'void *']],
   disablePerSessionThreads: [120, STATUS, ['uint64']],
   createThreadingOptions: [121, STATUS, ['void *']],
+  addSessionConfigEntry: [130, STATUS, ['uint64', 'str', 'str']],
   releaseThreadingOptions: [122, 'void', ['uint64']],
   setGlobalIntraOpNumThreads: [147, STATUS, ['uint64', 'int']],
   setGlobalInterOpNumThreads: [148, STATUS, ['uint64', 'int']],

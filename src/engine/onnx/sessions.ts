@@ -53,6 +53,9 @@ const LOG_ERRORS = 3;
 const ARENA = 1;
 const DEFAULT_MEMORY = 0;
 
+/** Threads stop spinning when a graph is done: nobody's work waits for a thread that waits for ours. */
+const STOP_SPINNING = 'session.force_spinning_stop';
+
 /** Axes of a shape that may be passed. */
 const MOST_AXES = 16;
 
@@ -77,8 +80,8 @@ export class Sessions {
     const options = this.#made((out) => api.createThreadingOptions(out));
     this.#check(api.setGlobalIntraOpNumThreads(options, threads));
     this.#check(api.setGlobalInterOpNumThreads(options, 1));
-    // A thread that waits for work must not keep others from theirs.
-    this.#check(api.setGlobalSpinControl(options, 0));
+    // Threads spin between the nodes of a graph, but not between graphs: see STOP_SPINNING.
+    this.#check(api.setGlobalSpinControl(options, 1));
     this.#env = this.#made((out) => api.createEnvWithGlobalThreadPools(LOG_ERRORS, 'lavis', options, out));
     api.releaseThreadingOptions(options);
   }
@@ -176,6 +179,7 @@ export class Sessions {
     try {
       this.#check(api.disablePerSessionThreads(options));
       this.#check(api.setLogSeverity(options, LOG_ERRORS));
+      this.#check(api.addSessionConfigEntry(options, STOP_SPINNING, '1'));
       const handle = this.#made((out) =>
         api.createSessionFromArray(this.#env, model, model.byteLength, options, out),
       );
