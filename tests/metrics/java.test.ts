@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { DataError } from '#src/common/errors.js';
 import { cachePath, setCacheRoot } from '#src/common/paths.js';
@@ -87,6 +87,21 @@ test('a METEOR archive that Java cannot open ends in its message', { skip: noJav
 test('a SPICE archive that Java cannot open ends in its message', { skip: noJava }, async () => {
   mkdirSync(join(folder, 'spice'));
   await assert.rejects(new Spice(join(folder, 'spice', 'spice-1.0.jar')).score([1, 2], images), /jarfile/);
+});
+
+test('a METEOR that fails is left out of an evaluation that did not name it, and ends one that did', {
+  skip: noJava,
+}, async () => {
+  setCacheRoot(join(folder, 'broken'));
+  const jar = cachePath('metrics/meteor/meteor-1.5.jar');
+  mkdirSync(dirname(jar), { recursive: true });
+  writeFileSync(jar, 'no archive');
+  const results = [{ image_id: 1, caption: 'a dog' }];
+  const truth = { annotations: [{ image_id: 1, caption: 'a dog' }] };
+  const { overall, evalImgs } = await cocoEvaluate(results, truth);
+  assert.deepEqual(Object.keys(overall).slice(3), ['Bleu_4', 'ROUGE_L', 'CIDEr', 'agg_metrics']);
+  assert.ok(!('METEOR' in evalImgs[0]));
+  await assert.rejects(cocoEvaluate(results, truth, { scorers: [new Meteor(jar)] }), DataError);
 });
 
 const lacking = metricFiles.find(({ path }) => !existsSync(cachePath(path)));

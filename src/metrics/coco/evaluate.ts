@@ -25,7 +25,7 @@ export interface CocoScores {
 }
 
 export interface CocoOptions {
-  /** Further metrics; by default METEOR and SPICE where Java and their archives are there. */
+  /** Further metrics; by default METEOR and SPICE where Java and their archives are there and work. */
   readonly scorers?: readonly Scorer[];
 }
 
@@ -53,7 +53,13 @@ export async function cocoEvaluate(
   for (const { name, corpus, perImage } of scoreImages(images)) metrics.set(name, { corpus, perImage });
   const originalIds = ids.map((id) => references.get(id)!.id);
   for (const scorer of options.scorers ?? javaScorers()) {
-    metrics.set(scorer.name, await scorer.score(originalIds, images));
+    try {
+      metrics.set(scorer.name, await scorer.score(originalIds, images));
+    } catch (thrown) {
+      // Nobody asked for it by name: a program that fails must not end the run that it would only describe.
+      if (options.scorers || !(thrown instanceof DataError)) throw thrown;
+      log.warn(`${scorer.name} is left out. ${thrown.message}`);
+    }
   }
 
   const names = [...metrics.keys()].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
