@@ -45,6 +45,30 @@ for (const [i, reference] of scores.entries()) {
   });
 }
 
+interface EdgeCase {
+  references: string[][];
+  hypotheses: string[];
+  corpus: Record<string, number>;
+  per_image: Record<string, number>[];
+}
+
+test("empty captions, lone and repeated references and hard spaces score as the reference's", () => {
+  const cases = fixtureJson<EdgeCase[]>('metrics', 'edge_cases.json');
+  assert.equal(cases.length, 30);
+  for (const [k, { references, hypotheses, corpus, per_image }] of cases.entries()) {
+    const { overall, perImage } = scoreTokenized(
+      new Map(references.entries()),
+      new Map(hypotheses.map((hypothesis, i) => [i, [hypothesis]])),
+    );
+    for (const name of METRICS) {
+      near(overall[name], corpus[name], `case ${k}, ${name}`);
+      for (const [i, expected] of per_image.entries()) {
+        near(perImage.get(i)![name], expected[name], `case ${k}, image ${i}, ${name}`);
+      }
+    }
+  }
+});
+
 test('the shorter of two equally near reference lengths counts', () => {
   const score = (references: string[]) =>
     scoreTokenized(new Map([[1, references]]), new Map([[1, ['a b c d']]])).overall.Bleu_1;
