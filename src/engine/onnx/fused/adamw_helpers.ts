@@ -69,10 +69,14 @@ export class AdamWHelpers {
   }
 }
 
-/** A process that was stopped (Ctrl-Z) and goes on finds its first patience used up, not its second. */
-function waitWhileBusy(state: Int32Array): void {
-  if (Atomics.wait(state, 0, STATE.busy, PATIENCE_MS) === 'timed-out')
-    Atomics.wait(state, 0, STATE.busy, PATIENCE_MS);
+/**
+ * Waits until a helper is done. It may be woken by the notice of an earlier task, whose helper was held up
+ * before it gave it. A process that was stopped (Ctrl-Z) finds its first patience used up, not its second.
+ */
+export function waitWhileBusy(state: Int32Array, patienceMs = PATIENCE_MS): void {
+  for (let patience = 2; patience > 0 && Atomics.load(state, 0) === STATE.busy; ) {
+    if (Atomics.wait(state, 0, STATE.busy, patienceMs) === 'timed-out') patience--;
+  }
 }
 
 function startHelper(): Helper {

@@ -30,7 +30,8 @@ function finish(result: number): void {
 
 finish(STATE.idle);
 for (;;) {
-  Atomics.wait(state, 0, STATE.idle);
+  // A notice that comes late, after its task is done, must not have the task done twice.
+  while (Atomics.load(state, 0) === STATE.idle) Atomics.wait(state, 0, STATE.idle);
   const [p, g, m, v, count, beta1, beta2, eps, stepSize, rootCorrection, shrink] = task;
   try {
     const arrays = [p, g, m, v].map((address) => windowOn(address, count)) as AdamWArrays;

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Batch, DataLoader } from '#src/datasets/index.js';
+import { SingleCommunicator } from '#src/distributed/index.js';
+import { evaluateSplit } from '#src/runners/evaluation.js';
+import type { RunnableModel } from '#src/runners/model.js';
+import { BaseTask } from '#src/tasks/index.js';
+import { tinyCoco, trainOf } from '../datasets/support.js';
+
+/** Tells the ids of each batch; fails at one. */
+class Ids extends BaseTask {
+  readonly resultKey = 'image_id';
+
+  constructor(private readonly fault?: string) {
+    super();
+  }
+
+  override async validStep(_: unknown, { image_id }: Batch) {
+    if (this.fault && image_id!.includes(this.fault)) throw new Error('a fault');
+    return image_id!.map((id) => ({ image_id: id }));
+  }
+
+  override async afterEvaluation(results: { image_id?: unknown }[]) {
+    return { agg_metrics: results.length };
+  }
+}
+
+/** A real loader that tells when it was closed. */
+class Watched extends DataLoader {
+  closed = 0;
+
+  override close(): Promise<void> {
+    this.closed++;
+    return super.close();
+  }
+}
+
+test('an evaluation that ends, and one that fails, close their loader and leave the model in training', async () => {
+  const dataset = await trainOf(await tinyCoco(5));
+  for (const fault of [undefined, 'coco_3']) {
+    const loader = new Watched({ dataset, batchSize: 2 });
+    const modes: string[] = [];
+    const model = { train: () => modes.push('train'), eval: () => modes.push('eval') };
+    const evaluation = evaluateSplit({
+      task: new Ids(fault),
+      model: model as unknown as RunnableModel,
+      loader,
+      comm: new SingleCommunicator(),
+      split: 'val',
+      epoch: 0,
+      resultDir: '',
+      writeLine: async () => {},
+    });
+    if (fault) await assert.rejects(evaluation, /a fault/);
+    else assert.deepEqual(await evaluation, { agg_metrics: 5 });
+    assert.equal(loader.closed, 1);
+    assert.deepEqual(modes, ['eval', 'train']);
+  }
+});
