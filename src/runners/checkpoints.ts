@@ -13,6 +13,7 @@ import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { tf } from '../engine/index.js';
+import { firstFew, matchNames, shapeDifferences } from '../nn/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import type { Gradients } from './gradients.js';
 import type { RunnableModel } from './model.js';
@@ -94,22 +95,46 @@ export async function loadWeights(path: string, model: RunnableModel): Promise<v
   const checkpoint = await openCheckpoint(path);
   try {
     const stored = checkpoint.stateDict();
-    const parameters = [...model.namedParameters().keys()];
-    const missing = parameters.filter((name) => !stored.has(name));
-    if (missing.length > 0) {
-      throw new CheckpointError('the checkpoint belongs to another model', {
-        where: path,
-        found: `${missing.length} of the model's ${parameters.length} parameters are missing, the first is ${missing[0]}`,
-        help: 'the model section of the run that wrote it is in its log.txt',
-      });
-    }
-    for (const name of model.stateDict().keys()) {
+    const own = model.stateDict();
+    checkFit(path, model.namedParameters(), own, stored);
+    for (const name of own.keys()) {
       // Later versions of transformers don't save position_ids, which are always the same.
       const tensor = await stored.get(name)?.read();
       if (tensor) model.loadStateDict(new Map([[name, tensor]]), { strict: false });
     }
   } finally {
     await checkpoint.close();
+  }
+}
+
+/** Looks at names and shapes before anything is changed; what the model has no use for is told. */
+function checkFit(
+  path: string,
+  parameters: ReadonlyMap<string, tf.Tensor>,
+  own: ReadonlyMap<string, tf.Tensor>,
+  stored: ReadonlyMap<string, TensorRef>,
+): void {
+  const missing = [...parameters.keys()].filter((name) => !stored.has(name));
+  if (missing.length > 0) {
+    throw new CheckpointError('the checkpoint belongs to another model', {
+      where: path,
+      found: `${missing.length} of the model's ${parameters.size} parameters are missing, the first is ${missing[0]}`,
+      help: 'the model section of the run that wrote it is in its log.txt',
+    });
+  }
+  const wrong = shapeDifferences(own, stored);
+  if (wrong.length > 0) {
+    throw new CheckpointError('the checkpoint belongs to a model of another size', {
+      where: path,
+      found: firstFew(wrong),
+      help: `weights of another image size: model.load_finetuned=True model.finetuned=${path}`,
+    });
+  }
+  const { unexpected } = matchNames(own, stored);
+  if (unexpected.length > 0) {
+    log.warn(
+      `${unexpected.length} tensors of ${path} have no use in this model, which may be a smaller one: ${firstFew(unexpected)}`,
+    );
   }
 }
 

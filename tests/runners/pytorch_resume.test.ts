@@ -10,7 +10,7 @@ import { SingleCommunicator } from '#src/distributed/index.js';
 import { setupEngine } from '#src/engine/index.js';
 import { BlipCaption } from '#src/models/index.js';
 import { AdamW } from '#src/optim/index.js';
-import { readCheckpoint, writeCheckpoint } from '#src/runners/checkpoints.js';
+import { loadWeights, readCheckpoint, writeCheckpoint } from '#src/runners/checkpoints.js';
 import { newRunState } from '#src/runners/state.js';
 import { TrainStep } from '#src/runners/train_step.js';
 import { CaptionTask } from '#src/tasks/index.js';
@@ -144,6 +144,22 @@ describe('a checkpoint that LAVIS wrote', () => {
       readCheckpoint(path, model, newOptimizer(model)),
       /1 of the model's \d+ parameters are missing, the first is visual_encoder\.norm\.bias/,
     );
+  });
+
+  it('of another image size is refused before a weight is changed, with the way to take it all the same', async () => {
+    const { vit, med_config } = expected;
+    const medPath = join(folder, 'med.json');
+    writeFileSync(medPath, JSON.stringify(med_config));
+    const sizes = { vit_patch_size: vit.patch_size, vit_embed_dim: vit.embed_dim, vit_depth: vit.depth };
+    const section = { ...sizes, vit_num_heads: vit.num_heads, image_size: 2 * vit.img_size };
+    const model = await BlipCaption.fromConfig(tinySection({ ...section, med_config_path: medPath }));
+    const token = model.namedParameters().get('visual_encoder.cls_token')!;
+    const before = token.dataSync().slice();
+    const error = await loadWeights(CHECKPOINT, model).catch((thrown: unknown) => thrown);
+    assert.ok(error instanceof CheckpointError);
+    assert.match(error.message, /visual_encoder\.pos_embed: \[1,\d+,\d+\] for \[1,\d+,\d+\]/);
+    assert.match(error.message, /model\.finetuned=.*checkpoint_0\.pth/);
+    assert.deepEqual(token.dataSync(), before);
   });
 
   it('of another model is refused', async () => {
