@@ -3,7 +3,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
+import type { Entry } from 'yauzl';
 import { openCheckpoint, saveTorch } from '#src/checkpoint/index.js';
+import { ZipWriter } from '#src/checkpoint/zip_writer.js';
+import { openZip } from '#src/common/zip_file.js';
 import { temporaryFolder } from '../support.js';
 import { readAll } from './support.js';
 
@@ -119,4 +122,32 @@ test('hundreds of tensors are written and read one at a time', async () => {
   names.forEach((name, i) => {
     assert.equal(read.get(name)!.data[999], i);
   });
+});
+
+test('an archive past four gibibytes is written with zip64 places, and read again', async () => {
+  const path = join(folder, 'written.zip');
+  const file = await open(path, 'w+');
+  let at = 0;
+  const zip = new ZipWriter(async (bytes) => {
+    // The zeros of the large members are a hole in the file.
+    if (bytes.byteLength < GIB / 2) await file.write(bytes, 0, bytes.byteLength, at);
+    at += bytes.byteLength;
+  });
+  const zeros = new Uint8Array(GIB / 2);
+  for (let i = 0; i < 9; i++) await zip.add(`large/${i}`, zeros);
+  await zip.add('last', Buffer.from('the end'));
+  await zip.finish();
+  const opened = await openZip(file.fd, at);
+  const entries: Entry[] = [];
+  for await (const entry of opened.eachEntry()) entries.push(entry);
+  assert.deepEqual(
+    entries.map(({ fileName, uncompressedSize }) => [fileName, uncompressedSize]),
+    [...Array.from({ length: 9 }, (_, i) => [`large/${i}`, GIB / 2]), ['last', 7]],
+  );
+  assert.ok(entries[9].relativeOffsetOfLocalHeader > 2 ** 32);
+  const { fileDataStart } = await opened.readLocalFileHeaderPromise(entries[9], { minimal: true });
+  const text = Buffer.alloc(7);
+  await file.read(text, 0, 7, fileDataStart);
+  assert.equal(text.toString(), 'the end');
+  await file.close();
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Rng } from '#src/common/random.js';
 import {
@@ -141,6 +141,21 @@ test('an empty dataset is told with the option that points elsewhere', async () 
   const error = await failure((path) => writeFileSync(path('train.json'), '[]'));
   assert.match(error.message, /the dataset coco_caption train is empty/);
   assert.match(error.message, /datasets\.coco_caption\.build_info\.annotations\.train\.storage=/);
+});
+
+test('a url of another number of files than storage has belongs to none of them', async () => {
+  const error = await failure((path, section: { build_info: { annotations: unknown } }) => {
+    const storage = [path('no/a.json'), path('no/b.json')];
+    section.build_info.annotations = { train: { url: ['http://localhost:9/train.json'], storage } };
+  });
+  assert.match(error.message, /no url is given/);
+  assert.doesNotMatch(error.message, /localhost:9/);
+});
+
+test('one image that is missing does not make the folder the wrong one', async () => {
+  const { section, path } = await tinyCoco(5);
+  rmSync(path('images/COCO_000000.jpg'));
+  assert.equal((await build(section)).train.length, 5);
 });
 
 test('a missing image is told with its file and index', async () => {

@@ -75,7 +75,7 @@ describe('metrics.jsonl and the event file', () => {
 
   before(async () => {
     tiny = await tinyRun(folder);
-    whole = await train('whole');
+    whole = await train('whole', ['run.save_freq=1']);
   });
 
   it('hold every logged step, epoch and evaluation', async () => {
@@ -133,6 +133,13 @@ describe('metrics.jsonl and the event file', () => {
         .map(({ step, summary }) => ({ step, value: summary?.value[0] }))
         .filter(({ value }) => value && /loss|lr|CIDEr/.test(value.tag));
     assert.deepEqual(scalars(resumed), scalars(whole));
+  });
+
+  it('come along to another folder, as far as the checkpoint goes', async () => {
+    const checkpoint = join(whole, 'checkpoint_0.pth');
+    const elsewhere = await train('elsewhere', ['run.save_freq=1', `run.resume_ckpt_path=${checkpoint}`]);
+    assert.notEqual(elsewhere, whole);
+    assert.deepEqual(timeless(await readMetrics(elsewhere)), timeless(await readMetrics(whole)));
   });
 
   it('lie beside run.json, which knows the origin of each value, and the evaluated images', async () => {

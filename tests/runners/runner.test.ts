@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { openCheckpoint } from '#src/checkpoint/index.js';
 import { ConfigError, TrainingError } from '#src/common/errors.js';
 import { tf } from '#src/engine/index.js';
 import { type Config, registry } from '#src/index.js';
 import type { BaseRunner, RunHook } from '#src/runners/index.js';
 import { newestCheckpoint } from '#src/runners/index.js';
-import { CaptionTask, type Metrics } from '#src/tasks/index.js';
+import { CaptionTask, type EvaluationContext, type Metrics } from '#src/tasks/index.js';
 import { fixture, temporaryFolder } from '../support.js';
 import { contentOf, logLines, type TinyRun, tinyRun } from './tiny_run.js';
 
@@ -48,6 +58,21 @@ class FallingScores extends CaptionTask {
   }
 }
 registry.registerTask('falling_scores')(FallingScores);
+
+/** Scores that fall on val and rise on every other split. */
+class RisingTestScores extends CaptionTask {
+  #evaluations = 0;
+
+  static override setupTask(config: Config): RisingTestScores {
+    return new RisingTestScores(CaptionTask.setupTask(config).settings);
+  }
+
+  override async afterEvaluation(_: unknown, { split }: EvaluationContext): Promise<Metrics> {
+    const epoch = Math.floor(this.#evaluations++ / 2);
+    return { agg_metrics: split === 'val' ? -1 - epoch : epoch };
+  }
+}
+registry.registerTask('rising_test_scores')(RisingTestScores);
 
 describe('a runner', () => {
   let tiny: TinyRun;
@@ -148,6 +173,19 @@ describe('a runner', () => {
     assert.deepEqual(state.get('visual_encoder.cls_token')!.dataSync(), weights['visual_encoder.cls_token']);
   });
 
+  it('finds the best weights beside the checkpoint it goes on from, where the folder was moved', async () => {
+    const first = await tiny.runner('moving', ['run.task=falling_scores', 'run.test_splits=[]']);
+    await first.train();
+    renameSync(first.folder.path, join(folder, 'moved'));
+    const resume = `run.resume_ckpt_path=${join(folder, 'moved', 'checkpoint_1.pth')}`;
+    const second = await tiny.runner('moving', ['run.task=falling_scores', resume]);
+    await second.train();
+    const best = await contentOf(join(folder, 'moved', 'checkpoint_best.pth'));
+    const weights = (best as { model: Record<string, Float32Array> }).model;
+    const state = second.model.stateDict();
+    assert.deepEqual(state.get('visual_encoder.cls_token')!.dataSync(), weights['visual_encoder.cls_token']);
+  });
+
   it('tests with the last weights where captions are written, not scored', async () => {
     const runner = await tiny.runner('unscored', ['run.report_metric=False']);
     assert.deepEqual(await runner.train(), {});
@@ -161,6 +199,32 @@ describe('a runner', () => {
     const weights = (last as { model: Record<string, Float32Array> }).model;
     const state = runner.model.stateDict();
     assert.deepEqual(state.get('visual_encoder.cls_token')!.dataSync(), weights['visual_encoder.cls_token']);
+  });
+
+  it('drops micro-batches that make no whole update at the end of an epoch', async () => {
+    const waitingIn = async (path: string) => {
+      const checkpoint = await openCheckpoint(path);
+      const { lavis_node } = checkpoint.root as { lavis_node: { accumulated: Map<string, unknown> } };
+      await checkpoint.close();
+      return lavis_node.accumulated.size;
+    };
+    const waiting: number[] = [];
+    const hook: RunHook = {
+      afterStep: async (run) => void waiting.push(await waitingIn(await run.save('waiting'))),
+      afterRound: async (run) => void waiting.push(await waitingIn(await run.save('waiting'))),
+    };
+    const runner = await tiny.runner('leftover', [...QUICK, 'run.accum_grad_iters=2'], [hook]);
+    await runner.train();
+    const all = runner.model.namedParameters().size;
+    assert.deepEqual(waiting, [all, 0, all, 0, all, 0]);
+  });
+
+  it("chooses the best epoch by 'val', whichever other splits are evaluated", async () => {
+    const options = ['run.task=rising_test_scores', "run.valid_splits=['test','val']", 'run.test_splits=[]'];
+    const runner = await tiny.runner('decisive', options);
+    await runner.train();
+    assert.equal(runner.state.bestAt, 0);
+    assert.equal(runner.state.bestScore, -1);
   });
 
   it('two runs of the same seed are the same to the bit, of another seed are not', async () => {
@@ -210,6 +274,17 @@ describe('a runner', () => {
     await one.train();
     const path = join(one.folder.path, 'checkpoint_0.pth');
     assert.equal(await newestCheckpoint(join(folder, 'newest')), path);
+    const other = join(folder, 'newest', 'another');
+    mkdirSync(other);
+    const [older, cut] = [join(other, 'checkpoint_7.pth'), join(other, 'checkpoint_8.pth')];
+    copyFileSync(path, older);
+    utimesSync(older, 1e9, 1e9);
+    assert.equal(await newestCheckpoint(join(folder, 'newest')), path);
+    utimesSync(older, 4e9, 4e9);
+    assert.equal(await newestCheckpoint(join(folder, 'newest')), older);
+    writeFileSync(cut, readFileSync(path).subarray(0, -100));
+    utimesSync(cut, 4.1e9, 4.1e9);
+    assert.equal(await newestCheckpoint(join(folder, 'newest')), older, 'a file cut short is passed over');
     assert.equal(await newestCheckpoint(join(folder, 'nowhere')), undefined);
   });
 });

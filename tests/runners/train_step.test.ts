@@ -122,6 +122,7 @@ describe('training steps', () => {
     assert.equal(report.bad, undefined);
     assert.ok(!Number.isFinite(report.gradNorm));
     assert.equal(scaler.scale, 2 ** 159);
+    assert.equal(step.accumulated.size, 0);
     [...model.namedParameters().values()].forEach((parameter, i) => {
       assert.deepEqual(parameter.dataSync(), before[i]);
     });
@@ -158,6 +159,23 @@ describe('training steps', () => {
     }
     assert.deepEqual(counts[1], counts[0]);
     model.dispose();
+  });
+
+  it('a gradient that overflows without a scaler is reported, changes nothing and is forgotten', async () => {
+    const { model, step } = await trainer(1);
+    const bias = model.namedParameters().get('visual_encoder.norm.bias')!;
+    step.restore(new Map([['visual_encoder.norm.bias', tf.fill(bias.shape, Number.POSITIVE_INFINITY)]]));
+    const before = [...model.namedParameters().values()].map((parameter) => parameter.dataSync().slice());
+    const report = await step.run(batches[0], LR, true);
+    assert.equal(report.bad, 'gradient');
+    [...model.namedParameters().values()].forEach((parameter, i) => {
+      assert.deepEqual(parameter.dataSync(), before[i]);
+    });
+    assert.equal(step.accumulated.size, 0);
+    closeLosses(
+      [(await step.run(batches[0], LR, true)).losses.loss],
+      expected.accum1_5steps.loss.slice(0, 1),
+    );
   });
 
   it('a NaN loss changes nothing and is reported; the next batch trains on', async () => {
