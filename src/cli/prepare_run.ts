@@ -3,9 +3,12 @@ import { DataError, EngineError, LavisError } from '../common/errors.js';
 import { configureLogging, log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
 import { type Communicator, initCommunicator, onRankZero, SingleCommunicator } from '../distributed/index.js';
-import { setupEngine } from '../engine/index.js';
+import { hasFloat16, setupEngine } from '../engine/index.js';
 import { type BaseRunner, newJobId, type RunnerOptions, runSettings } from '../runners/index.js';
 import { buildDataset, buildModel, datasetNames, setupTask, usedSplits } from '../tasks/index.js';
+
+const FLOAT16 = 'products and what the backward pass keeps are float16, sums and weights float32';
+const FLOAT32 = 'this engine has no float16, float32 is used';
 
 export interface PrepareOptions {
   /** As --device says; `run.device` unless given. */
@@ -29,6 +32,7 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
 
   const comm = await joinRun(config);
   const engine = await chooseEngine(config, options.device);
+  if (settings.amp && options.training) log.info(`run.amp: ${hasFloat16() ? FLOAT16 : FLOAT32}`);
   let parts: BuiltParts | undefined;
   // Rank 0 goes first: it downloads and draws, and the others find everything there.
   await onRankZero(comm, 'prepares data and weights', async () => {
@@ -62,12 +66,11 @@ async function joinRun({ run }: Config): Promise<Communicator> {
  * @returns its description
  */
 export async function chooseEngine(config: Config, asked?: string): Promise<string> {
-  const { device, gpu, threads, amp } = config.read('run', launchSchema);
+  const { device, gpu, threads } = config.read('run', launchSchema);
   // each worker of a launcher sees one GPU, its own
   const numbered =
     gpu !== undefined && process.env.LOCAL_RANK === undefined && /^(cuda|webgpu)$/.test(device);
   const wanted = asked ?? (numbered ? `${device}:${gpu}` : device);
-  if (amp) log.info('run.amp: there is no mixed precision here, float32 is used');
   const insists = asked !== undefined || config.originOf('run.device')?.kind === 'option';
   try {
     const { description } = await setupEngine({ device: wanted, threads });

@@ -1,3 +1,4 @@
+import { activeHalves, withHalves } from './fused/half.js';
 import { addInto } from './fused/in_place.js';
 import { recordOperation } from './record.js';
 import { tf } from './tf.js';
@@ -23,6 +24,8 @@ const tapeState = () => tf.engine().state as unknown as TapeState;
 export interface ValueAndGradsOptions {
   /** Called during the backward pass, as soon as a variable's gradient is final. */
   onGrad?: (name: string, grad: tf.Tensor) => void;
+  /** Products in float16 and activations kept in it; only where `hasFloat16()`. */
+  float16?: boolean;
 }
 
 /**
@@ -33,11 +36,12 @@ export interface ValueAndGradsOptions {
 export function valueAndGrads(
   f: () => tf.Scalar,
   variables: Map<string, tf.Variable>,
-  { onGrad }: ValueAndGradsOptions = {},
+  { onGrad, float16 }: ValueAndGradsOptions = {},
 ): { value: tf.Scalar; grads: Map<string, tf.Tensor> } {
   const names = [...variables.keys()];
   const { value, grads } = gradients(f, [...variables.values()], {
     onGrad: onGrad && ((index, grad) => onGrad(names[index], grad)),
+    float16,
   });
   const byName = new Map<string, tf.Tensor>();
   grads.forEach((grad, index) => {
@@ -57,14 +61,18 @@ export function recompute(f: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, variable
     inputs[`v${index}`] = variable;
   });
   const names = Object.keys(inputs);
+  const float16 = activeHalves() !== undefined;
   return recordOperation({
     inputs,
     forwardFunc: (_backend, save) => {
       save([x]);
-      return f(x);
+      return withHalves(float16, () => f(x));
     },
     backwardsFunc: (dy, [kept]) => {
-      const { value, grads } = gradients(() => f(kept), [kept, ...variables], { seed: dy });
+      const { value, grads } = gradients(() => f(kept), [kept, ...variables], {
+        seed: dy,
+        float16,
+      });
       value.dispose();
       return Object.fromEntries(
         names.map((name, index) => [name, () => grads[index] ?? tf.zerosLike(inputs[name])]),
@@ -77,17 +85,18 @@ interface GradientsOptions {
   /** The gradient of the result, 1 unless given. */
   seed?: tf.Tensor;
   onGrad?: (index: number, grad: tf.Tensor) => void;
+  float16?: boolean;
 }
 
 /** The value of `f` and its gradients over `xs`. May be called while an outer tape is walked or recorded. */
-function gradients(f: () => tf.Tensor, xs: tf.Tensor[], { seed, onGrad }: GradientsOptions) {
+function gradients(f: () => tf.Tensor, xs: tf.Tensor[], { seed, onGrad, float16 }: GradientsOptions) {
   const state = tapeState();
   const { activeTape, gradientDepth, kernelDepth } = state;
   const restore = () => Object.assign(state, { activeTape, gradientDepth, kernelDepth });
   Object.assign(state, { activeTape: [], gradientDepth: 1, kernelDepth: 0 });
   let tape: TapeNode[] = [];
   try {
-    const value = tf.tidy('forward', f);
+    const value = withHalves(float16 ?? false, () => tf.tidy('forward', f));
     tape = state.activeTape!;
     state.gradientDepth = 0; // the backward pass is not recorded
     const grads = tf.tidy('backward', () => walk(tape, xs, value, seed, onGrad));

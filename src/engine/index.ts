@@ -5,12 +5,15 @@ export { type AttentionOptions, attention, splitHeads } from './fused/attention.
 export { type CrossEntropyOptions, softmaxCrossEntropy } from './fused/cross_entropy.js';
 export { dropout } from './fused/dropout.js';
 export { gelu } from './fused/gelu.js';
+export { hasFloat16 } from './fused/half.js';
 export { addInto } from './fused/in_place.js';
 export { layerNorm } from './fused/layer_norm.js';
 export { linear } from './fused/linear.js';
 export { linearParts } from './fused/linear_parts.js';
+export { residual } from './fused/residual.js';
 export { sumOfSquares } from './fused/sum_of_squares.js';
+export { type UpdateFactor, type UpdateFactorOptions, updateFactor } from './fused/update_factor.js';
 export { deviceMemory } from './memory.js';
-export { peek } from './peek.js';
+export { isHostMemory, peek } from './peek.js';
 export { type Engine, type EngineOptions, setupEngine } from './setup.js';
 export { tf } from './tf.js';

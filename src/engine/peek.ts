@@ -13,3 +13,7 @@ export function peek(x: tf.Tensor): tf.TypedArray {
   const backend = tf.backend() as unknown as Showing;
   return backend.values?.(x) ?? x.dataSync();
 }
+
+/** True where tensors lie in the host's memory: reading one waits for nothing. */
+export const isHostMemory = (): boolean =>
+  tf.getBackend() === 'cpu' || (tf.backend() as unknown as Showing).values !== undefined;

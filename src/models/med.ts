@@ -1,5 +1,5 @@
 import type { Rng } from '../common/random.js';
-import { attention, gelu, linear, splitHeads, tf } from '../engine/index.js';
+import { attention, gelu, linear, residual, splitHeads, tf } from '../engine/index.js';
 import { dropoutIn, Embedding, LayerNorm, Linear, Module, normal, zeros } from '../nn/index.js';
 
 /** The values of a BERT configuration that the decoder takes; see med_config.ts. */
@@ -74,10 +74,10 @@ class MedOutput extends Module {
     this.layerNorm = this.child('LayerNorm', new LayerNorm(hiddenSize, layerNormEps));
   }
 
-  /** @param x [B, T, from]; @param residual [B, T, D]. */
-  forward(x: tf.Tensor, residual: tf.Tensor, rng?: Rng): tf.Tensor {
+  /** @param x [B, T, from]; @param input [B, T, D]. */
+  forward(x: tf.Tensor, input: tf.Tensor, rng?: Rng): tf.Tensor {
     const projected = dropoutIn(rng, this.dense.forward(x), this.config.hiddenDropout);
-    return this.layerNorm.forward(projected.add(residual));
+    return this.layerNorm.forward(residual(projected, input));
   }
 }
 

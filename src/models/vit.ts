@@ -1,6 +1,6 @@
 import { DataError } from '../common/errors.js';
 import type { Rng } from '../common/random.js';
-import { attention, linear, tf } from '../engine/index.js';
+import { attention, linear, residual, tf } from '../engine/index.js';
 import {
   dropPathIn,
   type Initializer,
@@ -145,8 +145,14 @@ class VitBlock extends Module {
 
   /** @param x [B, N, D] */
   forward(x: tf.Tensor, rng?: Rng): tf.Tensor {
-    const attended = x.add(dropPathIn(rng, this.attn.forward(this.norm1.forward(x)), this.dropPathRate));
-    return attended.add(dropPathIn(rng, this.mlp.forward(this.norm2.forward(attended)), this.dropPathRate));
+    const attended = residual(
+      x,
+      dropPathIn(rng, this.attn.forward(this.norm1.forward(x)), this.dropPathRate),
+    );
+    return residual(
+      attended,
+      dropPathIn(rng, this.mlp.forward(this.norm2.forward(attended)), this.dropPathRate),
+    );
   }
 }
 

@@ -43,6 +43,8 @@ export class AdamW {
   readonly #slots: Slot[];
   readonly #groups: ParamGroup[];
   readonly #options: Required<AdamWOptions>;
+  /** What the last step changed. */
+  #changed: Slot[] = [];
 
   constructor(groups: ParamGroup[], { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8 }: AdamWOptions) {
     this.#groups = groups;
@@ -52,9 +54,14 @@ export class AdamW {
     );
   }
 
-  /** Updates every parameter that has a gradient, in place. @param grads by parameter name; not disposed. */
-  step(grads: Map<string, tf.Tensor>, lr: number): void {
+  /**
+   * Updates every parameter that has a gradient, in place.
+   * @param grads by parameter name; not disposed
+   * @param factor of `updateFactor`; where it turns out to be 0, `takeBack` is to be called
+   */
+  step(grads: Map<string, tf.Tensor>, lr: number, factor?: tf.Scalar): void {
     this.#options.lr = lr;
+    this.#changed = [];
     const { beta1, beta2, eps } = this.#options;
     for (const slot of this.#slots) {
       const grad = grads.get(slot.name);
@@ -62,6 +69,7 @@ export class AdamW {
       slot.moments ??= zeroMoments(slot.param);
       const { expAvg, expAvgSq } = slot.moments;
       const step = ++slot.moments.step;
+      this.#changed.push(slot);
       const { weightDecay, lrScale = 1 } = slot.group;
       adamwUpdate({
         param: slot.param,
@@ -74,8 +82,19 @@ export class AdamW {
         eps,
         weightDecay,
         step,
+        factor,
       });
     }
+  }
+
+  /** Takes note that the last step changed nothing, its factor being 0: it is not counted. */
+  takeBack(): void {
+    for (const slot of this.#changed) {
+      slot.moments!.step--;
+      // PyTorch makes no moments in a step that is left out.
+      if (slot.moments!.step === 0) disposeMoments(slot);
+    }
+    this.#changed = [];
   }
 
   /** torch.optim.AdamW.state_dict() of PyTorch 1.13, in its parameter order; tensors are read as they are written. */

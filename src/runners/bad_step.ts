@@ -2,12 +2,21 @@ import { TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import type { Batch } from '../datasets/index.js';
 import type { Run } from './hooks.js';
-import type { StepReport } from './train_step.js';
+import type { StepReport, UpdateReport } from './train_step.js';
+
+/** The step that something is told of, perhaps after the next has begun. */
+export interface StepPlace {
+  /** Epoch and step, for people. */
+  at: string;
+  batch: Batch;
+  lr: number;
+}
 
 /** Tells of a loss or gradient that is no number. @throws TrainingError unless `run.on_nan` is 'skip'. */
-export function handleBadStep(run: Run, report: StepReport, batch: Batch, lr: number): void {
-  const value = report.bad === 'loss' ? report.losses.loss : report.gradNorm;
-  const where = `${run.place()}, step ${run.state.step}, learning rate ${lr}`;
+export function handleBadStep(run: Run, report: UpdateReport & Partial<StepReport>, place: StepPlace): void {
+  const { batch, lr } = place;
+  const value = report.bad === 'loss' ? report.losses?.loss : report.gradNorm;
+  const where = `${place.at}, learning rate ${lr}`;
   const ids = (batch.image_id ?? batch.instance_id ?? []).join(', ');
   if (run.settings.onNan === 'skip') {
     run.state.skipped++;

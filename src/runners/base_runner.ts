@@ -6,9 +6,10 @@ import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
+import { hasFloat16 } from '../engine/index.js';
 import { AdamW, GradScaler, type LrScheduler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
-import { handleBadStep } from './bad_step.js';
+import { handleBadStep, type StepPlace } from './bad_step.js';
 import { CheckpointHook } from './checkpoint_hook.js';
 import { loadWeights, type RestoredRun, readCheckpoint, writeCheckpoint } from './checkpoints.js';
 import { evaluateSplit } from './evaluation.js';
@@ -17,6 +18,7 @@ import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
 import type { RunnableModel } from './model.js';
 import { checkAccumulation, makeSchedule, warnOfPlan } from './plan.js';
+import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
 import { newJobId, RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
@@ -24,7 +26,7 @@ import { type RunSettings, runSettings } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
 import { type DatasetsBySplit, type EvaluatedImage, Splits } from './splits.js';
 import type { RunState } from './state.js';
-import { TrainStep } from './train_step.js';
+import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
 
 export interface RunnerOptions {
   config: Config;
@@ -69,7 +71,7 @@ export abstract class BaseRunner implements Run {
   readonly #badSamples: BadSamples;
   readonly #hooks: RunHook[];
   readonly #journal: Journal;
-  /** No engine here computes in float16: a scaler's state is carried on, for machines that do. */
+  /** Where the engine has no float16, its state is carried on for machines that do. */
   readonly #scaler?: GradScaler;
   #training?: Training;
 
@@ -87,7 +89,7 @@ export abstract class BaseRunner implements Run {
     this.engine = options.engine;
     this.comm = options.comm ?? new SingleCommunicator();
     this.settings = runSettings(options.config);
-    if (this.settings.amp) this.#scaler = new GradScaler({ enabled: false });
+    if (this.settings.amp) this.#scaler = new GradScaler({ enabled: hasFloat16() });
     this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
     const outputDir = resolve(expandHome(this.settings.outputDir));
     this.folder = new RunFolder(join(outputDir, options.jobId ?? newJobId()), this.comm.rank === 0);
@@ -174,6 +176,7 @@ export abstract class BaseRunner implements Run {
   /** Writes checkpoint_<name>.pth on rank 0, the others wait; to be called between steps. @returns its path */
   async save(name: string): Promise<string> {
     const { optimizer, step } = this.#running;
+    await this.#settle();
     const path = join(this.folder.path, `checkpoint_${name}.pth`);
     const rng = await this.comm.allGather(this.model.rngState(), 'random state');
     const state = this.#journal.snapshot(rng);
@@ -209,7 +212,8 @@ export abstract class BaseRunner implements Run {
     const { weightDecay, initLr: lr, beta2 } = settings;
     const loader = this.#splits.trainLoader(this.#badSamples);
     const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
-    const parts = { task: this.#task, model, optimizer, scaler: this.#scaler, comm: this.comm };
+    const scaler = this.#scaler;
+    const parts = { task: this.#task, model, optimizer, scaler, float16: scaler?.enabled, comm: this.comm };
     const step = new TrainStep({ ...settings, ...parts });
     return new Training(loader, optimizer, step, new StopSignal());
   }
@@ -236,11 +240,14 @@ export abstract class BaseRunner implements Run {
       const arrived = performance.now();
       const lr = schedule!.lrAt(state.round, state.step);
       const update = (state.step + 1) % settings.accumGradIters === 0;
-      const report = await step.run(batch, lr, update);
-      if (report.bad) handleBadStep(this, report, batch, lr);
+      const { later, ...report } = await step.run(batch, lr, update);
+      await this.#settle();
+      const place = { at: `${this.place()}, step ${state.step}`, batch, lr };
       this.#journal.meters.update({ lr, ...report.losses });
-      if (report.gradNorm !== undefined) this.#journal.meters.update({ grad_norm: report.gradNorm });
+      this.#takeNote(report, place);
+      if (later) this.#running.unsettled = { later, place };
       state.step++;
+      if (isLogged(this)) Object.assign(report, await this.#settle());
       const done = performance.now();
       const images = batch.image.shape[0] * comm.worldSize;
       const times = { images, dataSeconds: (arrived - before) / 1000, seconds: (done - before) / 1000 };
@@ -252,6 +259,22 @@ export abstract class BaseRunner implements Run {
     throw new TrainingError('the training data ended before its epoch', {
       where: `step ${state.step} of ${steps}`,
     });
+  }
+
+  /** Waits for what the last update came to, where a graphics card has it. */
+  async #settle(): Promise<UpdateReport | undefined> {
+    const { unsettled } = this.#running;
+    this.#running.unsettled = undefined;
+    if (!unsettled) return undefined;
+    const report = await unsettled.later;
+    this.#takeNote(report, unsettled.place);
+    return report;
+  }
+
+  /** @throws TrainingError for a step that is no number, unless those are skipped */
+  #takeNote(report: UpdateReport & Partial<StepReport>, place: StepPlace): void {
+    if (report.bad) handleBadStep(this, report, place);
+    if (report.gradNorm !== undefined) this.#journal.meters.update({ grad_norm: report.gradNorm });
   }
 
   /** Scores the valid splits when it is their turn. @returns whether the weights are the best so far. */
@@ -368,6 +391,8 @@ export abstract class BaseRunner implements Run {
 /** What lives as long as `train` runs. */
 class Training {
   schedule?: LrScheduler;
+  /** The last update, while nobody knows what it came to. */
+  unsettled?: { later: Promise<UpdateReport>; place: StepPlace };
 
   constructor(
     readonly loader: BatchSource,

@@ -1,6 +1,6 @@
 import type { Batch } from '../datasets/index.js';
 import { type Communicator, GradientAverager } from '../distributed/index.js';
-import { tf, valueAndGrads } from '../engine/index.js';
+import { isHostMemory, tf, updateFactor, valueAndGrads } from '../engine/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import { type BaseTask, toSamples } from '../tasks/index.js';
 import {
@@ -13,14 +13,20 @@ import {
 } from './gradients.js';
 import type { RunnableModel } from './model.js';
 
-/** What one micro-step made. */
-export interface StepReport {
-  /** Every loss by its name in the log; of the batch itself, not divided by the accumulation. */
-  losses: Record<string, number>;
-  /** Of the accumulated gradient, where this micro-step ended with an update. */
+/** What an update came to. */
+export interface UpdateReport {
+  /** Of the accumulated gradient. */
   gradNorm?: number;
   /** A loss or gradient that is NaN or infinite: it was left out. */
   bad?: 'loss' | 'gradient';
+}
+
+/** What one micro-step made; what its update came to, where it ended with one. */
+export interface StepReport extends UpdateReport {
+  /** Every loss by its name in the log; of the batch itself, not divided by the accumulation. */
+  losses: Record<string, number>;
+  /** In place of `gradNorm` and a bad gradient, where a graphics card has not come so far yet. */
+  later?: Promise<UpdateReport>;
 }
 
 export interface TrainStepOptions {
@@ -29,19 +35,26 @@ export interface TrainStepOptions {
   optimizer: AdamW;
   accumGradIters: number;
   clipGradNorm?: number;
-  /** Mixed precision: losses are scaled, and an update that overflows is left out. */
+  /** Losses are scaled, and an update that overflows is left out. */
   scaler?: GradScaler;
+  /** Mixed precision, which wants a scaler. */
+  float16?: boolean;
   comm: Communicator;
 }
 
 /**
  * Micro-steps and updates: the gradient of an update is the mean over `accumGradIters` micro-batches. Owns
  * the gradients between the two.
+ *
+ * A graphics card is given work before it is done with what it has: a loss is read while the backward pass is
+ * still to come, and the norm, by which the card itself decides on the update, while the update is.
  */
 export class TrainStep {
   readonly #accumulated: Gradients = new Map();
   readonly #parameters: Map<string, tf.Variable>;
   readonly #averager?: GradientAverager;
+  /** The outcome of the update before, which the next one rests on: scale and count of steps. */
+  #before: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: TrainStepOptions) {
     const { comm, model } = options;
@@ -51,9 +64,10 @@ export class TrainStep {
 
   /** Forward and backward of one micro-batch; with `update`, the optimizer's step. */
   async run(batch: Batch, lr: number, update: boolean): Promise<StepReport> {
+    if (this.options.scaler?.enabled) await this.#before;
     // A lone micro-batch is averaged while its backward pass still runs.
     const overlapped = update && this.options.accumGradIters === 1 ? this.#averager : undefined;
-    const local = this.#backward(batch, overlapped);
+    const local = await this.#backward(batch, overlapped);
     if (overlapped) {
       disposeGradients(local.grads);
       local.grads = await overlapped.finish();
@@ -84,27 +98,33 @@ export class TrainStep {
     disposeGradients(this.#accumulated);
   }
 
-  #backward(batch: Batch, averager?: GradientAverager): LocalStep {
-    const { task, model, accumGradIters, scaler } = this.options;
+  async #backward(batch: Batch, averager?: GradientAverager): Promise<LocalStep> {
+    const { task, model, accumGradIters, scaler, float16 } = this.options;
     const scale = scaler?.scale ?? 1;
     const samples = toSamples(batch);
     const kept: Record<string, tf.Scalar> = {};
+    let losses: Promise<Record<string, number>> | undefined;
     let weight = 1;
     try {
       const { value, grads } = valueAndGrads(
         () => {
           const step = task.trainStep(model, samples);
           for (const [name, scalar] of Object.entries(step.named)) kept[name] = tf.keep(scalar.clone());
+          losses = numbersOf(kept);
+          losses.catch(() => {}); // thrown below, unless the backward pass fails first
           weight = step.weight ?? 1;
           averager?.begin(weight);
           const divisor = accumGradIters / scale;
           return divisor === 1 ? step.loss : tf.div(step.loss, divisor);
         },
         this.#parameters,
-        { onGrad: averager && ((name, grad) => averager.add(name, grad)) },
+        {
+          onGrad: averager && ((name, grad) => averager.add(name, grad)),
+          float16,
+        },
       );
       value.dispose();
-      return { losses: numbersOf(kept), weight, grads };
+      return { losses: await losses!, weight, grads };
     } finally {
       samples.image.dispose();
       tf.dispose(kept);
@@ -115,6 +135,7 @@ export class TrainStep {
   async #update(lr: number, average: boolean): Promise<Omit<StepReport, 'losses'>> {
     const { optimizer, clipGradNorm, scaler } = this.options;
     if (average && this.#averager) await this.#averageAccumulated(this.#averager);
+    if (!isHostMemory()) return this.#updateAhead(lr);
     if (scaler?.enabled) scaleGradients(this.#accumulated, 1 / scaler.scale);
     const gradNorm = gradientNorm(this.#accumulated);
     scaler?.update(!Number.isFinite(gradNorm));
@@ -126,6 +147,29 @@ export class TrainStep {
     optimizer.step(this.#accumulated, lr);
     this.reset();
     return { gradNorm };
+  }
+
+  /** An update whose norm is not waited for: the engine leaves it out by itself where it is no number. */
+  async #updateAhead(lr: number): Promise<{ later: Promise<UpdateReport> }> {
+    const { optimizer, clipGradNorm: maxNorm, scaler } = this.options;
+    const { norm, factor } = updateFactor(this.#accumulated.values(), {
+      scale: 1 / (scaler?.scale ?? 1),
+      maxNorm: maxNorm || undefined,
+    });
+    const reading = norm.data(); // begun before the update, which is in front of whatever waits for it
+    await this.#before;
+    optimizer.step(this.#accumulated, lr, factor);
+    this.reset();
+    tf.dispose([norm, factor]);
+    const later = reading.then(([gradNorm]): UpdateReport => {
+      const overflow = !Number.isFinite(gradNorm);
+      scaler?.update(overflow);
+      if (overflow) optimizer.takeBack();
+      return overflow && !scaler?.enabled ? { gradNorm, bad: 'gradient' } : { gradNorm };
+    });
+    later.catch(() => {}); // thrown to whoever takes the report, and by the next update
+    this.#before = later;
+    return { later };
   }
 
   async #averageAccumulated(averager: GradientAverager): Promise<void> {
@@ -163,6 +207,10 @@ interface LocalStep {
   grads: Gradients;
 }
 
-function numbersOf(scalars: Record<string, tf.Scalar>): Record<string, number> {
-  return Object.fromEntries(Object.entries(scalars).map(([name, scalar]) => [name, scalar.dataSync()[0]]));
+/** Begins to read them at once. */
+async function numbersOf(scalars: Record<string, tf.Scalar>): Promise<Record<string, number>> {
+  const reads = Object.entries(scalars).map(
+    async ([name, scalar]) => [name, (await scalar.data())[0]] as const,
+  );
+  return Object.fromEntries(await Promise.all(reads));
 }

@@ -47,5 +47,14 @@ test('a short training on drawn scenes runs on WebGPU from the command line', { 
   assert.match(stderr, /^webgpu: WebGPU on /m);
   const losses = [...stderr.matchAll(/ loss ([\d.]+) /g)].map(([, loss]) => Number(loss));
   assert.ok(losses.at(-1)! < losses[0] - 0.3, String(losses));
-  assert.ok(existsSync(join(jobFolder(join(folder, 'out')), 'checkpoint_best.pth')));
+  const job = jobFolder(join(folder, 'out'));
+  assert.ok(existsSync(join(job, 'checkpoint_best.pth')));
+  const lines = readFileSync(join(job, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  const steps = lines.map((line) => JSON.parse(line) as { kind: string; grad_norm?: number });
+  const norms = steps.filter(({ kind }) => kind === 'step').map(({ grad_norm }) => grad_norm);
+  assert.equal(norms.length, losses.length);
+  assert.ok(
+    norms.every((norm) => norm! > 0),
+    String(norms),
+  );
 });

@@ -1,3 +1,4 @@
+import { isHostMemory, peek } from '../peek.js';
 import { tf } from '../tf.js';
 import { hasKernel, runKernels } from './run.js';
 
@@ -16,22 +17,36 @@ export interface AdamWUpdate {
   weightDecay: number;
   /** 1 for the first update. */
   step: number;
+  /** What the gradient is multiplied by, 1 unless given; where it is 0, nothing changes. */
+  factor?: tf.Scalar;
 }
 
 /** One AdamW update of one parameter, in place, as PyTorch's: param, expAvg and expAvgSq change. */
-export function adamwUpdate({ param, grad, expAvg, expAvgSq, ...options }: AdamWUpdate): void {
+export function adamwUpdate({ param, grad, expAvg, expAvgSq, factor, ...options }: AdamWUpdate): void {
+  if (factor && isHostMemory()) {
+    const [number] = peek(factor);
+    if (number === 0) return;
+    const scaled = grad.mul(number);
+    adamwUpdate({ param, grad: scaled, expAvg, expAvgSq, ...options });
+    scaled.dispose();
+    return;
+  }
   const { lr, beta1, beta2, eps, weightDecay, step } = options;
   const stepSize = lr / (1 - beta1 ** step);
   const rootCorrection = Math.sqrt(1 - beta2 ** step);
   if (hasKernel('LavisAdamW')) {
     const attrs = { beta1, beta2, eps, stepSize, rootCorrection, shrink: 1 - lr * weightDecay };
-    runKernels('LavisAdamW', { param, grad, expAvg, expAvgSq }, attrs);
+    runKernels('LavisAdamW', { param, grad, expAvg, expAvgSq, factor }, attrs);
     return;
   }
   tf.tidy(() => {
-    expAvg.assign(expAvg.mul(beta1).add(grad.mul(1 - beta1)));
-    expAvgSq.assign(expAvgSq.mul(beta2).add(grad.square().mul(1 - beta2)));
+    const goes = factor?.greater(0);
+    const assign = (variable: tf.Variable, next: tf.Tensor) =>
+      variable.assign(goes ? tf.where(goes, next, variable) : next);
+    const scaled = factor ? grad.mul(factor) : grad;
+    assign(expAvg, expAvg.mul(beta1).add(scaled.mul(1 - beta1)));
+    assign(expAvgSq, expAvgSq.mul(beta2).add(scaled.square().mul(1 - beta2)));
     const denominator = expAvgSq.sqrt().div(rootCorrection).add(eps);
-    param.assign(param.mul(1 - lr * weightDecay).sub(expAvg.div(denominator).mul(stepSize)));
+    assign(param, param.mul(1 - lr * weightDecay).sub(expAvg.div(denominator).mul(stepSize)));
   });
 }

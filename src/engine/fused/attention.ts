@@ -1,5 +1,6 @@
 import { tf } from '../tf.js';
 import { dropoutMask } from './dropout.js';
+import { activeHalves, unpackHalf } from './half.js';
 import { fused, runKernel, runKernels } from './run.js';
 
 export interface AttentionOptions {
@@ -33,11 +34,21 @@ export function attention(
     inputs: { query, key, value, mask },
     forward(save) {
       const y = runKernel('LavisAttention', { query, key, value, mask }, attrs);
-      save(query, key, value, y, ...(mask ? [mask] : []));
+      const halves = activeHalves();
+      const kept = [query, key, value, y].map((x) => halves?.of(x) ?? x);
+      save(...kept, ...(mask ? [mask] : []));
       return y;
     },
-    backward(dy, [savedQuery, savedKey, savedValue, y, savedMask]) {
-      const inputs = { query: savedQuery, key: savedKey, value: savedValue, y, dy, mask: savedMask };
+    backward(dy, [savedQuery, savedKey, savedValue, savedY, savedMask]) {
+      const whole = (x: tf.Tensor, shape: number[]) => (x.dtype === 'int32' ? unpackHalf(x, shape) : x);
+      const inputs = {
+        query: whole(savedQuery, query.shape),
+        key: whole(savedKey, key.shape),
+        value: whole(savedValue, value.shape),
+        y: whole(savedY, query.shape),
+        dy,
+        mask: savedMask,
+      };
       const [dquery, dkey, dvalue] = runKernels('LavisAttentionGrad', inputs, attrs);
       return { query: () => dquery, key: () => dkey, value: () => dvalue };
     },

@@ -1,5 +1,6 @@
 import { isTaping } from '../record.js';
 import type { tf } from '../tf.js';
+import { activeHalves, packHalf, unpackHalf } from './half.js';
 import { multiplyInto } from './in_place.js';
 import { fused, runKernel, runKernels } from './run.js';
 
@@ -13,10 +14,15 @@ export function gelu(x: tf.Tensor): tf.Tensor {
       if (!needsSlope) return runKernel('LavisGelu', { x });
       // The slope costs little beside the value, takes no more memory than x, and spares a second error function.
       const [y, slope] = runKernels('LavisGeluAndSlope', { x });
-      save(slope);
+      if (activeHalves()) {
+        save(packHalf(slope));
+        slope.dispose();
+      } else save(slope);
       return y;
     },
-    backward: (dy, [slope]) => ({ x: () => multiplyInto(slope, dy) }),
+    backward: (dy, [slope]) => ({
+      x: () => multiplyInto(slope.dtype === 'int32' ? unpackHalf(slope, x.shape) : slope, dy),
+    }),
     composition: () => x.mul(x.mul(Math.SQRT1_2).erf().add(1).mul(0.5)),
   });
 }

@@ -1,4 +1,5 @@
 import { tf } from '../tf.js';
+import { activeHalves, matMulHalf, packHalf } from './half.js';
 import { fused, runKernel } from './run.js';
 
 /**
@@ -17,11 +18,18 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
     kernel: 'LavisLinear',
     inputs: { x, weight, bias },
     forward(save) {
+      const halves = inputs % 2 === 0 && outputs % 2 === 0 ? activeHalves() : undefined;
+      if (halves) {
+        const half = halves.of(x);
+        save(half, weight);
+        return linearHalf(half, x.shape, weight, bias);
+      }
       save(x, weight);
       return runKernel('LavisLinear', { x, weight, bias });
     },
     backward(dy, [savedX, savedWeight]) {
       const rows = dy.reshape([-1, outputs]); // [N, O]
+      if (savedX.dtype === 'int32') return halfGradients(rows, savedX, savedWeight, x.shape);
       return {
         x: () => tf.matMul(rows, savedWeight as tf.Tensor2D).reshape(x.shape),
         weight: () => tf.matMul(rows, savedX.reshape([-1, inputs]), true, false),
@@ -33,4 +41,30 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
       return (bias ? product.add(bias) : product).reshape([...x.shape.slice(0, -1), outputs]);
     },
   });
+}
+
+/** @param half x in float16 */
+function linearHalf(half: tf.Tensor, shape: number[], weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const [outputs, inputs] = weight.shape;
+  const rows = tf.util.sizeFromShape(shape) / inputs;
+  return tf.tidy(() =>
+    matMulHalf(
+      half,
+      packHalf(weight),
+      { rows, columns: outputs, depth: inputs, transposeB: true },
+      bias,
+    ).reshape([...shape.slice(0, -1), outputs]),
+  );
+}
+
+/** @param dy [N, O] @param half x in float16 */
+function halfGradients(dy: tf.Tensor, half: tf.Tensor, weight: tf.Tensor, shape: number[]) {
+  const [outputs, inputs] = weight.shape;
+  const rows = dy.shape[0];
+  const dyHalf = packHalf(dy);
+  return {
+    x: () => matMulHalf(dyHalf, packHalf(weight), { rows, columns: inputs, depth: outputs }).reshape(shape),
+    weight: () => matMulHalf(dyHalf, half, { rows: outputs, columns: inputs, depth: rows, transposeA: true }),
+    bias: () => dy.sum(0),
+  };
 }

@@ -13,7 +13,11 @@ export const launchSchema = z.strictObject({
     undefined,
     'Which GPU of `cuda` or `webgpu`, from 0; each worker of a launcher has its own.',
   ),
-  amp: key(t.flag, false, 'Accepted; every engine computes in float32 for now, and a line says so.'),
+  amp: key(
+    t.flag,
+    false,
+    'Mixed precision: products and kept activations in float16 on webgpu; elsewhere a line says that float32 is used.',
+  ),
   threads: key(t.natural, undefined, 'Threads of the CPU engine; all cores unless given.'),
   distributed: key(t.flag, true, 'False keeps to one worker, whatever launcher started it.'),
   world_size: key(t.natural, undefined, 'Accepted for LAVIS, as `distributed`.'),

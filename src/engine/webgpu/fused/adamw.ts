@@ -15,13 +15,14 @@ interface AdamWAttrs {
   shrink: number;
 }
 
-const SHADER = () => `
+const shader = (withFactor: boolean) => `
 ${bindings(
   [
     ['param', 'read_write', 'f32'],
     ['mean', 'read_write', 'f32'],
     ['square', 'read_write', 'f32'],
     ['grad', 'read', 'f32'],
+    ...(withFactor ? [['factor', 'read', 'f32'] as const] : []),
   ],
   {
     size: 'u32',
@@ -40,7 +41,8 @@ ${main(
   `
   let i = group * ${LANES}u + lane;
   if (i >= p.size) { return; }
-  let g = grad[i];
+  ${withFactor ? 'if (factor[0] == 0.0) { return; }' : ''}
+  let g = grad[i]${withFactor ? ' * factor[0]' : ''};
   let m = mean[i] * p.beta1 + g * p.rest1;
   let v = square[i] * p.beta2 + g * g * p.rest2;
   mean[i] = m;
@@ -56,9 +58,9 @@ export function registerAdamW(): void {
     const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, eps, stepSize, rootCorrection, shrink];
     const size = sizeOf(inputs.param);
     backend.run({
-      key: 'adamw',
-      code: SHADER,
-      tensors: [...variables, inputs.grad],
+      key: inputs.factor ? 'adamw with factor' : 'adamw',
+      code: () => shader(inputs.factor !== undefined),
+      tensors: [...variables, inputs.grad, ...(inputs.factor ? [inputs.factor] : [])],
       params: [u32(size), ...numbers.map(f32)],
       workgroups: groupsOf(size),
     });
