@@ -2,7 +2,7 @@ import { tf } from '../../../dist/engine/index.js';
 import { median } from './statistics.mjs';
 
 /** The products of a ViT-B block over 4 images of 577 tokens: [rows, inner, columns]. */
-const SHAPES = [
+export const SHAPES = [
   [2308, 768, 3072],
   [2308, 3072, 768],
   [2308, 768, 2304],
