@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '../../common/errors.js';
 import { tf } from '../tf.js';
 import { BufferManager } from './buffers.js';
@@ -83,7 +84,7 @@ export class LavisWebGpuBackend extends WebGPUBackend {
       if (reason === 'destroyed') return;
       this.#lost = new EngineError('the graphics device is lost', {
         found: message,
-        help: 'a smaller batch, or a reset of the driver; checkpoints written so far are whole',
+        help: LOST_HELP,
       });
     });
     device.addEventListener('uncapturederror', ({ error }) => {
@@ -184,7 +185,8 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     const mapped = () => staging.mapState !== 'pending';
     if (!this.#pump.waitUntil(mapped) || staging.mapState !== 'mapped') {
       this.#throwFailure();
-      throw new EngineError('the GPU cannot be waited for here', { cause: failed });
+      // Of a loss, Dawn tells only when this function has returned.
+      throw new EngineError('the GPU gives no answer: its device is lost', { help: LOST_HELP, cause: failed });
     }
     return this.#take(staging, data);
   }
@@ -197,6 +199,7 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     try {
       await this.#pump.call(() => staging.mapAsync(GPUMapMode.READ));
     } catch (error) {
+      await setImmediate(); // a loss is told right after the reads that it ended
       this.#throwFailure();
       throw error;
     }
@@ -216,10 +219,10 @@ export class LavisWebGpuBackend extends WebGPUBackend {
 
   /** The values are not kept: a shader may change the tensor, and twice the memory would be needed. */
   #take(staging: GPUBuffer, { dtype, shape }: TensorData): tf.BackendValues {
-    this.#throwFailure();
     const bytes = staging.getMappedRange().slice(0, 4 * tf.util.sizeFromShape(shape));
     staging.unmap();
     this.bufferManager.releaseBuffer(staging);
+    this.#throwFailure();
     return convert(bytes, dtype);
   }
 
@@ -257,6 +260,9 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     return pipeline;
   }
 }
+
+const LOST_HELP =
+  'a smaller batch, or a reset of the driver; a run goes on from its newest checkpoint: run.resume_ckpt_path';
 
 /** What no shader has written: empty tensors never reach the GPU. */
 const unwritten = ({ shape, dtype }: TensorData) =>
