@@ -186,7 +186,10 @@ export class LavisWebGpuBackend extends WebGPUBackend {
     if (!this.#pump.waitUntil(mapped) || staging.mapState !== 'mapped') {
       this.#throwFailure();
       // Of a loss, Dawn tells only when this function has returned.
-      throw new EngineError('the GPU gives no answer: its device is lost', { help: LOST_HELP, cause: failed });
+      throw new EngineError('the GPU gives no answer: its device is lost', {
+        help: LOST_HELP,
+        cause: failed,
+      });
     }
     return this.#take(staging, data);
   }
