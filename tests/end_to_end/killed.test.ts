@@ -31,7 +31,15 @@ describe('a run that dies', () => {
     const ended = new Promise<number>((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ? -1 : code!));
     });
-    return { child, ended, training: () => stderr.includes('Training for'), stderr: () => stderr };
+    /** Whether it trains; false when it has ended without, having nothing left to train. */
+    const training = async () => {
+      while (child.exitCode === null && child.signalCode === null) {
+        if (stderr.includes('Training for')) return true;
+        await sleep(5);
+      }
+      return false;
+    };
+    return { child, ended, training, stderr: () => stderr };
   };
 
   before(async () => {
@@ -49,7 +57,7 @@ describe('a run that dies', () => {
       const name = `killed_${attempt++}`;
       for (;;) {
         const { child, ended, training, stderr } = start(name);
-        const running = await Promise.race([ended.then(() => false), waitFor(training)]);
+        const running = await training();
         if (running && kills < KILLS) {
           await Promise.race([ended, sleep(rng.uniform(0, 700))]);
           if (child.kill('SIGKILL')) kills++;
@@ -70,7 +78,7 @@ describe('a run that dies', () => {
 
   it('by SIGTERM saves first, and exits with 143', async () => {
     const { child, ended, training } = start('terminated');
-    assert.ok(await Promise.race([ended.then(() => false), waitFor(training)]));
+    assert.ok(await training());
     child.kill('SIGTERM');
     assert.equal(await ended, 143);
     const job = jobFolder(join(folder, 'terminated'));
@@ -79,11 +87,6 @@ describe('a run that dies', () => {
     assert.deepEqual(logLines(job), logLines(whole));
   });
 });
-
-async function waitFor(condition: () => boolean): Promise<true> {
-  while (!condition()) await sleep(5);
-  return true;
-}
 
 /** Every log under an output folder is made of whole JSON lines. */
 function assertWhole(outputDir: string): void {
