@@ -53,7 +53,8 @@ export class BlipImageEvalProcessor extends ImageProcessor {
 
   apply(image: RgbImage, _rng?: Rng, out?: Float32Array): ImageArray {
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    return this.#normalizer.apply(this.#resampler.resize(image, whole, this.imageSize, this.imageSize), out);
+    const square = this.#resampler.resizeInScratch(image, whole, this.imageSize, this.imageSize);
+    return this.#normalizer.apply(square, out);
   }
 }
 
@@ -119,7 +120,7 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     }
     const box = randomCrop(image.width, image.height, this.minScale, this.maxScale, rng);
     const mirror = rng.next() < 0.5;
-    const square = this.#resampler.resize(image, box, this.imageSize, this.imageSize, mirror);
+    const square = this.#resampler.resizeInScratch(image, box, this.imageSize, this.imageSize, mirror);
     return this.#normalizer.apply(this.#augment.apply(square, rng), out);
   }
 }

@@ -1,5 +1,7 @@
 import { ConfigError } from '../common/errors.js';
+import { GROUP, type NormalizeKernel, normalizeKernel, OVERRUN } from './normalize_kernel.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
+import { newMemory, reserve } from './wasm.js';
 
 /** One number each for red, green and blue. */
 export type Triple = readonly [number, number, number];
@@ -8,15 +10,16 @@ export type Triple = readonly [number, number, number];
 export const CLIP_MEAN: Triple = [0.48145466, 0.4578275, 0.40821073];
 export const CLIP_STD: Triple = [0.26862954, 0.26130258, 0.27577711];
 
-/** (value / 255 - mean) / std in float32, by a table of the 256 values of each channel. */
+/** (value / 255 - mean) / std in float32. Between calls it keeps nothing but its scratch memory. */
 export class Normalizer {
-  readonly #tables: Float32Array[];
+  readonly #memory = newMemory();
+  readonly #kernel: NormalizeKernel = normalizeKernel(this.#memory);
+  /** What the kernel computes with: 255, then mean and std for each byte of a group of pixels. */
+  readonly #constants: Float32Array;
 
   constructor(mean: Triple, std: Triple) {
-    const f = Math.fround;
-    this.#tables = mean.map((m, channel) =>
-      Float32Array.from({ length: 256 }, (_, value) => f(f(f(value / 255) - f(m)) / f(std[channel]))),
-    );
+    const perByte = (triple: Triple) => Array.from({ length: GROUP }, (_, i) => triple[i % 3]);
+    this.#constants = Float32Array.from([255, 255, 255, 255, ...perByte(mean), ...perByte(std)]);
   }
 
   /** @param out height * width * 3 long; a new array if absent. */
@@ -28,12 +31,13 @@ export class Normalizer {
         allowed: `${height} x ${width} x 3 = ${data.length}`,
       });
     }
-    const [red, green, blue] = this.#tables;
-    for (let i = 0; i < data.length; i += 3) {
-      pixels[i] = red[data[i]];
-      pixels[i + 1] = green[data[i + 1]];
-      pixels[i + 2] = blue[data[i + 2]];
-    }
+    const sizes = [this.#constants.byteLength, data.length + OVERRUN, 4 * (data.length + OVERRUN)];
+    const [constants, source, result] = reserve(this.#memory, sizes);
+    const { buffer } = this.#memory;
+    new Float32Array(buffer, constants, this.#constants.length).set(this.#constants);
+    new Uint8Array(buffer, source, data.length).set(data);
+    this.#kernel.normalize(source, data.length, result, constants);
+    pixels.set(new Float32Array(buffer, result, data.length));
     return { data: pixels, shape: [height, width, 3] };
   }
 }

@@ -1,11 +1,10 @@
 import { DataError } from '../common/errors.js';
 import { OVERRUN, PRECISION_BITS, type ResampleKernels, resampleKernels } from './resample_kernels.js';
 import type { Box, RgbImage } from './rgb_image.js';
-import { newMemory } from './wasm.js';
+import { newMemory, reserve } from './wasm.js';
 
 /** Pixels, at scale 1, that the bicubic curve reaches to either side. */
 const REACH = 2;
-const PAGE = 65536;
 
 /**
  * Resizes images bicubic (a = -0.5) and antialiased: Pillow's arithmetic, to the bit. Between calls it keeps
@@ -22,6 +21,12 @@ export class Resampler {
    * @throws DataError when the pixels are not width * height * 3.
    */
   resize(image: RgbImage, box: Box, width: number, height: number, mirror = false): RgbImage {
+    const { data } = this.resizeInScratch(image, box, width, height, mirror);
+    return { data: data.slice(), width, height };
+  }
+
+  /** The same, but the pixels lie in memory that the next call overwrites. */
+  resizeInScratch(image: RgbImage, box: Box, width: number, height: number, mirror = false): RgbImage {
     if (image.data.length !== image.width * image.height * 3) {
       throw new DataError('an image has not the pixels its size says', {
         found: `${image.data.length} bytes for ${image.width} x ${image.height}`,
@@ -37,7 +42,10 @@ export class Resampler {
       height * stride, // the result
       ...[across, down].flatMap(({ first, values }) => [first.byteLength, values.byteLength]),
     ];
-    const [source, narrow, out, acrossFirst, acrossValues, downFirst, downValues] = this.#reserve(sizes);
+    const [source, narrow, out, acrossFirst, acrossValues, downFirst, downValues] = reserve(
+      this.#memory,
+      sizes.map((size) => size + OVERRUN),
+    );
     this.#copyIn(image, box, source);
     const firstBytes = across.first.map((pixel) => pixel * 3);
     this.#write(acrossFirst, mirror ? firstBytes.reverse() : firstBytes);
@@ -58,20 +66,7 @@ export class Resampler {
       across.taps,
     );
     this.#kernels.columns(narrow, stride, out, height, downFirst, downValues, down.taps);
-    return { data: new Uint8Array(this.#memory.buffer, out, height * stride).slice(), width, height };
-  }
-
-  /** Addresses of buffers of these sizes, in bytes. */
-  #reserve(sizes: number[]): number[] {
-    let end = 0;
-    const addresses = sizes.map((size) => {
-      const address = end;
-      end = Math.ceil((address + size + OVERRUN) / 16) * 16;
-      return address;
-    });
-    const missing = end - this.#memory.buffer.byteLength;
-    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE));
-    return addresses;
+    return { data: new Uint8Array(this.#memory.buffer, out, height * stride), width, height };
   }
 
   #copyIn({ data, width }: RgbImage, box: Box, address: number): void {

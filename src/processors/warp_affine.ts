@@ -18,8 +18,12 @@ const DROPPED_BITS = COORDINATE_BITS - INTER_BITS;
  * Moves the picture in its frame, bilinear: OpenCV's warpAffine with its fixed-point arithmetic, to the bit.
  * Source: OpenCV's imgwarp.cpp.
  */
-export function warpAffine({ data, width, height }: RgbImage, forward: Affine): RgbImage {
+export function warpAffine(image: RgbImage, forward: Affine): RgbImage {
   const [a, b, c, d, e, f] = invert(forward);
+  // Whole pixels need no weighing: what level 5 makes of a translation.
+  if (a === 1 && b === 0 && d === 0 && e === 1 && Number.isInteger(c) && Number.isInteger(f))
+    return shift(image, c, f);
+  const { data, width, height } = image;
   const out = new Uint8Array(data.length);
   const stride = width * 3;
   const dx = Int32Array.from({ length: width }, (_, x) => roundHalfEven(a * x * COORDINATE_SCALE));
@@ -72,6 +76,18 @@ export function warpAffine({ data, width, height }: RgbImage, forward: Affine): 
         }
       }
     }
+  }
+  return { data: out, width, height };
+}
+
+/** out[y][x] = image[y + down][x + right], where that is inside. */
+function shift({ data, width, height }: RgbImage, right: number, down: number): RgbImage {
+  const out = new Uint8Array(data.length).fill(FILL);
+  const from = Math.max(0, right);
+  const count = Math.max(0, Math.min(width, width + right) - from);
+  for (let y = Math.max(0, -down); y < Math.min(height, height - down); y++) {
+    const start = ((y + down) * width + from) * 3;
+    out.set(data.subarray(start, start + count * 3), (y * width + from - right) * 3);
   }
   return { data: out, width, height };
 }

@@ -18,6 +18,21 @@ export interface WasmMemory {
 }
 export const newMemory = (): WasmMemory => new WebAssembly.Memory({ initial: 1 });
 
+const PAGE = 65536;
+
+/** Addresses of buffers of these sizes in bytes, each a multiple of 16; the memory grows where it is too small. */
+export function reserve(memory: WasmMemory, sizes: readonly number[]): number[] {
+  let end = 0;
+  const addresses = sizes.map((size) => {
+    const address = end;
+    end = Math.ceil((address + size) / 16) * 16;
+    return address;
+  });
+  const missing = end - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+  return addresses;
+}
+
 /** The kernels of a module, as functions of numbers, over this memory. */
 export const instantiate = (module: WasmModule, memory: WasmMemory): Record<string, unknown> =>
   new WebAssembly.Instance(module, { env: { memory } }).exports;
@@ -73,12 +88,12 @@ export const i32 = {
 const simd = (opcode: number, ...operands: Code[]): Code => [...operands.flat(), 0xfd, ...unsigned(opcode)];
 const MEMORY = [0, 0];
 
-/** 16 bytes, seen as 16 u8, 8 u16 or 4 i32. */
+/** 16 bytes, seen as 16 u8, 8 u16, 4 i32 or 4 f32. */
 export const v128 = {
   load: (address: Code): Code => [...simd(0x00, address), ...MEMORY],
   /** Four bytes, the rest 0. */
   load32: (address: Code): Code => [...simd(0x5c, address), ...MEMORY],
-  /** One i32, four times. */
+  /** One i32 or f32, four times. */
   loadSplat: (address: Code): Code => [...simd(0x09, address), ...MEMORY],
   store: (address: Code, value: Code): Code => [...simd(0x0b, address, value), ...MEMORY],
   /** The first four bytes. */
@@ -91,6 +106,10 @@ export const v128 = {
   highU8: (a: Code): Code => simd(0x8a, a),
   lowU16: (a: Code): Code => simd(0xa9, a),
   highU16: (a: Code): Code => simd(0xaa, a),
+  /** 4 i32 to 4 f32. */
+  toFloat: (a: Code): Code => simd(0xfa, a),
+  subFloat: (a: Code, b: Code): Code => simd(0xe5, a, b),
+  divFloat: (a: Code, b: Code): Code => simd(0xe7, a, b),
   /** 4 + 4 i32 to 8 i16, cut at the ends of the range. */
   narrow32: (a: Code, b: Code): Code => simd(0x85, a, b),
   /** 8 + 8 i16 to 16 u8, cut at the ends of the range. */
