@@ -15,7 +15,7 @@ export async function decodeImage(source: string | Uint8Array): Promise<RgbImage
   try {
     // 'error' refuses what Pillow refuses: files cut short, broken streams; not mere oddities.
     const image = sharp(bytes, { failOn: 'error', ignoreIcc: true });
-    return await toRgb(image, await image.metadata());
+    return await toRgb(image, isColourJpeg(bytes) ? { space: 'srgb', channels: 3 } : await image.metadata());
   } catch (error) {
     throw new DataError('an image cannot be decoded', {
       where,
@@ -41,7 +41,10 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-async function toRgb(image: Sharp, { space, channels }: Metadata): Promise<RgbImage> {
+async function toRgb(
+  image: Sharp,
+  { space, channels }: Pick<Metadata, 'space' | 'channels'>,
+): Promise<RgbImage> {
   if (space === 'cmyk') return fromCmyk(image);
   if (space === 'grey16' && channels === 1) return fromGrey16(image);
   const { data, info } = await image
@@ -51,6 +54,18 @@ async function toRgb(image: Sharp, { space, channels }: Metadata): Promise<RgbIm
     .toBuffer({ resolveWithObject: true });
   const { width, height } = info;
   return { data: info.channels === 1 ? repeatChannel(data) : data, width, height };
+}
+
+/** Whether a JPEG's frame has three components: most images have, and need not be opened twice. */
+function isColourJpeg(bytes: Uint8Array): boolean {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return false;
+  for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff; ) {
+    const marker = bytes[at + 1];
+    // All of C0 to CF but Huffman tables, extensions and arithmetic conditioning begin a frame.
+    if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) return bytes[at + 9] === 3;
+    at += 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
+  }
+  return false;
 }
 
 /** Without a colour profile, as Pillow does it: R = 255 - K - C * (255 - K) / 255, rounded, cut at 0. */

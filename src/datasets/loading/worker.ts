@@ -13,6 +13,11 @@ import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
 sharp.concurrency(1);
 sharp.cache(false);
 
+// A thread that left without a word would be waited for forever.
+process.exit = (code) => {
+  throw new Error(`process.exit(${code ?? ''}) was called while a sample was read`);
+};
+
 const readers = new Map<string, SampleReader>();
 
 function readerOf(key: string): SampleReader {
