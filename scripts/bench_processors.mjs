@@ -32,7 +32,7 @@ sharp.cache(false);
 
 /** Milliseconds by the clock, and of processor time over all threads. */
 async function time(name, run) {
-  for (let i = 0; i < 30; i++) await run(i);
+  for (let i = 0; i < 100; i++) await run(i); // the compiler is done then
   const cpuStart = process.cpuUsage();
   const start = performance.now();
   for (let i = 0; i < rounds; i++) await run(i);
