@@ -40,6 +40,11 @@ export class RunRecordHook implements RunHook {
     await writeFileAtomic(imagesFile(run.folder.path, split), JSON.stringify(run.imagesOf(split)));
   }
 
+  /** Captions that nothing scores have a report too. */
+  async afterRun(run: Run): Promise<void> {
+    await this.#write(run);
+  }
+
   async #write(run: Run, rounds?: number): Promise<void> {
     if (this.#written || run.comm.rank !== 0) return;
     this.#written = true;

@@ -227,6 +227,13 @@ describe('a runner', () => {
     assert.equal(runner.state.bestScore, -1);
   });
 
+  it('leaves the record of an evaluation whose captions nothing scores', async () => {
+    const runner = await tiny.runner('unscored_alone', ['run.report_metric=False', 'run.evaluate=True']);
+    assert.deepEqual(await runner.evaluate(), {});
+    assert.deepEqual(readdirSync(runner.folder.resultDir), ['test_epochbest.json']);
+    assert.ok(existsSync(join(runner.folder.path, 'run.json')));
+  });
+
   it('two runs of the same seed are the same to the bit, of another seed are not', async () => {
     const contents: unknown[] = [];
     for (const [name, seed] of [
