@@ -170,3 +170,20 @@ test('a safetensors header that does not fit its file is refused', async () => {
   endless.writeBigUInt64LE(2n ** 60n);
   await refused(endless, /header of 1152921504606846976 bytes/, name);
 });
+
+test('a legacy storage whose count differs from what the structure says is refused', async () => {
+  const whole = readFileSync(fixture('tiny_caption', 'weights_legacy.pth'));
+  const checkpoint = await openCheckpoint(fixture('tiny_caption', 'weights_legacy.pth'));
+  const storages = new Map<unknown, number>();
+  for (const { identity, shape, dtype } of checkpoint.stateDict().values()) {
+    const elements = shape.reduce((product, size) => product * size, 1);
+    storages.set(identity, 8 + elements * (dtype === 'int64' ? 8 : 4));
+  }
+  await checkpoint.close();
+  // The storages end the file, each behind the count of its elements.
+  const first = whole.length - [...storages.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const altered = Buffer.from(whole);
+  const count = altered.readBigInt64LE(first);
+  altered.writeBigInt64LE(count + 1n, first);
+  await refused(altered, new RegExp(`has ${count + 1n} elements, not ${count}`));
+});

@@ -108,6 +108,17 @@ for (const key of ['image', 'caption', 'image_id']) {
   });
 }
 
+test('a key of another type is told with its index and what it may be', async () => {
+  for (const [key, value] of Object.entries({ image: 3, caption: 5, image_id: [1] })) {
+    const wrong = { ...annotation(1), [key]: value };
+    const error = await failure((path) =>
+      writeFileSync(path('train.json'), JSON.stringify([annotation(0), wrong])),
+    );
+    assert.match(error.message, new RegExp(`an annotation's '${key}' is of another type`));
+    assert.match(error.message, /train\.json, entry 1[\s\S]*allowed: .* a string/);
+  }
+});
+
 test('captions that are no texts are told before training, with their index', async () => {
   for (const caption of [5, ['a', null]]) {
     const error = await failure((path) =>
