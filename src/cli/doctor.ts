@@ -5,12 +5,12 @@ import {
   checkCache,
   checkEngine,
   checked,
-  checkGpus,
   checkHost,
   checkMachine,
   checkNode,
   checkProgram,
 } from './doctor_checks.js';
+import { checkGpus } from './doctor_gpus.js';
 
 const OFFLINE =
   'HTTPS_PROXY, or the files put into the cache by hand: a run that needs one names its URL and its place';
@@ -19,7 +19,7 @@ const OFFLINE =
 const CHECKS: readonly (readonly [title: string, check: () => Promise<Check> | Check])[] = [
   ['Node', () => checkNode()],
   ['Machine', checkMachine],
-  ['GPUs', checkGpus],
+  ['GPUs', () => checkGpus()],
   ['Engine cuda', () => checkEngine('cuda')],
   ['Engine webgpu', () => checkEngine('webgpu')],
   ['Engine cpu', () => checkEngine('cpu')],

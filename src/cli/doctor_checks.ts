@@ -63,10 +63,12 @@ export async function checkEngine(device: string): Promise<Check> {
   const script = fileURLToPath(new URL('./doctor_engine.js', import.meta.url));
   const versions = ENGINE_PACKAGES[device].map((name) => `${name} ${versionOf(name)}`).join(', ');
   const optional = device !== 'cpu';
-  const { description, gflops, size, error } = await tryEngine(script, device);
+  const { description, gflops, size, float16, adapters, error } = await tryEngine(script, device);
   if (description) {
     const text = `${description.replace(`${device}: `, '')}: ${gflops!.toPrecision(3)} GFLOP/s (${size} x ${size}); ${versions}`;
-    return { title, state: 'good', text };
+    const half = float16 ? ['run.amp computes in float16'] : [];
+    const others = adapters && adapters.length > 1 ? [`adapters: ${adapters.join(', ')}`] : [];
+    return { title, state: 'good', text: [text, ...half, ...others].join('; ') };
   }
   const [, found] = /found: +(?:\w+: )?(.*)/.exec(error!) ?? [];
   const [, help] = /help: +(.*)/s.exec(error!) ?? [];
@@ -89,18 +91,6 @@ function versionOf(name: string): string {
   const folders = createRequire(import.meta.url).resolve.paths(name) ?? [];
   const file = folders.map((folder) => join(folder, name, 'package.json')).find((path) => existsSync(path));
   return file ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : 'missing';
-}
-
-/** The graphics cards that NVIDIA's driver shows. */
-export async function checkGpus(): Promise<Check> {
-  const fields = 'name,memory.total,driver_version';
-  try {
-    const { stdout } = await run('nvidia-smi', [`--query-gpu=${fields}`, '--format=csv,noheader']);
-    return { title: 'GPUs', state: 'good', text: stdout.trim().split('\n').join('; ') };
-  } catch {
-    const text = "NVIDIA's driver shows none (no nvidia-smi)";
-    return { title: 'GPUs', state: 'absent', text, help: 'other cards work through webgpu' };
-  }
 }
 
 /** A program that a part of LAVIS calls, and what its version line looks like. */
@@ -149,6 +139,11 @@ export async function checkHost(host: string, purpose: string, help: string): Pr
     return { title, state: 'good', text: `reachable: ${purpose}` };
   } catch (error) {
     const cause = (error as { cause?: Error }).cause;
-    return { title, state: 'absent', text: `${purpose}: ${messageOf(cause ?? error)}`, help };
+    return {
+      title,
+      state: 'absent',
+      text: `not reached, it has ${purpose} (${messageOf(cause ?? error)})`,
+      help,
+    };
   }
 }

@@ -3,7 +3,7 @@
  * node doctor_engine.js cpu: prints one line of JSON, an EngineReport.
  */
 import { messageOf } from '../common/errors.js';
-import { setupEngine, tf } from '../engine/index.js';
+import { hasFloat16, listAdapters, setupEngine, tf } from '../engine/index.js';
 
 export interface EngineReport {
   /** Adapter or library, as the engine tells it. */
@@ -11,6 +11,10 @@ export interface EngineReport {
   /** Billions of floating-point operations a second, in a product of square matrices of `size` rows. */
   gflops?: number;
   size?: number;
+  /** Whether `run.amp` has an effect. */
+  float16?: boolean;
+  /** WebGPU's, as `webgpu:<number>` counts them. */
+  adapters?: string[];
   /** Why the device cannot be used, and what mends it. */
   error?: string;
 }
@@ -39,7 +43,13 @@ function measureProduct(): { gflops: number; size: number } {
 async function report(device: string): Promise<EngineReport> {
   try {
     const { description } = await setupEngine({ device });
-    return { description, ...measureProduct() };
+    const adapters = device === 'webgpu' ? await listAdapters() : [];
+    return {
+      description,
+      ...measureProduct(),
+      float16: hasFloat16(),
+      adapters: adapters.map(({ name }, index) => `webgpu:${index} ${name}`),
+    };
   } catch (error) {
     return { error: messageOf(error) };
   }

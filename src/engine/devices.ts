@@ -51,3 +51,8 @@ async function openWebGpu({ index }: Device, { auto }: DeviceOptions): Promise<O
   const { registerWebGpuBackend } = await import('./webgpu/index.js');
   return registerWebGpuBackend({ adapter: index, hardwareOnly: auto });
 }
+
+/** The graphics adapters that `webgpu:<number>` counts. @throws EngineError where there is no WebGPU */
+export async function listAdapters(): Promise<{ name: string; backend: string }[]> {
+  return (await import('./webgpu/index.js')).listAdapters();
+}

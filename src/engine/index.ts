@@ -1,5 +1,6 @@
 /** The engine room: a device becomes a TensorFlow.js backend, with fused operations and gradients. */
 export { recompute, type ValueAndGradsOptions, valueAndGrads } from './autodiff.js';
+export { listAdapters } from './devices.js';
 export { type AdamWUpdate, adamwUpdate } from './fused/adamw.js';
 export { type AttentionOptions, attention, splitHeads } from './fused/attention.js';
 export { type CrossEntropyOptions, softmaxCrossEntropy } from './fused/cross_entropy.js';

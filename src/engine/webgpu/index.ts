@@ -30,10 +30,11 @@ export async function registerWebGpuBackend({ adapter: wanted, hardwareOnly }: W
     throw new EngineError('this process has a WebGPU device already', { found: opened.description });
   const { gpu, adapter, pump } = await openAdapter(wanted ?? (await adapterOfRank()));
   const { info } = adapter;
-  const description = `WebGPU on ${info.description || info.device || info.vendor || 'an adapter'}`;
+  const name = info.description || info.device || info.vendor || 'an adapter';
   if (hardwareOnly && info.isFallbackAdapter) {
-    throw new EngineError(`no graphics card, only ${description.slice('WebGPU on '.length)}`);
+    throw new EngineError(`no graphics card, only ${name}, a program on the processor`);
   }
+  const description = `WebGPU on ${name}${info.isFallbackAdapter ? ', a program on the processor' : ''}`;
   const device = await pump.call(() =>
     adapter.requestDevice({
       requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
