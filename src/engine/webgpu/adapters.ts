@@ -91,7 +91,10 @@ function chooseName(adapters: ListedAdapter[], wanted: number | string): string 
   if (!chosen) {
     throw new EngineError(`no graphics adapter ${typeof wanted === 'number' ? wanted : `'${wanted}'`}`, {
       found: adapters.map(({ name, backend }, i) => `${i}: ${name} (${backend})`).join('\n') || 'none',
-      help: adapters.length > 0 ? 'run.gpu takes an index or a name of these' : noAdapterHelp(),
+      help:
+        adapters.length > 0
+          ? '--device webgpu:<number> or webgpu:<part of its name>, of those that are there'
+          : noAdapterHelp(),
     });
   }
   // Dawn tells adapters apart by name only.
