@@ -4,7 +4,7 @@ import yargs, { type Argv } from 'yargs';
 import { LavisError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { packageRoot } from '../common/paths.js';
-import { didYouMean } from '../common/suggest.js';
+import { didYouMean, nearest } from '../common/suggest.js';
 import { caption } from './caption.js';
 import { type Command, UsageError } from './command.js';
 import { compare } from './compare.js';
@@ -47,7 +47,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await run(argv);
   } catch (thrown) {
-    return report(thrown, argv[0]);
+    return report(thrown, argv);
   }
 }
 
@@ -86,6 +86,7 @@ async function run(argv: readonly string[]): Promise<number> {
       describe: command.describe,
       builder: (sub) => describe(sub, command),
       handler: async (args) => {
+        checkNumbers(command, args);
         code = (await command.handler(args as never)) ?? 0;
       },
     });
@@ -96,6 +97,17 @@ async function run(argv: readonly string[]): Promise<number> {
   }
   await parser.parseAsync();
   return code;
+}
+
+/** yargs makes NaN of what is no number. @throws UsageError */
+function checkNumbers({ options }: Command, args: Record<string, unknown>): void {
+  for (const [name, { type }] of Object.entries(options)) {
+    const value = args[name];
+    if (type !== 'number' || value === undefined || (Number.isInteger(value) && Number(value) >= 0)) continue;
+    throw new UsageError(
+      `--${name} is a whole number, at least 0, not ${Number.isNaN(value) ? 'a text' : value}`,
+    );
+  }
 }
 
 function describe(sub: Argv, command: Command): Argv {
@@ -111,12 +123,13 @@ function examplesText(examples: Command['examples']): string {
 }
 
 /** Prints an error as its reader needs it. */
-function report(thrown: unknown, name: string | undefined): number {
+function report(thrown: unknown, argv: readonly string[]): number {
+  const [name] = argv;
   log.status('');
   const command = commands.find((candidate) => nameOf(candidate) === name);
   if (thrown instanceof UsageError) {
     const help = command ? `lavis ${name} --help` : 'lavis --help';
-    process.stderr.write(`lavis: ${explain(thrown.message, command)}\n  help:    ${help}\n`);
+    process.stderr.write(`lavis: ${explain(thrown.message, command, argv)}\n  help:    ${help}\n`);
     return 2;
   }
   if (process.env.LAVIS_DEBUG === '1' && thrown instanceof Error) {
@@ -130,12 +143,21 @@ function report(thrown: unknown, name: string | undefined): number {
 }
 
 /** yargs's sentence for a wrong command line, with what may have been meant. */
-function explain(message: string, command: Command | undefined): string {
+function explain(message: string, command: Command | undefined, argv: readonly string[]): string {
   const missing = /^Missing required arguments?: (.*)$/.exec(message)?.[1].split(', ');
-  if (missing) return `${missing.map((name) => `--${name}`).join(', ')} is needed`;
+  if (missing) {
+    const typed = argv.filter(
+      (word) => /^--\w/.test(word) && !Object.hasOwn(command?.options ?? {}, word.slice(2)),
+    );
+    const meant = typed.filter((word) => missing.includes(nearest(word.slice(2), missing)[0]));
+    const instead = meant.length > 0 ? `, not ${meant.join(', ')}` : '';
+    return `${missing.map((name) => `--${name}`).join(', ')} is needed${instead}`;
+  }
   const valueless = /^Not enough arguments following: (.*)$/.exec(message)?.[1];
   if (valueless) return `--${valueless} needs a value`;
-  const unknown = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message)?.[1].split(', ');
+  const words = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message)?.[1].split(', ');
+  // before the command's name is right, its options cannot be
+  const unknown = command ? words : words?.filter((word) => argv.includes(word));
   if (!unknown) return message || 'a command is needed';
   const names = command
     ? [...Object.keys(command.options), 'help', 'version'].map((option) => `--${option}`)

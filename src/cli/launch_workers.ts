@@ -1,6 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import type { Options } from 'yargs';
+import { describeOrigin } from '../common/config.js';
+import { ConfigError } from '../common/errors.js';
 import { launch } from '../distributed/index.js';
+import { UsageError } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
 
 /** The options of commands that can run in several workers. */
@@ -38,7 +41,18 @@ export async function launchWorkers(
 ): Promise<number | undefined> {
   const { 'nproc-per-node': count, 'max-restarts': maxRestarts, device, ...rest } = args;
   if (count === '1' && maxRestarts === 0) return undefined;
-  await loadConfig(args);
+  if (count !== 'auto' && !/^[1-9]\d*$/.test(count)) {
+    throw new UsageError(`--nproc-per-node is a whole number from 1, or auto, not '${count}'`);
+  }
+  const config = await loadConfig(args);
+  if (count !== '1' && config.run.distributed === false) {
+    const origin = config.originOf('run.distributed');
+    throw new ConfigError('run.distributed is False, which keeps to one worker', {
+      where: origin && describeOrigin(origin),
+      found: `--nproc-per-node ${count}`,
+      help: '--options run.distributed=True, or without --nproc-per-node',
+    });
+  }
   const bin = fileURLToPath(new URL('../../bin/lavis.js', import.meta.url));
   return launch({
     command: [bin, name, ...commandLine({ ...rest, device })],

@@ -23,7 +23,12 @@ export function nearest(wrong: string, names: Iterable<string>): string[] {
   const scored: { name: string; distance: number }[] = [];
   for (const name of names) {
     const candidate = name.toLowerCase();
-    const overlaps = target.length >= 3 && (candidate.includes(target) || target.includes(candidate));
+    const words = candidate.split('_');
+    const overlaps =
+      words.includes(target) ||
+      (target.length >= 3 && (candidate.includes(target) || target.includes(candidate))) ||
+      (target.length >= 5 && words.join('').includes(target.replaceAll('_', ''))) ||
+      (target.length >= 5 && words.some((word) => word.length >= 4 && editDistance(target, word) === 1));
     const distance = editDistance(target, candidate);
     if (overlaps || distance <= Math.max(2, Math.floor(target.length / 3))) scored.push({ name, distance });
   }

@@ -178,9 +178,12 @@ describe('bad files', () => {
     );
     await assert.rejects(load(path), {
       name: 'ConfigError',
-      message: /not valid YAML[\s\S]*broken\.yaml:4:1\n +run:\n +\^/,
+      message: /not valid YAML[\s\S]*broken\.yaml:4:1\n +3 \| {3}model_type: "base\n +4 \| run:\n +\| \^/,
     });
-    await assert.rejects(load(configFile('run:\n\tseed: 1\n', 'tab.yaml')), /tab\.yaml:2:1\n +→seed: 1\n/);
+    await assert.rejects(
+      load(configFile('run:\n\tseed: 1\n', 'tab.yaml')),
+      /tab\.yaml:2:1\n.*\n +2 \| →seed: 1\n/,
+    );
     await assert.rejects(
       load(configFile('run:\n  seed: 1\n  seed: 2\n', 'twice.yaml')),
       /'seed' stands twice[\s\S]*twice\.yaml:3:3/,

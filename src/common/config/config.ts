@@ -72,7 +72,7 @@ export class Config {
         allowed: 'the sections model, datasets and run',
       });
     }
-    const typed = parseOptions(options);
+    const typed = parseOptions(options, Boolean(check));
     const chosen = mergeTrees(user, typed);
     for (const plugin of pluginsOf(chosen, file.path)) await loadPlugin(plugin);
 

@@ -1,6 +1,7 @@
 import { ConfigError } from '../errors.js';
 import type { Kind, Registry } from '../registry.js';
 import { didYouMean } from '../suggest.js';
+import { found } from './check/faults.js';
 import { readConfigFile } from './files.js';
 import {
   describeOrigin,
@@ -11,6 +12,7 @@ import {
   mergeTrees,
   type Origin,
   type Tree,
+  toPlain,
 } from './tree.js';
 import { parseYaml } from './yaml.js';
 
@@ -41,21 +43,28 @@ export function defaultsOf(chosen: Tree, registry: Registry, faults?: ConfigErro
 }
 
 function requireRun(chosen: Tree): void {
-  if (findTree(chosen, ['run'])?.kind === 'map') return;
-  throw new ConfigError("the section 'run' is missing", {
-    where: fileOf(chosen.origin),
-    allowed: 'run: with task, max_epoch, init_lr, … (it may be empty: run: {})',
+  requireSection(chosen, 'run', 'task, max_epoch, init_lr, … (it may be empty: run: {})');
+}
+
+/** @throws ConfigError where the section is not there, or something else than a mapping. */
+function requireSection(chosen: Tree, name: string, content: string): void {
+  const tree = findTree(chosen, [name]);
+  if (tree?.kind === 'map') return;
+  const empty = !tree || (tree.kind === 'scalar' && tree.value === null);
+  throw new ConfigError(`the section '${name}' is ${empty ? 'missing' : 'no mapping'}`, {
+    where: tree ? describeOrigin(tree.origin) : fileOf(chosen.origin),
+    found: empty
+      ? undefined
+      : tree.kind === 'list'
+        ? 'a list: a line below begins with -'
+        : found(toPlain(tree)),
+    allowed: `${name}: with ${content}`,
   });
 }
 
 /** The default file of the chosen architecture and model type. */
 function modelDefaults(chosen: Tree, registry: Registry): Tree {
-  if (findTree(chosen, ['model'])?.kind !== 'map') {
-    throw new ConfigError("the section 'model' is missing", {
-      where: fileOf(chosen.origin),
-      allowed: `model: with arch (${registry.list('model').join(', ')}) and model_type`,
-    });
-  }
+  requireSection(chosen, 'model', `arch (${registry.list('model').join(', ')}) and model_type`);
   const arch = nameAt(chosen, ['model', 'arch']);
   if (!arch) throw missingKey(chosen, 'model.arch', registry.list('model'));
   const defaults = filesOf(registry, 'model', arch.name, arch.origin);
@@ -69,15 +78,11 @@ function modelDefaults(chosen: Tree, registry: Registry): Tree {
  * @param attempt runs one dataset's reading, and keeps its fault where faults are collected.
  */
 function datasetDefaults(chosen: Tree, registry: Registry, attempt: Attempt): Tree {
+  const names = registry.list('builder').join(', ');
+  requireSection(chosen, 'datasets', `a mapping under each dataset's name (${names})`);
   const datasets = findTree(chosen, ['datasets']);
-  if (datasets?.kind !== 'map') {
-    throw new ConfigError("the section 'datasets' is missing", {
-      where: fileOf(datasets?.origin ?? chosen.origin),
-      allowed: `datasets: with a mapping under each dataset's name (${registry.list('builder').join(', ')})`,
-    });
-  }
   let merged = emptyMap({ kind: 'default', file: 'defaults' });
-  for (const [name, entry] of datasets.entries) {
+  for (const [name, entry] of datasets?.kind === 'map' ? datasets.entries : []) {
     const defaults = attempt(() => defaultsOfDataset(chosen, registry, name, entry));
     if (defaults) merged = mergeTrees(merged, defaults);
   }

@@ -186,9 +186,33 @@ function syntaxError(text: string, origin: Origin, position: number, reason: str
   }
   const starts = [0, ...[...text.matchAll(/\r\n|\n|\r/g)].map((m) => m.index + m[0].length)];
   const { line, column } = lineOf(starts, position);
-  const sourceLine = text.slice(starts[line - 1], starts[line] ?? text.length).replace(/[\r\n]+$/, '');
-  const shown = sourceLine.replaceAll('\t', '→');
   return new ConfigError(`${origin.file} is not valid YAML: ${reason}`, {
-    where: `${origin.file}:${line}:${column}\n${shown}\n${' '.repeat(Math.max(0, column - 1))}^`,
+    where: [`${origin.file}:${line}:${column}`, ...excerpt(text, starts, line, column)].join('\n'),
+    help: HELP.find(([pattern]) => pattern.test(reason))?.[1],
   });
 }
+
+/** The line and the one above it, where the fault often is; tabs shown, and a mark below the place. */
+function excerpt(text: string, starts: readonly number[], line: number, column: number): string[] {
+  const width = String(line).length;
+  const shown = [line - 1, line].flatMap((number) => {
+    if (number < 1) return [];
+    const source = text.slice(starts[number - 1], starts[number] ?? text.length).replace(/[\r\n]+$/, '');
+    return [`${String(number).padStart(width)} | ${source.replaceAll('\t', '→')}`];
+  });
+  return [...shown, `${' '.repeat(width)} | ${' '.repeat(Math.max(0, column - 1))}^`];
+}
+
+/** What is usually behind the parser's words. */
+const HELP: readonly (readonly [reason: RegExp, help: string])[] = [
+  [/tab character/, 'indent with blanks; a tab is shown as →'],
+  [
+    /bad indentation of a mapping|multiline key|block mapping entry/,
+    'each line is `key: value`, a blank after the colon; keys of one section begin in the same column',
+  ],
+  [
+    /deficient indentation|end of the stream|flow collection/,
+    'a bracket or quote that was opened on a line above is not closed',
+  ],
+  [/stands twice/, 'leave one of them'],
+];

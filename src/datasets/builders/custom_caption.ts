@@ -3,7 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { datasetSchema, key, readSection, types } from '../../common/config.js';
 import { ConfigError, DataError } from '../../common/errors.js';
-import { cachePath, expandHome } from '../../common/paths.js';
+import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
 import type { Annotation } from '../datasets/annotations.js';
 import { CaptionDataset, CustomEvalDataset } from '../datasets/caption_dataset.js';
@@ -43,11 +43,12 @@ export class CustomCaptionBuilder extends CaptionBuilder {
     return new CustomCaptionBuilder(section);
   }
 
-  /** A relative path is tried in the working directory first, then under the cache root. */
+  /** A relative path is tried in the working directory first, then under the cache root; without either, it is missed in the first. */
   protected override locate(path: string): string {
     const expanded = expandHome(path);
     const here = resolve(expanded);
-    return isAbsolute(expanded) || existsSync(here) ? here : cachePath(path);
+    const cached = cachePath(path);
+    return isAbsolute(expanded) || existsSync(here) || !existsSync(cached) ? here : cached;
   }
 
   protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
@@ -56,6 +57,14 @@ export class CustomCaptionBuilder extends CaptionBuilder {
     const bySplit = new Map<Split, CaptionedImage[]>();
     for (const [split, files] of this.#files()) {
       if (split !== 'all' && splits && !splits.includes(split)) continue;
+      const absent = files.find((file) => !existsSync(file));
+      if (absent) {
+        throw new DataError(`a caption file of ${this.name} is not there`, {
+          where: absent,
+          found: `no such file, and none of this name under ${cacheRoot()}`,
+          help: `--options datasets.${this.name}.build_info.annotations.${split}.storage=FILE`,
+        });
+      }
       const images = await readCaptionTables(files, keys);
       if (images.length === 0)
         throw new DataError(`no captions for ${this.name}`, { where: files.join('\n') });

@@ -69,8 +69,18 @@ export class Faults {
 /** One error for all faults. */
 export function joinFaults(faults: readonly ConfigError[]): ConfigError {
   if (faults.length === 1) return faults[0];
-  const listed = faults.map(({ message }, i) => `${i + 1}. ${message.replaceAll('\n', '\n   ')}`);
+  const listed = inOrder(faults).map(({ message }, i) => `${i + 1}. ${message.replaceAll('\n', '\n   ')}`);
   return new ConfigError(`the configuration has ${faults.length} faults\n${listed.join('\n')}`);
+}
+
+/** Those of a file from its top to its bottom, options after them. */
+function inOrder(faults: readonly ConfigError[]): ConfigError[] {
+  const lineOf = ({ details }: ConfigError) => {
+    const line = /:(\d+):\d+/.exec(details.where ?? '')?.[1];
+    if (line) return Number(line);
+    return details.where?.startsWith('--options') ? Number.POSITIVE_INFINITY : 0;
+  };
+  return [...faults].sort((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)));
 }
 
 /** A value as a fault shows it. */

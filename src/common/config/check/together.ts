@@ -17,7 +17,10 @@ const mapping = (value: PlainValue | undefined): PlainObject => (isPlainObject(v
 
 function checkLengths(faults: Faults, { min_len, max_len }: PlainObject): void {
   if (typeof min_len !== 'number' || typeof max_len !== 'number' || min_len <= max_len) return;
-  faults.add(['run', 'min_len'], 'run.min_len is above run.max_len', { found: `${min_len} and ${max_len}` });
+  faults.add(['run', 'min_len'], 'run.min_len is above run.max_len', {
+    found: `${min_len}, and run.max_len is ${max_len}`,
+    allowed: `at most ${max_len}`,
+  });
 }
 
 /** Splits that no dataset has. */

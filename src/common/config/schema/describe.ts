@@ -13,6 +13,7 @@ export interface JsonSchema {
   exclusiveMaximum?: number;
   minLength?: number;
   pattern?: string;
+  examples?: unknown[];
   items?: JsonSchema | boolean;
   prefixItems?: JsonSchema[];
   anyOf?: JsonSchema[];
@@ -83,12 +84,16 @@ function oneInWords(schema: JsonSchema): string {
     case 'boolean':
       return 'True or False';
     case 'string':
+      if (schema.examples) return schema.examples.map(String).join(' or ');
       return schema.minLength ? 'a text' : 'a text, or empty';
     case 'array':
       if (schema.prefixItems) return `a list of ${schema.prefixItems.length} numbers`;
       return typeof schema.items === 'object' ? `a list: each ${inWords(schema.items)}` : 'a list';
     case 'object':
-      return schema.properties ? `a mapping with ${Object.keys(schema.properties).join(', ')}` : 'a mapping';
+      if (schema.properties) return `a mapping with ${Object.keys(schema.properties).join(', ')}`;
+      return typeof schema.additionalProperties === 'object'
+        ? `a mapping: under each name ${inWords(schema.additionalProperties)}`
+        : 'a mapping';
     default:
       return 'anything';
   }

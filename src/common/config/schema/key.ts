@@ -29,6 +29,14 @@ export const types = {
   /** May be empty. */
   words: z.string(),
   flag: z.boolean(),
+  /** A kind of device, and of a card its number or a part of its name. */
+  device: z.union([
+    z.enum(['auto', 'cpu', 'cuda', 'webgpu']),
+    z
+      .string()
+      .regex(/^(cuda:\d+|webgpu:.+)$/)
+      .meta({ examples: ['cuda:0', 'webgpu:0'] }),
+  ]),
   number: z.number(),
   /** At least 0. */
   size: z.number().min(0),

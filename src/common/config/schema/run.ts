@@ -7,7 +7,7 @@ export const launchSchema = z.strictObject({
   runner: key(t.text, 'runner_base', '`runner_base` counts epochs, `runner_iter` counts iterations.'),
   output_dir: key(t.text, 'output', 'Results go to a folder in it, named after the time of the start.'),
   seed: key(t.integer, 42, 'Every random number of the run comes from it.'),
-  device: key(t.text, 'auto', '`auto`, `cpu`, `cuda`, `cuda:1`, `webgpu`, `webgpu:0`.'),
+  device: key(t.device, 'auto', '`auto`, `cpu`, `cuda`, `cuda:1`, `webgpu`, `webgpu:0`.'),
   gpu: key(
     t.count,
     undefined,
