@@ -43,10 +43,13 @@ try {
 
   const bin = join(app, 'node_modules', '.bin', 'lavis');
   expect('lavis --version', run(app, bin, '--version'), /^\d+\.\d+\.\d+\n$/);
+  expect('npx lavis --version', run(app, 'npx', '--no-install', 'lavis', '--version'), /^\d+\.\d+\.\d+\n$/);
+  expect('lavis completion', run(app, bin, 'completion'), /complete .* lavis\n/);
+  expect('completion of a command', run(app, bin, '--get-yargs-completions', 'lavis', 'tr'), /^train/m);
   expect('lavis zoo, from another folder', run(tmpdir(), bin, 'zoo'), /^blip_caption +base_coco, /m);
   writeFileSync(join(app, 'use.js'), "import { modelZoo } from 'lavis';\nconsole.log(modelZoo());\n");
   expect("import … from 'lavis'", run(app, process.execPath, 'use.js'), /blip_caption/);
-  run(folder, bin, 'init', 'mine');
+  run(app, 'npx', '--no-install', 'lavis', 'init', join(folder, 'mine'));
   const trained = run(
     join(folder, 'mine'),
     bin,
@@ -56,7 +59,10 @@ try {
     '--options',
     'run.max_epoch=1',
   );
-  expect('lavis init, then lavis train', trained, /CIDEr/);
+  expect('npx lavis init, then lavis train there', trained, /CIDEr/);
+  const image = join('images', 'scene_01.jpg');
+  const said = run(join(folder, 'mine'), bin, 'caption', image, '--cfg-path', 'run.yaml');
+  expect('lavis caption', said, /^images.scene_01\.jpg: \w+/);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

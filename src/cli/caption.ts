@@ -22,24 +22,47 @@ const options = {
   'cfg-path': {
     ...configOptions['cfg-path'],
     demandOption: false,
-    describe: 'YAML of a run, for a model of your own',
+    describe: 'YAML of a run, for a model that you trained; this or --model is needed',
   },
-  model: { type: 'string', requiresArg: true, describe: 'Architecture, as lavis zoo lists it' },
-  'model-type': { type: 'string', requiresArg: true, describe: 'Its type; the first one unless given' },
+  model: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Architecture of lavis zoo, with weights that are fetched once',
+  },
+  'model-type': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Type of --model; base_coco, the first that lavis zoo lists, unless given',
+  },
   checkpoint: {
     type: 'string',
     requiresArg: true,
     describe: 'Weights; with --cfg-path the best that its run made, else those that the YAML names',
   },
   'num-captions': { type: 'number', default: 1, requiresArg: true, describe: 'Captions for each image' },
-  nucleus: { type: 'boolean', default: false, describe: 'Draw words at random (nucleus sampling)' },
-  'num-beams': { type: 'number', requiresArg: true, describe: 'Width of the beam search; 1 is greedy' },
+  nucleus: {
+    type: 'boolean',
+    default: false,
+    describe: 'Draw words at random (nucleus sampling) instead of searching with beams',
+  },
+  'num-beams': {
+    type: 'number',
+    requiresArg: true,
+    defaultDescription: '3, or run.num_beams of the YAML',
+    describe: 'Width of the beam search; 1 is greedy',
+  },
   'max-length': {
     type: 'number',
     requiresArg: true,
+    defaultDescription: '30, or run.max_len of the YAML',
     describe: 'Most tokens of a caption, the prompt included',
   },
-  'min-length': { type: 'number', requiresArg: true, describe: 'Fewest tokens of a caption' },
+  'min-length': {
+    type: 'number',
+    requiresArg: true,
+    defaultDescription: '10, or run.min_len of the YAML',
+    describe: 'Fewest tokens of a caption, the prompt included',
+  },
   seed: { type: 'number', default: 42, requiresArg: true, describe: 'Chooses the words of --nucleus' },
   device: { type: 'string', requiresArg: true, describe: 'auto, cpu, cuda or webgpu' },
   'batch-size': { type: 'number', default: 8, requiresArg: true, describe: 'Images at a time' },
@@ -73,7 +96,7 @@ interface Captioner {
 
 export const caption = defineCommand({
   command: 'caption <images..>',
-  describe: 'Caption images',
+  describe: 'Say what is in images, with published weights (--model) or your own (--cfg-path)',
   options,
   positionals,
   examples: [

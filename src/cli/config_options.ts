@@ -9,14 +9,14 @@ export const configOptions = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'YAML file of the run, as in projects/blip/train/',
+    describe: 'YAML file of the run; lavis brings some in projects/blip/',
   },
   options: {
     type: 'string',
     array: true,
     default: [] as string[],
     defaultDescription: 'none',
-    describe: 'Change values: key=value … or key value …, keys dotted, values YAML',
+    describe: 'Change values of the YAML, as in: --options run.max_epoch=2 run.seed=7',
   },
   plugin: {
     type: 'string',
@@ -29,7 +29,7 @@ export const configOptions = {
   'allow-unknown': {
     type: 'boolean',
     default: false,
-    describe: 'Let configuration keys pass that nothing here knows',
+    describe: 'Pass over keys of the YAML that lavis does not know',
   },
 } as const satisfies Record<string, Options>;
 

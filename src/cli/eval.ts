@@ -8,7 +8,7 @@ import { runOptions } from './run_options.js';
 
 export const evaluate = defineCommand({
   command: 'eval',
-  describe: 'Caption and score the test splits of a YAML',
+  describe: 'Caption and score the test images of a YAML',
   options: {
     ...runOptions,
     ...launchOptions,
@@ -24,7 +24,7 @@ export const evaluate = defineCommand({
       "scores BLIP base on COCO's test split",
     ],
     [
-      'lavis eval --cfg-path projects/blip/train/caption_shapes.yaml --checkpoint output/…/checkpoint_best.pth',
+      'lavis eval --cfg-path projects/blip/train/caption_shapes.yaml --checkpoint output/BLIP/Caption_shapes/20260723101500/checkpoint_best.pth',
       'scores what a training run made',
     ],
   ],

@@ -73,9 +73,9 @@ async function run(argv: readonly string[]): Promise<number> {
           'learns a small task from scratch',
         ],
         ['lavis caption photo.jpg --model blip_caption --model-type base_coco', 'captions a photo'],
+        ['lavis init my-project', 'writes a project of your own to begin with'],
       ])}\n\nlavis <command> --help shows the options of a command, and examples.`,
     )
-    .completion('completion', 'Print a script for shell completion')
     .fail((message, error) => {
       // yargs's own complaints come as a message, some as a YError too
       throw error && error.name !== 'YError' ? error : new UsageError(message ?? error.message);
@@ -91,6 +91,7 @@ async function run(argv: readonly string[]): Promise<number> {
       },
     });
   }
+  parser.completion('completion', 'Print a script for shell completion: lavis completion >> ~/.bashrc');
   if (argv.length === 0) {
     parser.showHelp('log');
     return 2;

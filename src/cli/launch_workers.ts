@@ -18,7 +18,7 @@ export const launchOptions = {
     type: 'number',
     requiresArg: true,
     default: 0,
-    describe: 'How often failed workers start again',
+    describe: 'How often workers that failed are started again',
   },
 } as const satisfies Record<string, Options>;
 

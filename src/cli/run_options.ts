@@ -12,6 +12,6 @@ export const runOptions = {
   'job-id': {
     type: 'string',
     requiresArg: true,
-    describe: 'Folder under output_dir; the time of day unless given',
+    describe: "Name of the run's folder in run.output_dir; the time of the start unless given",
   },
 } as const satisfies Record<string, Options>;

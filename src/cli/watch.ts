@@ -35,7 +35,7 @@ export const watch = defineCommand({
     ['lavis watch output/BLIP/Caption_shapes', 'follows the newest run there'],
     ['lavis watch output/BLIP/Caption_shapes/20260723101500 --port 9000', 'that run, on another port'],
   ],
-  epilogue: 'The page asks this machine only, and shows a finished run as well. Ctrl-C ends it.',
+  epilogue: 'The page loads nothing from elsewhere, and shows a finished run as well. Ctrl-C ends it.',
   async handler({ folder, port, host }) {
     const run = await findRun(folder);
     const server = await listen(run, host, port);

@@ -16,15 +16,29 @@ function lavis(...argv: string[]) {
 }
 
 describe('the frame', () => {
-  test('--version and --help answer, and every command has an example', () => {
+  test('--version and --help answer; every command says what it does, and its examples know its options', () => {
     assert.match(lavis('--version').stdout, /^\d+\.\d+\.\d+\n$/);
     const { status, stdout } = lavis('--help');
     assert.equal(status, 0);
-    for (const [, name] of stdout.matchAll(/^ {2}lavis ([a-z]+)(?: \[?<.*>\]?)? {2,}/gm)) {
-      if (name === 'completion') continue;
+    const names = [...stdout.matchAll(/^ {2}lavis ([a-z]+)(?: [[<].*[\]>])? {2,}(\w.{8,})/gm)].map(
+      ([, name]) => name,
+    );
+    assert.equal(names.length, 14, stdout);
+    for (const name of names.filter((other) => other !== 'completion')) {
       const help = lavis(name, '--help');
       assert.equal(help.status, 0, name);
-      assert.match(help.stdout, new RegExp(`Examples:\n  lavis ${name}`), name);
+      assert.match(help.stdout, new RegExp(`^lavis ${name}\\b.*\n\n[A-Z].{20,}`), name);
+      const options = [...help.stdout.matchAll(/^ {2}(?:-\w, | {4})--([\w-]+) +(\S.{3,})/gm)].map(
+        ([, option]) => option,
+      );
+      assert.ok(options.length >= 2, help.stdout);
+      const listed = help.stdout.split('\n').filter((line) => /^ +(-\w, )?--\w/.test(line));
+      assert.equal(options.length, listed.length, `an option of ${name} has no description`);
+      const examples = [...help.stdout.matchAll(/^ {2}(lavis .*)\n {6}\S/gm)].map(([, line]) => line);
+      assert.ok(examples.length > 0 && examples[0].startsWith(`lavis ${name}`), name);
+      for (const [, option] of examples.join(' ').matchAll(/--([\w-]+)/g)) {
+        assert.ok(options.includes(option), `an example of ${name} has --${option}`);
+      }
     }
   });
 
