@@ -118,6 +118,27 @@ describe('float16 on WebGPU', { skip: noWebGpu }, () => {
     model.dispose();
   });
 
+  test('blocks that are computed again give the same loss and gradients', async () => {
+    const image = images((await readTensors('tiny_caption', 'inputs.safetensors')).get('image')!, [0, 1]);
+    const run = async (overrides: Record<string, unknown>) => {
+      const model = (await tinyModel(overrides)).train();
+      const samples = { image, text_input: texts.slice(0, 2) };
+      const variables = model.namedParameters();
+      const { value, grads } = valueAndGrads(() => model.forward(samples).loss, variables, { float16: true });
+      const values = new Map([...grads].map(([name, grad]) => [name, grad.dataSync()]));
+      const loss = value.dataSync();
+      tf.dispose([value, ...grads.values()]);
+      model.dispose();
+      return { loss, values };
+    };
+    const kept = await run({});
+    const again = await run({ vit_grad_ckpt: true, vit_ckpt_layer: 1 });
+    assert.deepEqual(again.loss, kept.loss);
+    assert.deepEqual([...again.values.keys()].sort(), [...kept.values.keys()].sort());
+    for (const [name, values] of kept.values) assert.deepEqual(again.values.get(name), values, name);
+    image.dispose();
+  });
+
   test('what is kept for the backward pass takes less memory by a quarter and more', async () => {
     const section = { vit_embed_dim: 64, vit_depth: 6, vit_num_heads: 2, image_size: 128 };
     const model = await BlipCaption.fromConfig(tinySection(section, { encoder_width: 64 }), { seed: 1 });
