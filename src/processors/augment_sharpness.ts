@@ -5,9 +5,14 @@ import type { RgbImage } from './rgb_image.js';
  * it counts five times and its eight neighbours once; the border stays. 1, the factor of level 5, changes
  * nothing. Above 1, values past 0 … 255 wrap around, as they do in the reference.
  */
-export function sharpness({ data, width, height }: RgbImage, factor: number): RgbImage {
-  if (factor === 1) return { data, width, height };
-  const out = data.slice();
+export function sharpness(
+  image: RgbImage,
+  factor: number,
+  out: Uint8Array = new Uint8Array(image.data.length),
+): RgbImage {
+  if (factor === 1) return image;
+  const { data, width, height } = image;
+  out.set(data);
   const stride = width * 3;
   const f = Math.fround(factor);
   for (let y = 1; y < height - 1; y++) {

@@ -6,8 +6,8 @@ import type { RgbImage } from './rgb_image.js';
  * ImageOps.autocontrast does; the reference's own version overflows a byte when a channel's minimum is
  * above 0, and paints it white.
  */
-export function autoContrast(image: RgbImage): RgbImage {
-  return mapChannels(image, (histogram) => {
+export function autoContrast(image: RgbImage, out?: Uint8Array): RgbImage {
+  return mapChannels(image, out, (histogram) => {
     const low = histogram.findIndex((count) => count > 0);
     const high = histogram.findLastIndex((count) => count > 0);
     if (high <= low) return undefined;
@@ -18,8 +18,8 @@ export function autoContrast(image: RgbImage): RgbImage {
 }
 
 /** Spreads each channel's values so that all become about equally frequent. */
-export function equalize(image: RgbImage): RgbImage {
-  return mapChannels(image, (histogram) => {
+export function equalize(image: RgbImage, out?: Uint8Array): RgbImage {
+  return mapChannels(image, out, (histogram) => {
     const last = histogram.findLastIndex((count) => count > 0);
     const step = Math.floor((image.width * image.height - histogram[last]) / 255);
     if (step === 0) return undefined;
@@ -33,21 +33,25 @@ export function equalize(image: RgbImage): RgbImage {
 }
 
 /** Multiplies every value by `factor`; 1 changes nothing. */
-export function brightness(image: RgbImage, factor: number): RgbImage {
+export function brightness(image: RgbImage, factor: number, out?: Uint8Array): RgbImage {
   if (factor === 1) return image;
   const f = Math.fround(factor);
   const table = Uint8Array.from({ length: 256 }, (_, value) => clampByte(Math.fround(value * f)));
-  return mapChannels(image, () => table);
+  return mapChannels(image, out, () => table);
 }
 
 /** @param tableOf the channel's new values by its old ones, from its histogram; undefined leaves it. */
-function mapChannels(image: RgbImage, tableOf: (histogram: Uint32Array) => Uint8Array | undefined): RgbImage {
+function mapChannels(
+  image: RgbImage,
+  out: Uint8Array | undefined,
+  tableOf: (histogram: Uint32Array) => Uint8Array | undefined,
+): RgbImage {
   const tables = histograms(image).map(tableOf);
   if (tables.every((table) => table === undefined)) return image;
   const identity = Uint8Array.from({ length: 256 }, (_, value) => value);
   const [red, green, blue] = tables.map((table) => table ?? identity);
   const from = image.data;
-  const to = new Uint8Array(from.length);
+  const to = out ?? new Uint8Array(from.length);
   for (let i = 0; i < from.length; i += 3) {
     to[i] = red[from[i]];
     to[i + 1] = green[from[i + 1]];

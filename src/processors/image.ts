@@ -9,6 +9,7 @@ import { RandAugment } from './rand_augment.js';
 import { randomCrop } from './random_crop.js';
 import { Resampler } from './resample.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
+import { Scratch } from './scratch.js';
 
 const scale = z.tuple([types.positive, types.positive, types.positive]);
 
@@ -74,6 +75,7 @@ export class BlipImageTrainProcessor extends ImageProcessor {
   readonly minScale: number;
   readonly maxScale: number;
   readonly #augment = new RandAugment({ operations: 2, level: 5 });
+  readonly #scratch = new Scratch();
   readonly #normalizer: Normalizer;
   readonly #resampler = new Resampler();
 
@@ -121,6 +123,6 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     const box = randomCrop(image.width, image.height, this.minScale, this.maxScale, rng);
     const mirror = rng.next() < 0.5;
     const square = this.#resampler.resizeInScratch(image, box, this.imageSize, this.imageSize, mirror);
-    return this.#normalizer.apply(this.#augment.apply(square, rng), out);
+    return this.#normalizer.apply(this.#augment.apply(square, rng, this.#scratch), out);
   }
 }

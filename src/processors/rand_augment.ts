@@ -2,18 +2,23 @@ import type { Rng } from '../common/random.js';
 import { sharpness } from './augment_sharpness.js';
 import { autoContrast, brightness, equalize } from './augment_tone.js';
 import type { RgbImage } from './rgb_image.js';
+import type { Scratch } from './scratch.js';
 import { type Affine, warpAffine } from './warp_affine.js';
 
 /** One augmentation: how strong a level makes it, and what it does. */
 interface Augmentation {
   /** @returns its argument at a level of 0 … 10; the direction, where it has one, is drawn from `rng`. */
   argument(level: number, rng: Rng): number | undefined;
-  apply(image: RgbImage, argument: number): RgbImage;
+  /** @param out where changed pixels go, as long as the image's; a new array if absent. */
+  apply(image: RgbImage, argument: number, out?: Uint8Array): RgbImage;
 }
 
 const MAX_LEVEL = 10;
 
-const plain = (apply: (image: RgbImage) => RgbImage): Augmentation => ({ argument: () => undefined, apply });
+const plain = (apply: (image: RgbImage, out?: Uint8Array) => RgbImage): Augmentation => ({
+  argument: () => undefined,
+  apply: (image, _, out) => apply(image, out),
+});
 
 /** The argument is a factor: 0.1 at level 0, 1 at level 5, 1.9 at level 10. */
 const enhancing = (apply: Augmentation['apply']): Augmentation => ({
@@ -24,7 +29,7 @@ const enhancing = (apply: Augmentation['apply']): Augmentation => ({
 /** The argument grows from 0 to `most` and has either sign. */
 const moving = (most: number, matrix: (argument: number, image: RgbImage) => Affine): Augmentation => ({
   argument: (level, rng) => (level / MAX_LEVEL) * most * (rng.next() > 0.5 ? -1 : 1),
-  apply: (image, argument) => warpAffine(image, matrix(argument, image)),
+  apply: (image, argument, out) => warpAffine(image, matrix(argument, image), out),
 });
 
 /** Degrees, counter-clockwise about the centre. */
@@ -62,13 +67,15 @@ export class RandAugment {
     this.level = level;
   }
 
-  apply(image: RgbImage, rng: Rng): RgbImage {
+  /** @param scratch memory that the result may lie in; new memory if absent. */
+  apply(image: RgbImage, rng: Rng, scratch?: Scratch): RgbImage {
     const all = Object.values(AUGMENTATIONS);
     let result = image;
     for (let i = 0; i < this.operations; i++) {
       const augmentation = all[rng.int(all.length)];
       if (rng.next() > 0.5) continue;
-      result = augmentation.apply(result, augmentation.argument(this.level, rng) ?? 0);
+      const argument = augmentation.argument(this.level, rng) ?? 0;
+      result = augmentation.apply(result, argument, scratch?.besides(result.data));
     }
     return result;
   }

@@ -18,13 +18,16 @@ const DROPPED_BITS = COORDINATE_BITS - INTER_BITS;
  * Moves the picture in its frame, bilinear: OpenCV's warpAffine with its fixed-point arithmetic, to the bit.
  * Source: OpenCV's imgwarp.cpp.
  */
-export function warpAffine(image: RgbImage, forward: Affine): RgbImage {
+export function warpAffine(
+  image: RgbImage,
+  forward: Affine,
+  out: Uint8Array = new Uint8Array(image.data.length),
+): RgbImage {
   const [a, b, c, d, e, f] = invert(forward);
   // Whole pixels need no weighing: what level 5 makes of a translation.
   if (a === 1 && b === 0 && d === 0 && e === 1 && Number.isInteger(c) && Number.isInteger(f))
-    return shift(image, c, f);
+    return shift(image, c, f, out);
   const { data, width, height } = image;
-  const out = new Uint8Array(data.length);
   const stride = width * 3;
   const dx = Int32Array.from({ length: width }, (_, x) => roundHalfEven(a * x * COORDINATE_SCALE));
   const dy = Int32Array.from({ length: width }, (_, x) => roundHalfEven(d * x * COORDINATE_SCALE));
@@ -81,8 +84,8 @@ export function warpAffine(image: RgbImage, forward: Affine): RgbImage {
 }
 
 /** out[y][x] = image[y + down][x + right], where that is inside. */
-function shift({ data, width, height }: RgbImage, right: number, down: number): RgbImage {
-  const out = new Uint8Array(data.length).fill(FILL);
+function shift({ data, width, height }: RgbImage, right: number, down: number, out: Uint8Array): RgbImage {
+  out.fill(FILL);
   const from = Math.max(0, right);
   const count = Math.max(0, Math.min(width, width + right) - from);
   for (let y = Math.max(0, -down); y < Math.min(height, height - down); y++) {
