@@ -77,7 +77,8 @@ Mappings merge key by key; lists replace whole; \`null\` replaces too, and stand
   \`\${oc.env:NAME,default}\` an environment variable, which is always a text;
   \`\${oc.decode:\${oc.env:NAME,1}}\` makes a number of it. \`lavis config --resolved\` shows them replaced.
 - **Checked before anything starts**: unknown keys, wrong values, unknown names, splits that no dataset has, image
-  sizes that differ between model and processors. All faults are told at once, each with its place.
+  sizes that differ between model and processors. All faults are told at once, each with its place
+  ([mistakes.md](mistakes.md) shows forty).
   \`--allow-unknown\` lets unknown keys pass, unused.
 - **In an editor**: a first line \`# yaml-language-server: $schema=…/configs/schema.json\` completes and checks
   (\`lavis config --schema\` prints the same, your plug-ins included).
