@@ -27,5 +27,8 @@ export function defineCommand<const O extends OptionTable, const P extends Posit
   return command as unknown as Command;
 }
 
+/** How the user called lavis, for the next command that a message names. */
+export const calledAs = () => (process.env.npm_command === 'exec' ? 'npx lavis' : 'lavis');
+
 /** A command line that cannot be understood: printed with the way to the help, exit code 2. */
 export class UsageError extends Error {}

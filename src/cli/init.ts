@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../common/errors.js';
-import { defineCommand } from './command.js';
+import { calledAs, defineCommand } from './command.js';
 
 /** Enough to see it run; far from enough to learn from. */
 const PICTURES = 48;
@@ -28,8 +28,9 @@ export const init = defineCommand({
     await writeFile(join(target, 'captions.csv'), await drawPictures(join(target, 'images')));
     await writeFile(join(target, 'run.yaml'), RUN);
     console.log(`${folder} holds run.yaml, captions.csv and images/ (${PICTURES} pictures). Next:`);
-    console.log(`  cd ${folder}\n  lavis train --cfg-path run.yaml`);
-    console.log(`  lavis caption images/scene_01.jpg --cfg-path run.yaml`);
+    const lavis = calledAs();
+    console.log(`  cd ${folder}\n  ${lavis} train --cfg-path run.yaml`);
+    console.log(`  ${lavis} caption images/scene_01.jpg --cfg-path run.yaml`);
   },
 });
 

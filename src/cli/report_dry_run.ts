@@ -53,11 +53,17 @@ export function dryRunReport(facts: DryRunFacts): string {
   if (estimate) rows.push(['', partsOf(estimate, peak, settings)]);
   rows.push(['checkpoint', `${formatBytes(facts.checkpointBytes)}, written and read again`]);
   const total = facts.secondsPerStep * facts.steps + evaluationSeconds(facts);
-  rows.push(['the run', `${duration(total)}: ${counted(facts.steps, 'step')}, ${counted(evaluationsOf(facts), 'evaluation')}`]);
+  rows.push([
+    'the run',
+    `${duration(total)}: ${counted(facts.steps, 'step')}, ${counted(evaluationsOf(facts), 'evaluation')}`,
+  ]);
   const files = checkpointsOf(facts);
   const disk = files * facts.checkpointBytes;
   const few = disk > 0.95 * free ? ' TOO LITTLE: run.keep_last=1, or another run.output_dir' : '';
-  rows.push(['disk', `${formatBytes(disk)} for ${counted(files, 'checkpoint')}; ${formatBytes(free)} are free${few}`]);
+  rows.push([
+    'disk',
+    `${formatBytes(disk)} for ${counted(files, 'checkpoint')}; ${formatBytes(free)} are free${few}`,
+  ]);
   const lines = rows.map(([name, text]) => `${name.padEnd(11)} ${text}`);
   if (facts.advice.length > 0)
     lines.push('Memory is short. Less with:', ...facts.advice.map((line) => `  ${line}`));

@@ -2,7 +2,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { newestCheckpoint, type Run, RunInterrupted, runSettings } from '../runners/index.js';
-import { defineCommand } from './command.js';
+import { calledAs, defineCommand } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
 import { dryRun } from './dry_run.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
@@ -81,7 +81,7 @@ export const train = defineCommand({
 });
 
 function tellFolder({ folder: { path } }: Run): void {
-  log.info(`Logs and checkpoints go to ${path}\nTo follow the run: lavis watch ${path}`);
+  log.info(`Logs and checkpoints go to ${path}\nTo follow the run: ${calledAs()} watch ${path}`);
 }
 
 async function findCheckpoint(args: ConfigArguments): Promise<string | undefined> {

@@ -33,7 +33,7 @@ describe('a run from the command line', () => {
     assert.match(stdout, /^test:\n( {2}\w+ +[\d.]+\n)+$/);
     assert.match(
       stderr,
-      /^Training for 2 epochs\nLogs and checkpoints go to (.*)\nTo follow the run: lavis watch \1$/m,
+      /^Training for 2 epochs\nLogs and checkpoints go to (.*)\nTo follow the run: (?:npx )?lavis watch \1$/m,
     );
     job = jobFolder(join(folder, 'out'));
   });
