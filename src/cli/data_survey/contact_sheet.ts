@@ -70,7 +70,7 @@ export async function drawSheet(parts: readonly SheetPart[], path: string): Prom
     top += Math.ceil(samples.length / COLUMNS) * (CELL + TEXT);
   }
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif">${texts.join('')}</svg>`;
-  await sharp({ create: { width, height: top, channels: 3, background: 'white' } })
+  await sharp({ create: { width, height: top, channels: 3, background: '#e8ebee' } })
     .composite([...layers, { input: Buffer.from(svg), left: 0, top: 0 }])
     .removeAlpha()
     .png()
