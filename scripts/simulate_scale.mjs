@@ -184,7 +184,7 @@ async function train() {
   let bytes = 0;
   for (const parameter of parameters.values()) bytes += parameter.size * 4;
   const latency = (await best(comm, new Float32Array(2))) / 2;
-  const allReduce = await best(comm, new Float32Array(bytes / 4));
+  const allReduce = await best(comm, comm.arrays([bytes / 4])[0]);
   await comm.barrier('end');
   if (comm.rank === 0) {
     process.send({

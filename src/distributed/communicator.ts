@@ -7,8 +7,8 @@ export interface CallOptions {
 }
 
 export interface ReduceOptions extends CallOptions {
-  /** What sums are multiplied by, the same on every rank; may rest on calls made before. */
-  scale?: Promise<number>;
+  /** What each rank's numbers are multiplied by, the same list on every rank; may rest on calls made before. */
+  factors?: Promise<readonly number[]>;
 }
 
 export type NumericArray =
@@ -33,7 +33,9 @@ export interface Communicator {
   readonly worldSize: number;
   /** The rank among those of this machine: which GPU to take. */
   readonly localRank: number;
-  /** Sums over all ranks, times `scale`, in place; every rank ends with the same bits. */
+  /** Arrays of zeros that `allReduce` sums fastest. They hold as long as the process. */
+  arrays(lengths: readonly number[]): Float32Array<ArrayBuffer>[];
+  /** Sums over all ranks, each times its factor, in place; every rank ends with the same bits. */
   allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void>;
   /** Copies the root's numbers to every rank, in place. */
   broadcast(data: NumericArray, root: number, name: string, options?: CallOptions): Promise<void>;

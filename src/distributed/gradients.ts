@@ -1,5 +1,4 @@
 import { peek, tf } from '../engine/index.js';
-import { copyTimes } from './arithmetic.js';
 import type { Communicator } from './communicator.js';
 
 export interface GradientAveragerOptions {
@@ -34,9 +33,8 @@ export class GradientAverager {
   readonly #buckets: Bucket[] = [];
   readonly #bucketOf = new Map<string, Bucket>();
   #next = 0;
-  #weight = 1;
-  /** One over all ranks' weights; known once the first call of a step is done. */
-  #scale: Promise<number> = Promise.resolve(1);
+  /** Each rank's part of the mean; known once the first call of a step is done. */
+  #parts: Promise<readonly number[]> = Promise.resolve([]);
 
   constructor(
     comm: Communicator,
@@ -46,8 +44,9 @@ export class GradientAverager {
     this.#comm = comm;
     let group: string[] = [];
     let elements = 0;
+    const groups: string[][] = [];
     const seal = () => {
-      if (group.length > 0) this.#buckets.push(this.#bucket(group));
+      if (group.length > 0) groups.push(group);
       group = [];
       elements = 0;
     };
@@ -58,6 +57,8 @@ export class GradientAverager {
       elements += variable.size;
     }
     seal();
+    const lengths = groups.map((names) => names.reduce((sum, name) => sum + this.#size(name) + 1, 0));
+    for (const [i, data] of comm.arrays(lengths).entries()) this.#buckets.push(this.#bucket(groups[i], data));
   }
 
   /**
@@ -66,12 +67,12 @@ export class GradientAverager {
    *   equal weights give the plain mean
    */
   begin(weight = 1): void {
-    this.#weight = weight;
     this.#next = 0;
-    this.#scale = this.#comm
-      .allGather(weight, 'weights of gradients')
-      .then((weights) => 1 / weights.reduce((sum, one) => sum + one, 0));
-    this.#scale.catch(() => {}); // finish() throws it.
+    this.#parts = this.#comm.allGather(weight, 'weights of gradients').then((weights) => {
+      const total = weights.reduce((sum, one) => sum + one, 0);
+      return weights.map((one) => one / total);
+    });
+    this.#parts.catch(() => {}); // finish() throws it.
     for (const bucket of this.#buckets) {
       bucket.missing = new Set(bucket.names);
       bucket.reduced = undefined;
@@ -84,8 +85,7 @@ export class GradientAverager {
     if (!bucket) throw new Error(`no variable is named '${name}'`);
     if (!bucket.missing.delete(name)) throw new Error(`'${name}' has two gradients in one step`);
     const values = peek(grad) as Float32Array;
-    const target = this.#part(bucket, name);
-    copyTimes(target, values, this.#weight);
+    this.#part(bucket, name).set(values);
     this.#send(false);
   }
 
@@ -120,7 +120,7 @@ export class GradientAverager {
         flags[i] = missing ? 0 : 1;
       }
       bucket.reduced = this.#comm.allReduce(bucket.data, `gradients, bucket ${bucket.index}`, {
-        scale: this.#scale,
+        factors: this.#parts,
       });
       bucket.reduced.catch(() => {}); // finish() throws it.
       this.#next++;
@@ -130,25 +130,29 @@ export class GradientAverager {
   /** Where a bucket holds a parameter's gradient. */
   #part(bucket: Bucket, name: string): Float32Array<ArrayBuffer> {
     const at = bucket.offsets.get(name)!;
-    return bucket.data.subarray(at, at + tf.util.sizeFromShape(this.#shapes.get(name)!));
+    return bucket.data.subarray(at, at + this.#size(name));
+  }
+
+  #size(name: string): number {
+    return tf.util.sizeFromShape(this.#shapes.get(name)!);
   }
 
   #flags({ data, names }: Bucket): Float32Array {
     return data.subarray(data.length - names.length);
   }
 
-  #bucket(names: string[]): Bucket {
+  #bucket(names: string[], data: Float32Array<ArrayBuffer>): Bucket {
     const offsets = new Map<string, number>();
     let elements = 0;
     for (const name of names) {
       offsets.set(name, elements);
-      elements += tf.util.sizeFromShape(this.#shapes.get(name)!);
+      elements += this.#size(name);
     }
     const bucket: Bucket = {
       index: this.#buckets.length,
       names,
       offsets,
-      data: new Float32Array(elements + names.length),
+      data,
       missing: new Set(names),
       reduced: undefined,
     };

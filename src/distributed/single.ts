@@ -1,4 +1,4 @@
-import { multiply } from './arithmetic.js';
+import { multiply, plainArrays } from './arithmetic.js';
 import type { Communicator, ReduceOptions } from './communicator.js';
 
 /** A world of one rank: every operation is done as soon as it is asked for. */
@@ -8,8 +8,11 @@ export class SingleCommunicator implements Communicator {
   readonly worldSize = 1;
   readonly localRank = 0;
 
-  async allReduce(data: Float32Array, _name: string, { scale }: ReduceOptions = {}) {
-    if (scale) multiply(data, await scale);
+  arrays(lengths: readonly number[]) {
+    return plainArrays(lengths);
+  }
+  async allReduce(data: Float32Array, _name: string, { factors }: ReduceOptions = {}) {
+    if (factors) multiply(data, (await factors)[0]);
   }
   async broadcast() {}
   async allGather<T>(value: T) {

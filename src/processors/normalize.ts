@@ -1,7 +1,7 @@
 import { ConfigError } from '../common/errors.js';
+import { newMemory, reserve } from '../common/wasm.js';
 import { GROUP, type NormalizeKernel, normalizeKernel, OVERRUN } from './normalize_kernel.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
-import { newMemory, reserve } from './wasm.js';
 
 /** One number each for red, green and blue. */
 export type Triple = readonly [number, number, number];

@@ -9,7 +9,7 @@ import {
   repeat,
   v128,
   type WasmMemory,
-} from './wasm.js';
+} from '../common/wasm.js';
 
 /** Bytes of four pixels: the least after which the colours line up with vectors of four again. */
 export const GROUP = 12;

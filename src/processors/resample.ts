@@ -1,7 +1,7 @@
 import { DataError } from '../common/errors.js';
+import { newMemory, reserve } from '../common/wasm.js';
 import { OVERRUN, PRECISION_BITS, type ResampleKernels, resampleKernels } from './resample_kernels.js';
 import type { Box, RgbImage } from './rgb_image.js';
-import { newMemory, reserve } from './wasm.js';
 
 /** Pixels, at scale 1, that the bicubic curve reaches to either side. */
 const REACH = 2;

@@ -9,7 +9,7 @@ import {
   repeat,
   v128,
   type WasmMemory,
-} from './wasm.js';
+} from '../common/wasm.js';
 
 /** Fraction bits of a weight: what 32 bits leave beside an 8-bit pixel and 2 bits for sums that overshoot. */
 export const PRECISION_BITS = 22;

@@ -27,6 +27,31 @@ for (const ranks of [2, 3]) {
   });
 }
 
+for (const [ranks, mapped] of [
+  [2, true],
+  [3, true],
+  [2, false],
+] as const) {
+  const how = mapped ? 'summed where they are' : 'plain where files cannot be mapped';
+  test(`the communicator's own arrays, ${how}, give ${ranks} ranks the same bits`, async () => {
+    const results = await runRanks(ranks, 'collectives', ['shared', ...LENGTHS], {
+      env: mapped ? {} : { LAVIS_MAP_MEMORY: '0' },
+    });
+    type Shared = Sum & { whole: boolean };
+    const first = results[0].values as Shared[];
+    assert.equal(first.length, 4 * LENGTHS.length, results[0].output);
+    for (const { code, values, output } of results) {
+      assert.equal(code, 0, output);
+      for (const [i, { length, digest, worst, whole }] of (values as Shared[]).entries()) {
+        const same = first.find((other) => other.length === length)!;
+        assert.equal(digest, same.digest, `${i}: ${length}`);
+        assert.ok(worst < 4e-7, `relative difference ${worst}`);
+        assert.equal(whole, mapped);
+      }
+    }
+  });
+}
+
 test('broadcast, barrier and gather of any values, queued without waiting', async () => {
   const results = await runRanks(3, 'collectives', ['mixture']);
   for (const { code, values, output } of results) {

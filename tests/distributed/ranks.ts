@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { memoryFolder } from '#src/distributed/local/shared_memory.js';
+import { memoryFolder } from '#src/distributed/local/memory_file.js';
 
 export interface RankResult {
   readonly code: number | null;

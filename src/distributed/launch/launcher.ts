@@ -7,7 +7,7 @@ import { log } from '../../common/logging.js';
 import { MEETING_FOLDER, readWorld } from '../environment.js';
 import { consequenceFile, FAULT_FOLDER } from '../faults.js';
 import { socketFolder } from '../local/local_communicator.js';
-import { memoryFolder } from '../local/shared_memory.js';
+import { memoryFolder } from '../local/memory_file.js';
 import { visibleGpus, workerDevices } from './devices.js';
 import { LIFELINE } from './lifeline.js';
 import { type WorkerEnd, WorkerProcess } from './worker_process.js';

@@ -1,7 +1,7 @@
 import { tmpdir, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { add, multiply } from '../arithmetic.js';
+import { addend, addToSum, multiplySum, PIECE, sum } from '../arithmetic.js';
 import { type Call, CallQueue } from '../call_queue.js';
 import {
   type CallOptions,
@@ -11,7 +11,9 @@ import {
   type ReduceOptions,
 } from '../communicator.js';
 import type { World } from '../environment.js';
+import { findMapping } from './mapping.js';
 import { Mesh } from './mesh.js';
+import { type ArrayPlace, SharedArrays } from './shared_arrays.js';
 import { SharedMemory, slotBytes } from './shared_memory.js';
 
 export interface LocalOptions {
@@ -20,14 +22,11 @@ export interface LocalOptions {
   timeoutSeconds?: number;
 }
 
-/** Elements that are summed at a time: two such pieces stay in a core's cache. */
-const PIECE = 64 * 1024;
-
 /**
- * Ranks of one machine, with nothing to install: sockets tell who has come, a file in memory per rank
- * carries the numbers. An all-reduce is a reduce-scatter and an all-gather: each rank sums its share of
- * every round over all ranks, in the order of the ranks, and the others copy the sum; so all end with the
- * same bits, and the work is divided.
+ * Ranks of one machine, with nothing to install: sockets tell who has come, files in memory carry the
+ * numbers. An all-reduce is a reduce-scatter and an all-gather: each rank sums its share over all ranks, in
+ * the order of the ranks, and the others copy the sum; so all end with the same bits, and the work is
+ * divided. Shared arrays are read where they are; others pass, a round at a time, through slots.
  */
 export class LocalCommunicator implements Communicator {
   readonly backend = 'local';
@@ -36,20 +35,26 @@ export class LocalCommunicator implements Communicator {
   readonly localRank: number;
   readonly #mesh: Mesh;
   readonly #memory: SharedMemory;
+  readonly #arrays: SharedArrays;
   readonly #slot: number;
   /** Bytes of a slot that hold one rank's share of a sum. */
   readonly #region: number;
   readonly #queue: CallQueue;
-  /** Room for a piece of another rank's share, and of this rank's own. */
-  readonly #scratch = new Float32Array(PIECE);
-  readonly #own = new Float32Array(PIECE);
 
-  private constructor(world: World, mesh: Mesh, memory: SharedMemory, slot: number, timeoutSeconds: number) {
+  private constructor(
+    world: World,
+    mesh: Mesh,
+    memory: SharedMemory,
+    arrays: SharedArrays,
+    slot: number,
+    timeoutSeconds: number,
+  ) {
     this.rank = world.rank;
     this.worldSize = world.worldSize;
     this.localRank = world.localRank;
     this.#mesh = mesh;
     this.#memory = memory;
+    this.#arrays = arrays;
     this.#slot = slot;
     this.#region = Math.floor(slot / world.worldSize / 64) * 64;
     this.#queue = new CallQueue(timeoutSeconds);
@@ -59,15 +64,18 @@ export class LocalCommunicator implements Communicator {
   static async create(world: World, options: LocalOptions = {}): Promise<LocalCommunicator> {
     const timeoutSeconds = options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
     const folder = options.folder ?? meetingFolder(world.runId);
-    const memory = SharedMemory.create(basename(folder));
     const { rank, worldSize } = world;
+    const offered = slotBytes(worldSize);
+    const mapFile = await findMapping(process.env);
+    const memory = new SharedMemory(basename(folder), offered, mapFile);
     try {
-      const offer = { path: memory.path, slot: slotBytes(worldSize) };
+      const offer = { path: memory.path, slot: offered };
       const mesh = await Mesh.meet({ folder, rank, worldSize, memory: offer, timeoutSeconds });
       const offers = mesh.memories();
-      memory.open(offers);
-      const slot = Math.min(offer.slot, ...[...offers.values()].map((other) => other.slot));
-      const communicator = new LocalCommunicator(world, mesh, memory, slot, timeoutSeconds);
+      const slot = Math.min(offered, ...[...offers.values()].map((other) => other.slot));
+      memory.open(offers, slot);
+      const arrays = new SharedArrays(basename(folder), worldSize, mapFile);
+      const communicator = new LocalCommunicator(world, mesh, memory, arrays, slot, timeoutSeconds);
       await communicator.barrier('all shared memories are open');
       memory.unlink();
       return communicator;
@@ -77,10 +85,26 @@ export class LocalCommunicator implements Communicator {
     }
   }
 
+  arrays(lengths: readonly number[]): Float32Array<ArrayBuffer>[] {
+    return this.#arrays.allocate(lengths);
+  }
+
   allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void> {
-    return this.#queue.add({ operation: 'allReduce', name, size: data.byteLength }, options, async (call) =>
-      this.#sum(call, data, (await options?.scale) ?? 1),
-    );
+    const what = { operation: 'allReduce', name, size: data.byteLength } as const;
+    return this.#queue.add(what, options, async (call) => {
+      const factors = (await options?.factors) ?? new Array<number>(this.worldSize).fill(1);
+      const place = this.#arrays.placeOf(data);
+      this.#mesh.arrive(call, 0, serialize(place));
+      const frames = await this.#mesh.others(call, 0);
+      const places = new Map<number, ArrayPlace>();
+      for (const [rank, { payload }] of frames) {
+        const other = deserialize(payload) as ArrayPlace | undefined;
+        if (other) places.set(rank, other);
+      }
+      // What holds on one rank holds on all: each hears the same of every rank.
+      if (place && places.size === this.worldSize - 1) await this.#sumInPlace(call, data, places, factors);
+      else await this.#sumThroughSlots(call, data, factors);
+    });
   }
 
   broadcast(data: NumericArray, root: number, name: string, options?: CallOptions): Promise<void> {
@@ -111,6 +135,7 @@ export class LocalCommunicator implements Communicator {
     await this.#queue.close();
     this.#mesh.close();
     this.#memory.close();
+    this.#arrays.close();
   }
 
   /**
@@ -118,10 +143,10 @@ export class LocalCommunicator implements Communicator {
    * always at the same place: in the next round's first phase the regions of others are written, which were
    * read before their owners came to this round's second phase, and so on.
    */
-  async #sum(call: Call, data: Float32Array, scale: number): Promise<void> {
+  async #sumThroughSlots(call: Call, data: Float32Array, factors: readonly number[]): Promise<void> {
     const perRound = this.worldSize * Math.floor(this.#region / 4);
-    let phase = 0;
-    for (let at = 0; at < data.length || phase === 0; at += perRound) {
+    let phase = 1;
+    for (let at = 0; at < data.length; at += perRound) {
       const round = data.subarray(at, at + perRound);
       const share = shares(round, this.worldSize);
       for (let rank = 0; rank < this.worldSize; rank++) {
@@ -129,8 +154,11 @@ export class LocalCommunicator implements Communicator {
       }
       this.#mesh.arrive(call, phase);
       await this.#mesh.others(call, phase++);
-      this.#addOthers(share(this.rank), scale);
-      this.#memory.write(bytesOf(share(this.rank)), this.rank * this.#region);
+      const region = this.rank * this.#region;
+      this.#sumShare(share(this.rank), factors, (rank, into, from) =>
+        this.#memory.read(rank, bytesOf(into), region + from * 4),
+      );
+      this.#memory.write(bytesOf(share(this.rank)), region);
       this.#mesh.arrive(call, phase);
       await this.#mesh.others(call, phase++);
       for (let rank = 0; rank < this.worldSize; rank++) {
@@ -139,27 +167,46 @@ export class LocalCommunicator implements Communicator {
     }
   }
 
-  /** Sums a share over all ranks, lowest rank first, a piece that fits the cache at a time. */
-  #addOthers(share: Float32Array, scale: number): void {
-    const region = this.rank * this.#region;
+  /** Reads every other rank's share where it is, then their sums. Two phases: sums are made, sums are taken. */
+  async #sumInPlace(
+    call: Call,
+    data: Float32Array,
+    places: ReadonlyMap<number, ArrayPlace>,
+    factors: readonly number[],
+  ): Promise<void> {
+    const others = new Map([...places].map(([rank, at]) => [rank, this.#arrays.read(at, data.length)]));
+    const share = shares(data, this.worldSize);
+    const first = share(this.rank).byteOffset / 4 - data.byteOffset / 4;
+    this.#sumShare(share(this.rank), factors, (rank, into, from) =>
+      into.set(others.get(rank)!.subarray(first + from, first + from + into.length)),
+    );
+    this.#mesh.arrive(call, 1);
+    await this.#mesh.others(call, 1);
+    this.#arrays.unlink(data);
+    for (const [rank, other] of others) share(rank).set(shares(other, this.worldSize)(rank));
+    this.#mesh.arrive(call, 2);
+    await this.#mesh.others(call, 2);
+  }
+
+  /**
+   * Sums this rank's share over all ranks, lowest first, a piece that fits the cache at a time.
+   * @param read gets numbers of another rank's same share, from an index on
+   */
+  #sumShare(
+    share: Float32Array,
+    factors: readonly number[],
+    read: (rank: number, into: Float32Array, from: number) => void,
+  ): void {
     for (let at = 0; at < share.length; at += PIECE) {
-      const sum = share.subarray(at, at + PIECE);
-      const other = this.#scratch.subarray(0, sum.length);
-      const own = this.#own.subarray(0, sum.length);
-      const read = (rank: number, into: Float32Array) =>
-        this.#memory.read(rank, bytesOf(into), region + at * 4);
-      if (this.worldSize === 2) {
-        // Of two numbers the order is nothing.
-        read(1 - this.rank, other);
-        add(sum, other);
-      } else {
-        own.set(sum);
-        for (let rank = 0; rank < this.worldSize; rank++) {
-          if (rank !== this.rank) read(rank, rank === 0 ? sum : other);
-          if (rank > 0) add(sum, rank === this.rank ? own : other);
-        }
+      const own = share.subarray(at, at + PIECE);
+      for (const [rank, factor] of factors.entries()) {
+        const into = (rank === 0 ? sum : addend).subarray(0, own.length);
+        if (rank === this.rank) into.set(own);
+        else read(rank, into, at);
+        if (rank === 0) multiplySum(own.length, factor);
+        else addToSum(own.length, factor);
       }
-      multiply(sum, scale);
+      own.set(sum.subarray(0, own.length));
     }
   }
 

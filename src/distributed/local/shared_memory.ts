@@ -1,11 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, openSync, readSync, statfsSync, writeSync } from 'node:fs';
+import type { MapFile, Mapping } from './mapping.js';
+import { createMemoryFile, memoryFolder, type NamedFile } from './memory_file.js';
 
 /** Bytes that a rank offers at a time: large enough that waiting costs little, small enough for the cache. */
 const SLOT_BYTES = 8 * 1024 * 1024;
-const MEMORY_FOLDER = '/dev/shm';
+
+/** A rank's file, open, and mapped where that can be had. */
+interface Place {
+  readonly descriptor: number;
+  readonly mapping: Mapping | undefined;
+}
 
 /**
  * A file in memory that one rank writes and the others read. It has no name once all have opened it, so
@@ -13,42 +17,53 @@ const MEMORY_FOLDER = '/dev/shm';
  */
 export class SharedMemory {
   readonly path: string;
-  readonly #file: number;
-  readonly #others = new Map<number, number>();
-
-  private constructor(path: string, file: number) {
-    this.path = path;
-    this.#file = file;
-  }
+  readonly #file: NamedFile;
+  readonly #mapFile: MapFile | undefined;
+  readonly #own: Place;
+  readonly #others = new Map<number, Place>();
 
   /** @param label names the run, so that its launcher can clean up */
-  static create(label: string): SharedMemory {
-    const name = `${label}-${randomBytes(6).toString('hex')}`;
-    const path = join(memoryFolder(), name);
-    return new SharedMemory(path, openSync(path, 'wx+', 0o600));
+  constructor(label: string, bytes: number, mapFile: MapFile | undefined) {
+    this.#file = createMemoryFile(label, bytes);
+    this.#mapFile = mapFile;
+    const { descriptor } = this.#file;
+    this.#own = { descriptor, mapping: mapFile?.(descriptor, bytes, true) };
+    this.path = this.#file.path;
   }
 
-  /** Opens the other ranks' files. */
-  open(offers: Map<number, { path: string }>): void {
-    for (const [rank, { path }] of offers) this.#others.set(rank, openSync(path, 'r'));
+  /** Opens the other ranks' files. @param bytes of each that are used */
+  open(offers: Map<number, { path: string }>, bytes: number): void {
+    for (const [rank, { path }] of offers) {
+      const descriptor = openSync(path, 'r');
+      this.#others.set(rank, { descriptor, mapping: this.#mapFile?.(descriptor, bytes, false) });
+    }
   }
 
   /** Takes the name away; open files live on. */
   unlink(): void {
-    rmSync(this.path, { force: true });
+    this.#file.unlink();
   }
 
   write(bytes: Uint8Array, at: number): void {
+    const { descriptor, mapping } = this.#own;
+    if (mapping) {
+      mapping.bytes.set(bytes, at);
+      return;
+    }
     for (let done = 0; done < bytes.length; ) {
-      done += writeSync(this.#file, bytes, done, bytes.length - done, at + done);
+      done += writeSync(descriptor, bytes, done, bytes.length - done, at + done);
     }
   }
 
   /** Reads from another rank's file. */
   read(rank: number, bytes: Uint8Array, at: number): void {
-    const file = this.#others.get(rank)!;
+    const { descriptor, mapping } = this.#others.get(rank)!;
+    if (mapping) {
+      bytes.set(mapping.bytes.subarray(at, at + bytes.length));
+      return;
+    }
     for (let done = 0; done < bytes.length; ) {
-      const count = readSync(file, bytes, done, bytes.length - done, at + done);
+      const count = readSync(descriptor, bytes, done, bytes.length - done, at + done);
       if (count === 0) throw new Error(`rank ${rank}'s shared memory ends at byte ${at + done}`);
       done += count;
     }
@@ -56,8 +71,10 @@ export class SharedMemory {
 
   close(): void {
     this.unlink();
-    closeSync(this.#file);
-    for (const file of this.#others.values()) closeSync(file);
+    for (const { descriptor, mapping } of [this.#own, ...this.#others.values()]) {
+      mapping?.release();
+      closeSync(descriptor);
+    }
     this.#others.clear();
   }
 }
@@ -67,13 +84,4 @@ export function slotBytes(worldSize: number): number {
   const { bavail, bsize } = statfsSync(memoryFolder());
   const fair = Math.floor((bavail * bsize) / (4 * worldSize));
   return Math.max(64 * 1024, Math.min(SLOT_BYTES, fair - (fair % 65536)));
-}
-
-export function memoryFolder(): string {
-  try {
-    statfsSync(MEMORY_FOLDER);
-    return MEMORY_FOLDER;
-  } catch {
-    return tmpdir(); // Systems without /dev/shm: the page cache serves as well.
-  }
 }

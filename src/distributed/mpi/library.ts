@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import type * as Koffi from 'koffi';
 import { DistributedError, messageOf } from '../../common/errors.js';
 import type { World } from '../environment.js';
 
@@ -45,8 +45,9 @@ const MPICH = {
  * @param launcher whose library is looked for first
  * @throws DistributedError with the line that installs it
  */
-export function loadMpi(launcher: World['launcher']): Mpi {
+export async function loadMpi(launcher: World['launcher']): Promise<Mpi> {
   const { library, path } = open(
+    await foreignFunctions(),
     launcher === 'mpich' ? [...MPICH_KIN, ...OPEN_MPI] : [...OPEN_MPI, ...MPICH_KIN],
   );
   const openMpi = hasSymbol(library, 'ompi_mpi_comm_world');
@@ -119,7 +120,22 @@ export function loadMpi(launcher: World['launcher']): Mpi {
   };
 }
 
-function open(candidates: readonly string[]): { library: ReturnType<typeof koffi.load>; path: string } {
+/** Only MPI needs it: the workers of one machine do without. */
+async function foreignFunctions(): Promise<typeof Koffi> {
+  try {
+    return await import('koffi');
+  } catch (error) {
+    throw new DistributedError('MPI cannot be called from here', {
+      found: `koffi, the package that calls it: ${messageOf(error).split('\n')[0]}`,
+      help: 'npm install koffi; run.dist_backend=local needs none',
+    });
+  }
+}
+
+function open(
+  koffi: typeof Koffi,
+  candidates: readonly string[],
+): { library: Koffi.LibraryHandle; path: string } {
   const wanted = process.env.LAVIS_LIBMPI;
   const tried: string[] = [];
   for (const path of wanted ? [wanted] : candidates) {
@@ -136,7 +152,7 @@ function open(candidates: readonly string[]): { library: ReturnType<typeof koffi
   });
 }
 
-function hasSymbol(library: ReturnType<typeof koffi.load>, name: string): boolean {
+function hasSymbol(library: Koffi.LibraryHandle, name: string): boolean {
   try {
     library.symbol(name);
     return true;

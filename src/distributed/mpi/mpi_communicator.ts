@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { DistributedError } from '../../common/errors.js';
-import { multiply } from '../arithmetic.js';
+import { multiply, plainArrays } from '../arithmetic.js';
 import { type Call, CallQueue, describe, ranksText, sameCall } from '../call_queue.js';
 import type { CallOptions, Communicator, NumericArray, ReduceOptions } from '../communicator.js';
 import type { World } from '../environment.js';
@@ -49,7 +49,7 @@ export class MpiCommunicator implements Communicator {
 
   /** @throws DistributedError when MPI is not installed, or did not start these processes. */
   static async create(world: World, timeoutSeconds: number): Promise<MpiCommunicator> {
-    const mpi = loadMpi(world.launcher);
+    const mpi = await loadMpi(world.launcher);
     mpi.init();
     if (mpi.size() !== world.worldSize) {
       throw new DistributedError('MPI and the environment disagree about the number of ranks', {
@@ -62,16 +62,20 @@ export class MpiCommunicator implements Communicator {
     return communicator;
   }
 
+  arrays(lengths: readonly number[]): Float32Array<ArrayBuffer>[] {
+    return plainArrays(lengths);
+  }
+
   allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void> {
     return this.#queue.add({ operation: 'allReduce', name, size: data.byteLength }, options, async (call) => {
-      const scale = (await options?.scale) ?? 1;
+      const factors = await options?.factors;
       await this.#meet(call);
       for (let at = 0; at < data.length; at += ROUND_BYTES / 4) {
         const request = this.#mpi.request();
         const round = data.subarray(at, at + ROUND_BYTES / 4);
+        if (factors) multiply(round, factors[this.rank]);
         this.#mpi.iallreduce(round, request);
         await this.#finish(call, [request]);
-        multiply(round, scale);
       }
     });
   }

@@ -18,26 +18,53 @@ const { rank, worldSize } = comm;
 const numbers = (length: number, seed: number) =>
   Float32Array.from({ length }, (_, i) => Math.sin(i * 12.9898 + seed * 78.233) * 10 ** ((i + seed) % 5));
 
+/** A digest of the bits, and the largest relative difference to a sum in float64. */
+function judged(data: Float32Array, factors?: readonly number[]): { worst: number; digest: number } {
+  let worst = 0;
+  for (let i = 0; i < data.length; i++) {
+    let exact = 0;
+    let scale = 1e-30;
+    for (let r = 0; r < worldSize; r++) {
+      const value = Math.fround(Math.sin(i * 12.9898 + r * 78.233) * 10 ** ((i + r) % 5));
+      exact += value * (factors?.[r] ?? 1);
+      scale += Math.abs(value);
+    }
+    worst = Math.max(worst, Math.abs(data[i] - exact) / scale);
+  }
+  let digest = 0;
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  for (const word of bits) digest = (Math.imul(digest, 31) + word) >>> 0;
+  return { worst, digest };
+}
+
 const scenarios: Record<string, () => Promise<void>> = {
-  /** Sums of several lengths: a digest of the bits, and the largest relative difference to float64. */
+  /** Sums of several lengths. */
   async sums() {
     for (const length of args.map(Number)) {
       const data = numbers(length, rank);
       await comm.allReduce(data, `sum of ${length}`);
-      let worst = 0;
-      for (let i = 0; i < length; i++) {
-        let exact = 0;
-        let scale = 1e-30;
-        for (let r = 0; r < worldSize; r++) {
-          const value = Math.fround(Math.sin(i * 12.9898 + r * 78.233) * 10 ** ((i + r) % 5));
-          exact += value;
-          scale += Math.abs(value);
+      print({ rank, length, ...judged(data) });
+    }
+  },
+  /** Sums, with factors, of arrays that the communicator made; then once more, with those of rank 1 its own. */
+  async shared() {
+    const lengths = args.map(Number);
+    const factors = Array.from({ length: worldSize }, (_, r) => 0.3 + r);
+    for (const round of [1, 2]) {
+      const arrays = comm.arrays(lengths);
+      const whole = arrays.every(({ buffer }) => buffer === arrays[0].buffer);
+      for (const [i, length] of lengths.entries()) {
+        const data = round === 2 && rank === 1 ? new Float32Array(length) : arrays[i];
+        // Twice: the second time the files have no names any more.
+        for (const again of [1, 2]) {
+          data.set(numbers(length, rank));
+          await comm.allReduce(data, `sum ${again} of ${length}`, { factors: Promise.resolve(factors) });
+          // What a rank writes next must not reach those that still take the sum.
+          const copy = data.slice();
+          data.fill(Number.NaN);
+          print({ rank, length, whole, ...judged(copy, factors) });
         }
-        worst = Math.max(worst, Math.abs(data[i] - exact) / scale);
       }
-      let digest = 0;
-      for (const bits of new Uint32Array(data.buffer)) digest = (Math.imul(digest, 31) + bits) >>> 0;
-      print({ rank, length, worst, digest });
     }
   },
   async mixture() {

@@ -1,5 +1,5 @@
 /**
- * As much of a WebAssembly assembler as the pixel kernels need. Code is a list of bytes; an operation takes
+ * As much of a WebAssembly assembler as the kernels for pixels and for sums of gradients need. Code is a list of bytes; an operation takes
  * its operands' code and appends itself. Source: the WebAssembly core specification, chapters 5 and 7.
  */
 export type Code = number[];
@@ -16,7 +16,8 @@ export interface WasmMemory {
   /** @param pages of 64 KiB. */
   grow(pages: number): number;
 }
-export const newMemory = (): WasmMemory => new WebAssembly.Memory({ initial: 1 });
+/** @param pages of 64 KiB. */
+export const newMemory = (pages = 1): WasmMemory => new WebAssembly.Memory({ initial: pages });
 
 const PAGE = 65536;
 
@@ -108,6 +109,8 @@ export const v128 = {
   highU16: (a: Code): Code => simd(0xaa, a),
   /** 4 i32 to 4 f32. */
   toFloat: (a: Code): Code => simd(0xfa, a),
+  addFloat: (a: Code, b: Code): Code => simd(0xe4, a, b),
+  mulFloat: (a: Code, b: Code): Code => simd(0xe6, a, b),
   subFloat: (a: Code, b: Code): Code => simd(0xe5, a, b),
   divFloat: (a: Code, b: Code): Code => simd(0xe7, a, b),
   /** 4 + 4 i32 to 8 i16, cut at the ends of the range. */
