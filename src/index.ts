@@ -31,10 +31,17 @@ export * from './metrics/index.js';
 export {
   BlipCaption,
   type BlipCaptionOutput,
+  type CaptionModel,
+  type CaptionSamples,
   type GenerateOptions,
   loadModel,
   loadModelAndPreprocess,
+  type Model,
+  type ModelClass,
+  type ModelOutput,
   modelZoo,
+  type NamedModels,
+  type Samples,
 } from './models/index.js';
 export { Module } from './nn/index.js';
 export * from './optim/index.js';

@@ -6,7 +6,12 @@ import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { setupEngine, tf } from '../engine/index.js';
-import { type BlipCaption, type GenerateOptions, loadModelAndPreprocess } from '../models/index.js';
+import {
+  type CaptionModel,
+  captionModel,
+  type GenerateOptions,
+  loadModelAndPreprocess,
+} from '../models/index.js';
 import { type ImageArray, type ImageProcessor, loadImageProcessor } from '../processors/index.js';
 import { newestCheckpoint, timedProgress } from '../runners/index.js';
 import { buildModel, CaptionTask } from '../tasks/index.js';
@@ -88,7 +93,7 @@ type CaptionArguments = Arguments<typeof options, typeof positionals>;
 
 /** What turns a file into captions. */
 interface Captioner {
-  model: BlipCaption;
+  model: CaptionModel;
   processor: ImageProcessor;
   /** What the YAML says of generation. */
   settings: GenerateOptions;
@@ -213,7 +218,7 @@ async function captionBatch(
 }
 
 async function captionsOf(
-  model: BlipCaption,
+  model: CaptionModel,
   images: readonly ImageArray[],
   settings: GenerateOptions,
 ): Promise<string[]> {
@@ -236,7 +241,7 @@ async function fromZoo(args: CaptionArguments): Promise<Captioner> {
     checkpoint: args.checkpoint,
     isEval: true,
   });
-  return { model, processor: visProcessors.eval, settings: {} };
+  return { model: captionModel(model), processor: visProcessors.eval, settings: {} };
 }
 
 async function fromConfig(args: CaptionArguments): Promise<Captioner> {
@@ -248,7 +253,7 @@ async function fromConfig(args: CaptionArguments): Promise<Captioner> {
   const without = checkpoint ? ['model.load_finetuned=False', 'model.load_pretrained=False'] : [];
   const config = await load(without);
   await chooseEngine(config, args.device);
-  const model = (await buildModel(config)) as BlipCaption;
+  const model = captionModel(await buildModel(config));
   if (checkpoint) await model.loadCheckpoint(checkpoint);
   const { num_beams, max_len, min_len } = config.run;
   const settings = num_beams || max_len || min_len ? { ...CaptionTask.setupTask(config).settings } : {};

@@ -8,12 +8,12 @@ import { expandHome } from '../common/paths.js';
 import { formatBytes } from '../common/progress.js';
 import { DataLoader, type Dataset } from '../datasets/index.js';
 import { tf } from '../engine/index.js';
+import type { Model } from '../models/index.js';
 import {
   type BaseRunner,
   loadWeights,
   type Run,
   type RunHook,
-  type RunnableModel,
   type RunnerOptions,
   runSettings,
   type StepEvent,
@@ -114,14 +114,14 @@ class Trial implements RunHook {
 }
 
 /** @throws CheckpointError when other weights come back than were written. */
-async function readAgain(path: string, model: RunnableModel): Promise<void> {
+async function readAgain(path: string, model: Model): Promise<void> {
   const before = fingerprint(model);
   await loadWeights(path, model);
   if (before === fingerprint(model)) return;
   throw new CheckpointError('the checkpoint holds other weights than were written', { where: dirname(path) });
 }
 
-const fingerprint = (model: RunnableModel) =>
+const fingerprint = (model: Model) =>
   tf.tidy(() => [...model.namedParameters().values()].map((v) => tf.sum(tf.square(v)).dataSync()[0]).join());
 
 /** Captions one batch, and tells how many there are in the run. */

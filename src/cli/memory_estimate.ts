@@ -1,7 +1,7 @@
 import type { Config } from '../common/config.js';
 import { formatBytes } from '../common/progress.js';
-import { BlipCaption } from '../models/index.js';
-import { type RunnableModel, type RunSettings, runSettings } from '../runners/index.js';
+import { BlipCaption, type Model } from '../models/index.js';
+import { type RunSettings, runSettings } from '../runners/index.js';
 
 /** What a training step keeps, in bytes. */
 export interface MemoryEstimate {
@@ -17,7 +17,7 @@ export interface MemoryEstimate {
 const KEPT_A_TOKEN = 17;
 
 /** float32 throughout; activations after a rule of thumb that a dry run replaces by a measurement. */
-export function estimateMemory(model: RunnableModel, settings: RunSettings): MemoryEstimate | undefined {
+export function estimateMemory(model: Model, settings: RunSettings): MemoryEstimate | undefined {
   const count = (tensors: Iterable<{ size: number }>) =>
     [...new Set(tensors)].reduce((sum, { size }) => sum + size, 0);
   const weights = 4 * count(model.stateDict().values());

@@ -96,7 +96,7 @@ async function build(config: Config, { training }: PrepareOptions): Promise<Buil
     datasets[name] = (await attempt(failures, () => buildDataset(config, name, splits))) ?? {};
   }
   const model = await attempt(failures, () => buildModel(config));
-  if (failures.length > 0) throw together(failures);
+  if (failures.length > 0 || !model) throw together(failures);
   for (const [name, bySplit] of Object.entries(datasets)) {
     const sizes = Object.entries(bySplit).map(
       ([split, set]) => `${split} ${set && 'length' in set ? set.length : 'stream'}`,

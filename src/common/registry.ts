@@ -15,6 +15,12 @@ export interface RegistryKinds {}
 export const KINDS = ['model', 'processor', 'builder', 'task', 'runner', 'lrScheduler'] as const;
 export type Kind = (typeof KINDS)[number];
 type ClassOf<K extends Kind> = K extends keyof RegistryKinds ? RegistryKinds[K] : unknown;
+/** The class of a model's name where the models' room tells it, any model's class otherwise. */
+type ModelClassOf<N> = RegistryKinds extends { namedModels: infer Named }
+  ? N extends keyof Named
+    ? Named[N]
+    : ClassOf<'model'>
+  : ClassOf<'model'>;
 type Register<K extends Kind> = <C extends ClassOf<K>>(value: C, context?: ClassDecoratorContext) => void;
 
 const LABEL: Record<Kind, string> = {
@@ -52,6 +58,7 @@ export class Registry {
   }
 
   /** @throws ConfigError when the name is unknown; the message lists the nearest names. */
+  getModelClass<N extends string>(name: N): ModelClassOf<N>;
   getModelClass(name: string): ClassOf<'model'> {
     return this.get('model', name);
   }

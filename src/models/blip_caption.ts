@@ -4,6 +4,7 @@ import { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
 import { softmaxCrossEntropy, tf } from '../engine/index.js';
 import { Module } from '../nn/index.js';
+import type { ParamGroup } from '../optim/index.js';
 import {
   type BlipCaptionSection,
   blipCaptionSchema,
@@ -14,7 +15,7 @@ import { type Generated, generateIds } from './generation/generate.js';
 import { type GenerateOptions, resolveOptions } from './generation/options.js';
 import { MASKED, type MedConfig, TextDecoder } from './med.js';
 import { readMedConfig } from './med_config.js';
-import type { BuildOptions, CaptionSamples, ParameterGroup } from './model.js';
+import type { BuildOptions, CaptionModel, CaptionSamples } from './model.js';
 import { optimizerGroups } from './optimizer_groups.js';
 import type { BertTokenizer, EncodedTexts } from './tokenizer/tokenizer.js';
 import { loadTokenizer } from './tokenizer/vocabulary.js';
@@ -61,7 +62,7 @@ export interface GeneratedCaptions extends Generated {
  * Source: arXiv:2201.12086; lavis/models/blip_models/blip_caption.py.
  */
 @registry.registerModel('blip_caption')
-export class BlipCaption extends Module {
+export class BlipCaption extends Module implements CaptionModel {
   static readonly defaultConfigs: Readonly<Record<string, string>> = {
     base_coco: 'configs/models/blip_caption_base_coco.yaml',
     large_coco: 'configs/models/blip_caption_large_coco.yaml',
@@ -202,7 +203,7 @@ export class BlipCaption extends Module {
   }
 
   /** Parameter groups for AdamW. Source: lavis/models/base_model.py. */
-  getOptimizerParams(weightDecay: number): ParameterGroup[] {
+  getOptimizerParams(weightDecay: number): ParamGroup[] {
     return optimizerGroups(this, weightDecay);
   }
 

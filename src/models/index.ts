@@ -20,10 +20,26 @@ export {
   topK,
   topP,
 } from './generation/scores.js';
-export { loadModel, loadModelAndPreprocess, modelZoo } from './load.js';
+export {
+  type LoadModelOptions,
+  loadModel,
+  loadModelAndPreprocess,
+  type ModelAndPreprocess,
+  modelZoo,
+  type NamedModels,
+} from './load.js';
 export { type MedConfig, TextDecoder } from './med.js';
 export { readMedConfig } from './med_config.js';
-export type { BuildOptions, CaptionSamples, ModelClass, ParameterGroup } from './model.js';
+export {
+  type BuildOptions,
+  type CaptionModel,
+  type CaptionSamples,
+  captionModel,
+  type Model,
+  type ModelClass,
+  type ModelOutput,
+  type Samples,
+} from './model.js';
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
 export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';

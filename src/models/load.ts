@@ -11,7 +11,24 @@ import {
   type TextProcessor,
 } from '../processors/index.js';
 import type { BlipCaption } from './blip_caption.js';
-import type { BuildOptions } from './model.js';
+import type { BuildOptions, Model, ModelClass } from './model.js';
+
+/**
+ * The classes that TypeScript knows by name: `getModelClass('blip_caption')` is BlipCaption's. A plug-in in
+ * TypeScript adds its own by declaration merging; a name that is not here is any `ModelClass`.
+ */
+export interface NamedModels {
+  blip_caption: typeof BlipCaption;
+}
+
+declare module '../common/registry.js' {
+  interface RegistryKinds {
+    model: ModelClass;
+    namedModels: NamedModels;
+  }
+}
+
+type Named<N extends keyof NamedModels> = InstanceType<NamedModels[N]>;
 
 export interface LoadModelOptions extends BuildOptions {
   /** Dropout and stochastic depth off. */
@@ -22,8 +39,8 @@ export interface LoadModelOptions extends BuildOptions {
   model?: PlainObject;
 }
 
-export interface ModelAndPreprocess {
-  model: BlipCaption;
+export interface ModelAndPreprocess<M = Model> {
+  model: M;
   visProcessors: { train: ImageProcessor; eval: ImageProcessor };
   txtProcessors: { train: TextProcessor; eval: TextProcessor };
 }
@@ -33,21 +50,35 @@ export interface ModelAndPreprocess {
  * @param modelType the first of the architecture's types where left out
  * @throws ConfigError for unknown names, DataError or CheckpointError for files.
  */
+export function loadModel<N extends keyof NamedModels>(
+  name: N,
+  modelType?: string,
+  options?: LoadModelOptions,
+): Promise<Named<N>>;
+export function loadModel(name: string, modelType?: string, options?: LoadModelOptions): Promise<Model>;
 export async function loadModel(
   name: string,
   modelType?: string,
   { isEval = false, checkpoint, model: replaced = {}, ...options }: LoadModelOptions = {},
-): Promise<BlipCaption> {
+): Promise<Model> {
   const { model: section = {} } = readDefaults(name, modelType);
   if (checkpoint) section.load_finetuned = section.load_pretrained = false; // its weights come all the same
-  const model: BlipCaption = await registry
-    .getModelClass(name)
-    .fromConfig({ ...section, ...replaced }, options);
+  const model = await registry.getModelClass(name).fromConfig({ ...section, ...replaced }, options);
   if (checkpoint) await model.loadCheckpoint(checkpoint);
   return isEval ? model.eval() : model;
 }
 
 /** `loadModel` and the processors that its default configuration names. */
+export function loadModelAndPreprocess<N extends keyof NamedModels>(
+  name: N,
+  modelType?: string,
+  options?: LoadModelOptions,
+): Promise<ModelAndPreprocess<Named<N>>>;
+export function loadModelAndPreprocess(
+  name: string,
+  modelType?: string,
+  options?: LoadModelOptions,
+): Promise<ModelAndPreprocess>;
 export async function loadModelAndPreprocess(
   name: string,
   modelType?: string,

@@ -7,6 +7,7 @@ import { expandHome } from '../common/paths.js';
 import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
+import type { Model } from '../models/index.js';
 import { AdamW, GradScaler, type LrScheduler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { handleBadStep, type StepPlace } from './bad_step.js';
@@ -16,7 +17,6 @@ import { evaluateSplit } from './evaluation.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
-import type { RunnableModel } from './model.js';
 import { checkAccumulation, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
@@ -31,7 +31,7 @@ import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
 export interface RunnerOptions {
   config: Config;
   task: BaseTask;
-  model: RunnableModel;
+  model: Model;
   datasets: DatasetsBySplit;
   /** What runs the tensors, in words: for the run's record. */
   engine?: string;
@@ -60,7 +60,7 @@ export abstract class BaseRunner implements Run {
   static readonly configSchema = trainingSchema;
   readonly config: Config;
   readonly settings: RunSettings;
-  readonly model: RunnableModel;
+  readonly model: Model;
   readonly engine?: string;
   readonly folder: RunFolder;
   readonly comm: Communicator;

@@ -13,17 +13,17 @@ import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { tf } from '../engine/index.js';
+import type { Model } from '../models/index.js';
 import { firstFew, matchNames, shapeDifferences } from '../nn/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import type { Gradients } from './gradients.js';
-import type { RunnableModel } from './model.js';
 import { parseState, type RunState, serializeState } from './state.js';
 
 /** The key that ours have beyond LAVIS's: `torch.load` and LAVIS pass over it. */
 const STATE_KEY = 'lavis_node';
 
 export interface CheckpointParts {
-  model: RunnableModel;
+  model: Model;
   optimizer: AdamW;
   /** Of a run under `amp`. */
   scaler?: GradScaler;
@@ -58,7 +58,7 @@ export interface RestoredRun {
 /** Loads weights and moments, and returns the rest. @throws CheckpointError when they do not fit. */
 export async function readCheckpoint(
   path: string,
-  model: RunnableModel,
+  model: Model,
   optimizer: AdamW,
   scaler?: GradScaler,
 ): Promise<RestoredRun> {
@@ -91,7 +91,7 @@ export async function readCheckpoint(
 }
 
 /** Loads the weights alone, one tensor at a time. @throws CheckpointError when they do not fit the model. */
-export async function loadWeights(path: string, model: RunnableModel): Promise<void> {
+export async function loadWeights(path: string, model: Model): Promise<void> {
   const checkpoint = await openCheckpoint(path);
   try {
     const stored = checkpoint.stateDict();

@@ -1,12 +1,12 @@
 import type { BatchSource } from '../datasets/index.js';
 import type { Communicator } from '../distributed/index.js';
+import type { Model } from '../models/index.js';
 import { type BaseTask, type EvaluationContext, type Metrics, mergeResults } from '../tasks/index.js';
-import type { RunnableModel } from './model.js';
 import { timedProgress } from './progress.js';
 
 export interface SplitEvaluation extends EvaluationContext {
   task: BaseTask;
-  model: RunnableModel;
+  model: Model;
   loader: BatchSource;
   comm: Communicator;
   /** Called after every batch. */

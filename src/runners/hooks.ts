@@ -1,7 +1,7 @@
 import type { Config } from '../common/config.js';
 import type { Communicator } from '../distributed/index.js';
+import type { Model } from '../models/index.js';
 import type { Metrics } from '../tasks/index.js';
-import type { RunnableModel } from './model.js';
 import type { RunFolder } from './run_folder.js';
 import type { RunSettings } from './settings.js';
 import type { EvaluatedImage } from './splits.js';
@@ -22,7 +22,7 @@ export interface StepEvent extends StepReport {
 export interface Run {
   readonly config: Config;
   readonly settings: RunSettings;
-  readonly model: RunnableModel;
+  readonly model: Model;
   /** What runs the tensors, in words. */
   readonly engine?: string;
   readonly folder: RunFolder;

@@ -1,6 +1,7 @@
 import type { Batch } from '../datasets/index.js';
 import { type Communicator, GradientAverager } from '../distributed/index.js';
 import { isHostMemory, tf, updateFactor, valueAndGrads } from '../engine/index.js';
+import type { Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import { type BaseTask, toSamples } from '../tasks/index.js';
 import {
@@ -11,7 +12,6 @@ import {
   gradientNorm,
   scaleGradients,
 } from './gradients.js';
-import type { RunnableModel } from './model.js';
 
 /** What an update came to. */
 export interface UpdateReport {
@@ -31,7 +31,7 @@ export interface StepReport extends UpdateReport {
 
 export interface TrainStepOptions {
   task: BaseTask;
-  model: RunnableModel;
+  model: Model;
   optimizer: AdamW;
   accumGradIters: number;
   clipGradNorm?: number;

@@ -4,24 +4,8 @@ import { registry } from '../common/registry.js';
 import type { Batch } from '../datasets/index.js';
 import { tf } from '../engine/index.js';
 import type { CaptionAnnotations } from '../metrics/index.js';
-import type { CaptionSamples } from '../models/index.js';
+import type { Model, ModelOutput, Samples } from '../models/index.js';
 import type { EvaluationResult } from './results.js';
-
-/** A batch as models take it: `image` is a tensor. */
-export type Samples = CaptionSamples & Record<string, unknown>;
-
-/** What a model makes of a batch; its scalars named loss… are logged. */
-export interface ModelOutput {
-  loss: tf.Scalar;
-  intermediateOutput?: { decoderLabels?: tf.Tensor };
-}
-
-/** What a training step needs of a model; every model of ours is one. */
-export interface TrainableModel {
-  forward(samples: Samples): ModelOutput;
-  train(): unknown;
-  eval(): unknown;
-}
 
 /** Scores by name. `agg_metrics` chooses the best checkpoint. */
 export type Metrics = { agg_metrics: number } & Record<string, number>;
@@ -53,7 +37,7 @@ export abstract class BaseTask {
   abstract readonly resultKey: string;
 
   /** The losses of a micro-batch; called while gradients are recorded. */
-  trainStep(model: TrainableModel, samples: Samples): StepLosses {
+  trainStep(model: Model, samples: Samples): StepLosses {
     const output = model.forward(samples);
     const named = Object.entries(output).filter(
       (entry): entry is [string, tf.Scalar] => /^loss/.test(entry[0]) && entry[1] instanceof tf.Tensor,
@@ -66,11 +50,11 @@ export abstract class BaseTask {
   }
 
   /** The results of one batch of an evaluation. */
-  abstract validStep(model: TrainableModel, batch: Batch): Promise<EvaluationResult[]>;
+  abstract validStep(model: Model, batch: Batch): Promise<EvaluationResult[]>;
 
   /** The results of a split, batch by batch. @param onBatch told the number of batches done */
   async evaluation(
-    model: TrainableModel,
+    model: Model,
     batches: AsyncIterable<Batch>,
     onBatch: (done: number) => void | Promise<void> = () => {},
   ): Promise<EvaluationResult[]> {

@@ -2,6 +2,7 @@ import type { Config } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
 import type { Splits } from '../datasets/index.js';
+import type { Model } from '../models/index.js';
 
 /** The datasets of a run by name, each with the splits that the run uses. @throws LavisError on the first failure */
 export async function buildDatasets(
@@ -32,7 +33,7 @@ export function datasetNames(config: Config): string[] {
 }
 
 /** The model that `model.arch` names, with the weights that its section asks for. */
-export function buildModel(config: Config) {
+export function buildModel(config: Config): Promise<Model> {
   return registry.getModelClass(String(config.model.arch)).fromConfig(config.model, { seed: seedOf(config) });
 }
 

@@ -4,33 +4,10 @@ import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import type { Batch } from '../datasets/index.js';
-import type { tf } from '../engine/index.js';
 import { cocoEvaluate } from '../metrics/index.js';
-import {
-  BaseTask,
-  type EvaluationContext,
-  type Metrics,
-  type TrainableModel,
-  toSamples,
-} from './base_task.js';
+import { captionModel, type GenerateOptions, type Model } from '../models/index.js';
+import { BaseTask, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { type EvaluationResult, pythonJson, resultFile } from './results.js';
-
-/** How captions are generated in an evaluation. */
-export interface CaptionSettings {
-  numBeams: number;
-  maxLength: number;
-  minLength: number;
-  repetitionPenalty: number;
-  lengthPenalty: number;
-  topP: number;
-  temperature: number;
-  useNucleusSampling?: boolean;
-}
-
-/** A model that describes images. */
-export interface CaptionModel extends TrainableModel {
-  generate(samples: { image: tf.Tensor4D }, options: Partial<CaptionSettings>): Promise<string[]>;
-}
 
 /**
  * Image captioning. Repetition and length penalty are 1 unless the YAML says otherwise: what published BLIP
@@ -42,7 +19,8 @@ export class CaptionTask extends BaseTask {
   readonly resultKey = 'image_id';
 
   constructor(
-    readonly settings: CaptionSettings,
+    /** How captions are generated in an evaluation. */
+    readonly settings: GenerateOptions = {},
     readonly reportMetric = true,
     /** Ground truth in place of the dataset's: a COCO annotation file for every split, or one for each. */
     readonly annotationFile?: string | Record<string, string>,
@@ -52,7 +30,7 @@ export class CaptionTask extends BaseTask {
 
   static setupTask(config: Config): CaptionTask {
     const keys = config.read('run', captioningSchema);
-    const settings: CaptionSettings = {
+    const settings: GenerateOptions = {
       numBeams: keys.num_beams,
       maxLength: keys.max_len,
       minLength: keys.min_len,
@@ -65,10 +43,10 @@ export class CaptionTask extends BaseTask {
     return new CaptionTask(settings, keys.report_metric, keys.annotation_file);
   }
 
-  override async validStep(model: TrainableModel, batch: Batch): Promise<EvaluationResult[]> {
+  override async validStep(model: Model, batch: Batch): Promise<EvaluationResult[]> {
     const samples = toSamples(batch);
     try {
-      const captions = await (model as CaptionModel).generate(samples, this.settings);
+      const captions = await captionModel(model).generate(samples, this.settings);
       return captions.map((caption, i) => ({ caption, image_id: evaluationId(batch.image_id?.[i]) }));
     } finally {
       samples.image.dispose();
@@ -90,7 +68,7 @@ export class CaptionTask extends BaseTask {
       log.warnOnce(`there is no ground truth for ${split}: its captions are written, not scored`);
       return undefined;
     }
-    const { overall } = await cocoEvaluate(results as never, references);
+    const { overall } = await cocoEvaluate(results, references);
     const scores = { ...overall } as Metrics;
     const { agg_metrics: _, ...reported } = scores;
     await writeLine('evaluate.txt', pythonJson({ [split]: reported }));

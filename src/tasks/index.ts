@@ -3,13 +3,11 @@ export {
   BaseTask,
   type EvaluationContext,
   type Metrics,
-  type Samples,
   type StepLosses,
   setupTask,
   type TaskClass,
-  type TrainableModel,
   toSamples,
 } from './base_task.js';
 export { buildDataset, buildDatasets, buildModel, datasetNames, usedSplits } from './build.js';
-export { type CaptionModel, type CaptionSettings, CaptionTask, evaluationId } from './captioning.js';
+export { CaptionTask, evaluationId } from './captioning.js';
 export { type EvaluationResult, mergeResults, pythonJson, resultFile } from './results.js';

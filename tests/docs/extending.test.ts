@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { Config, openCheckpoint, registry, setupEngine, type tf } from '#src/index.js';
+import { Config, openCheckpoint, registry, setupEngine } from '#src/index.js';
 import { jobFolder, lavis } from '../end_to_end/lavis.js';
 import { temporaryFolder } from '../support.js';
 import { drawPhotos } from './photos.js';
@@ -54,7 +54,7 @@ describe("the examples of docs/extending.md, loaded by a YAML's plugins", () => 
     const before = await registry.getModelClass('frozen_eyes').fromConfig(model, { seed: 42 });
     const after = await openCheckpoint(join(job, 'checkpoint_best.pth'));
     const changed: string[] = [];
-    for (const [name, variable] of before.stateDict() as Map<string, tf.Variable>) {
+    for (const [name, variable] of before.stateDict()) {
       const { data } = await after.stateDict().get(name)!.read();
       if (variable.dataSync().some((value, i) => value !== data[i])) changed.push(name);
     }

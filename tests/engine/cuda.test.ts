@@ -76,7 +76,7 @@ async function runModels(): Promise<void> {
   const { texts } = fixtureJson<{ texts: string[] }>('tiny_caption', 'forward.json');
   const optimizer = new AdamW(model.getOptimizerParams(0.05), { lr: 1e-3 });
   const step = new TrainStep({
-    task: new CaptionTask({} as never),
+    task: new CaptionTask(),
     model: model.train(),
     optimizer,
     accumGradIters: 2,

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '#src/checkpoint/index.js';
+import type { PlainObject } from '#src/common/config.js';
 import { toFloat32 } from '#src/common/convert_tensor.js';
 import type { HostTensor } from '#src/common/host_tensor.js';
 import { tf } from '#src/engine/index.js';
@@ -32,7 +33,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 let sections = 0;
 
 /** The `model` section of the fixture's model, without weights. */
-export function tinySection(overrides: Record<string, unknown> = {}, med: Record<string, unknown> = {}) {
+export function tinySection(overrides: PlainObject = {}, med: PlainObject = {}): PlainObject {
   const medPath = join(folder, `med${sections++}.json`);
   writeFileSync(medPath, JSON.stringify({ ...tinyConfig.med_config, ...med }));
   const { vit } = tinyConfig;
@@ -50,12 +51,11 @@ export function tinySection(overrides: Record<string, unknown> = {}, med: Record
     prompt: 'a picture of ',
     tokenizer: fixture('tiny_caption', 'vocab.txt'),
     ...overrides,
-    // biome-ignore lint/suspicious/noExplicitAny: a configuration section
-  } as any;
+  };
 }
 
 /** The fixture's model with its weights. */
-export async function tinyModel(overrides: Record<string, unknown> = {}): Promise<BlipCaption> {
+export async function tinyModel(overrides: PlainObject = {}): Promise<BlipCaption> {
   const finetuned = fixture('tiny_caption', 'weights.safetensors');
   return BlipCaption.fromConfig(tinySection({ load_finetuned: true, finetuned, ...overrides }));
 }

@@ -5,8 +5,17 @@ import { before, describe, it, test } from 'node:test';
 import { saveSafetensors } from '#src/checkpoint/index.js';
 import { CheckpointError, ConfigError, DataError } from '#src/common/errors.js';
 import type { HostTensor } from '#src/common/host_tensor.js';
+import { registry } from '#src/common/registry.js';
 import { setupEngine, tf } from '#src/engine/index.js';
-import { BlipCaption, interpolatePosEmbed, loadModel, modelZoo } from '#src/models/index.js';
+import {
+  BlipCaption,
+  captionModel,
+  interpolatePosEmbed,
+  loadModel,
+  type Model,
+  type ModelClass,
+  modelZoo,
+} from '#src/models/index.js';
 import { fixture, fixtureJson, temporaryFolder } from '../support.js';
 import { images, maxDifference, readTensors, tinyModel, tinySection } from './tiny.js';
 
@@ -184,12 +193,12 @@ test('the first weights depend on the seed and on nothing else', async () => {
 });
 
 test('a model section is checked whole: wrong values, sizes that do not divide or fit', async () => {
-  const wrong: [Record<string, unknown>, RegExp][] = [
+  const wrong: [Parameters<typeof tinySection>[0], RegExp][] = [
     [{ vit_type: 'huge', image_size: 'big' }, /vit_type: "huge"[\s\S]*image_size: "big"/],
     [{ max_txt_len: 4 }, /max_txt_len does not fit[\s\S]*5 \(the prompt has 4 tokens\) to 64/],
     [{ image_size: 65 }, /image_size is no multiple/],
     [{ vit_num_heads: 5 }, /vit_embed_dim is no multiple/],
-    [{ vit_depth: undefined }, /vit_type: custom needs its sizes/],
+    [{ vit_depth: null }, /vit_type: custom needs its sizes/],
     [{ med_config_path: 'no/such.json' }, /model\.med_config_path=FILE/],
     [{ vit_embed_dim: 40 }, /encoder_width is not the width/],
   ];
@@ -205,6 +214,18 @@ test('the zoo lists the captioner, and an unknown type is answered with the near
   assert.deepEqual(modelZoo().blip_caption, ['base_coco', 'large_coco', 'shapes']);
   await assert.rejects(loadModel('blip_caption', 'base_cocoa'), /did you mean 'base_coco'/);
   await assert.rejects(loadModel('blip_captions', 'base_coco'), /did you mean 'blip_caption'/);
+});
+
+test('the registry and loadModel know the captioner by its name, and any other as what runs need of a model', async () => {
+  const byName: typeof BlipCaption = registry.getModelClass('blip_caption');
+  assert.equal(byName, BlipCaption);
+  const anyName: string = 'blip_caption';
+  const any: ModelClass = registry.getModelClass(anyName);
+  const model: Model = await any.fromConfig(tinySection());
+  assert.equal(captionModel(model), model);
+  const mute = Object.assign(Object.create(model), { generate: undefined });
+  assert.throws(() => captionModel(mute), /the model writes no captions[\s\S]*without generate/);
+  model.dispose();
 });
 
 test('loadModel builds a model type from its default file, in evaluation if asked', async () => {

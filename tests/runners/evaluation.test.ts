@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { type Batch, DataLoader } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
 import { evaluateSplit } from '#src/runners/evaluation.js';
-import type { RunnableModel } from '#src/runners/model.js';
 import { BaseTask } from '#src/tasks/index.js';
 import { tinyCoco, trainOf } from '../datasets/support.js';
+import { tinyModel } from '../models/tiny.js';
 
 /** Tells the ids of each batch; fails at one. */
 class Ids extends BaseTask {
@@ -40,10 +40,18 @@ test('an evaluation that ends, and one that fails, close their loader and leave 
   for (const fault of [undefined, 'coco_3']) {
     const loader = new Watched({ dataset, batchSize: 2 });
     const modes: string[] = [];
-    const model = { train: () => modes.push('train'), eval: () => modes.push('eval') };
+    const model = await tinyModel();
+    model.train = () => {
+      modes.push('train');
+      return model;
+    };
+    model.eval = () => {
+      modes.push('eval');
+      return model;
+    };
     const evaluation = evaluateSplit({
       task: new Ids(fault),
-      model: model as unknown as RunnableModel,
+      model,
       loader,
       comm: new SingleCommunicator(),
       split: 'val',

@@ -35,7 +35,7 @@ async function train(tiny: TinyRun, name: string, options: string[], stops: RunH
       assert.equal(thrown.checkpoint, join(runner.folder.path, 'checkpoint_latest.pth'));
       resume = [`run.resume_ckpt_path=${thrown.checkpoint}`];
     } finally {
-      (runner.model as unknown as { dispose(): void }).dispose();
+      runner.model.dispose();
     }
   }
   throw new Error('unreachable');
@@ -106,7 +106,7 @@ describe('a run that is stopped and resumed ends with bit-equal weights, moments
     };
     const runner = await tiny.runner('saved', [...QUIET, ...options], [keep]);
     await runner.train();
-    (runner.model as unknown as { dispose(): void }).dispose();
+    runner.model.dispose();
     const whole = runner.folder.path;
     assert.ok(!existsSync(join(whole, 'checkpoint_latest.pth')));
     const resume = [`run.resume_ckpt_path=${saved}`];

@@ -33,7 +33,7 @@ const expected = fixtureJson<Resume>('tiny_caption', 'resume', 'resume.json');
 const CHECKPOINT = fixture('tiny_caption', 'resume', 'checkpoint_0.pth');
 const folder = temporaryFolder();
 const comm = new SingleCommunicator();
-const task = new CaptionTask({} as never);
+const task = new CaptionTask();
 const schedule = () =>
   new (registry.getLrSchedulerClass('linear_warmup_cosine_lr'))({
     initLr: 1e-3,

@@ -4,10 +4,10 @@ import type { Batch } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
 import { isHostMemory, setupEngine, tf } from '#src/engine/index.js';
 import { EventPump } from '#src/engine/webgpu/pump.js';
-import type { BlipCaption } from '#src/models/index.js';
+import type { BlipCaption, Model, Samples } from '#src/models/index.js';
 import { AdamW, GradScaler } from '#src/optim/index.js';
 import { TrainStep } from '#src/runners/train_step.js';
-import { CaptionTask, type Samples, type StepLosses, type TrainableModel } from '#src/tasks/index.js';
+import { CaptionTask, type StepLosses } from '#src/tasks/index.js';
 import { useRecorder } from '../engine/recorder.js';
 import { noWebGpu } from '../engine/webgpu_here.js';
 import { images, readTensors, tinyModel } from '../models/tiny.js';
@@ -18,10 +18,10 @@ class BrokenTask extends CaptionTask {
   steps = 0;
 
   constructor(private readonly broken: readonly number[]) {
-    super({} as never);
+    super();
   }
 
-  override trainStep(model: TrainableModel, samples: Samples): StepLosses {
+  override trainStep(model: Model, samples: Samples): StepLosses {
     const step = super.trainStep(model, samples);
     if (!this.broken.includes(this.steps++)) return step;
     const { bias } = (model as BlipCaption).visualEncoder.norm;

@@ -6,8 +6,8 @@ import type { Config } from '#src/common/config.js';
 import { TrainingError } from '#src/common/errors.js';
 import { registry } from '#src/common/registry.js';
 import { setupEngine, tf } from '#src/engine/index.js';
-import type { BlipCaption } from '#src/models/index.js';
-import { CaptionTask, type Samples, type StepLosses, type TrainableModel } from '#src/tasks/index.js';
+import type { BlipCaption, Model, Samples } from '#src/models/index.js';
+import { CaptionTask, type StepLosses } from '#src/tasks/index.js';
 import { useRecorder } from '../engine/recorder.js';
 import { temporaryFolder } from '../support.js';
 import { type TinyRun, tinyRun } from './tiny_run.js';
@@ -24,7 +24,7 @@ class BrokenTask extends CaptionTask {
     return new BrokenTask(settings, reportMetric, annotationFile);
   }
 
-  override trainStep(model: TrainableModel, samples: Samples): StepLosses {
+  override trainStep(model: Model, samples: Samples): StepLosses {
     const step = super.trainStep(model, samples);
     if (this.#steps++ !== BROKEN) return step;
     const { bias } = (model as BlipCaption).visualEncoder.norm;

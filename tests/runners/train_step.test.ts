@@ -27,7 +27,7 @@ const { texts } = fixtureJson<{ texts: string[] }>('tiny_caption', 'forward.json
 const tolerance = (name: string) => (/\.key\.bias$|\.qkv\.bias$/.test(name) ? 5 * LR : 5e-5);
 
 const comm = new SingleCommunicator();
-const task = new CaptionTask({} as never);
+const task = new CaptionTask();
 let batches: Batch[];
 
 before(async () => {

@@ -35,12 +35,12 @@ const ORDER = ['Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'METEOR', 'ROUGE_L', 'CID
 /**
  * Scores generated captions against COCO annotations, as pycocoevalcap's COCOEvalCap does: PTB tokens, then
  * every metric. Only the images that have a result are evaluated.
- * @param results a result file, or its entries
+ * @param results a result file, or its entries; each is checked
  * @param groundTruth an annotation file, or its value
  * @throws DataError for unreadable files, ids that the ground truth lacks, images with no reference or two results
  */
 export async function cocoEvaluate(
-  results: string | readonly CaptionResult[],
+  results: string | readonly (CaptionResult | Readonly<Record<string, unknown>>)[],
   groundTruth: string | CaptionAnnotations,
   options: CocoOptions = {},
 ): Promise<CocoScores> {

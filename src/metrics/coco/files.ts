@@ -18,7 +18,7 @@ export interface CaptionAnnotations {
 export type CaptionsById = Map<string, { readonly id: ImageId; readonly captions: string[] }>;
 
 /** @throws DataError naming the file, the entry's index and its key. */
-export async function readResults(results: string | readonly CaptionResult[]): Promise<CaptionResult[]> {
+export async function readResults(results: string | readonly object[]): Promise<CaptionResult[]> {
   const { value, where } = await open(results, 'the results');
   return captionsOf(value, where, '');
 }
