@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import type { PlainObject } from '#src/common/config.js';
 import { convertFloat, toFloat32 } from '#src/common/convert_tensor.js';
 import type { Batch } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
@@ -120,7 +121,7 @@ describe('float16 on WebGPU', { skip: noWebGpu }, () => {
 
   test('blocks that are computed again give the same loss and gradients', async () => {
     const image = images((await readTensors('tiny_caption', 'inputs.safetensors')).get('image')!, [0, 1]);
-    const run = async (overrides: Record<string, unknown>) => {
+    const run = async (overrides: PlainObject) => {
       const model = (await tinyModel(overrides)).train();
       const samples = { image, text_input: texts.slice(0, 2) };
       const variables = model.namedParameters();
@@ -176,7 +177,7 @@ describe('float16 on WebGPU', { skip: noWebGpu }, () => {
     const train = async (scaler?: GradScaler) => {
       const model = (await tinyModel()).train();
       const optimizer = new AdamW(model.getOptimizerParams(0.05), { lr: 1e-3 });
-      const task = new CaptionTask({} as never);
+      const task = new CaptionTask();
       const parts = { task, model, optimizer, comm: new SingleCommunicator(), accumGradIters: 1 };
       const step = new TrainStep({ ...parts, scaler, float16: scaler !== undefined });
       const losses: number[] = [];
