@@ -10,9 +10,18 @@ const folder = temporaryFolder();
 
 describe('lavis train --nproc-per-node 2', () => {
   let tiny: TinyRun;
+  // What ranks draw for themselves is out of the comparison.
+  const still = ['model.vit_drop_path_rate=0'];
   const train = (name: string, workers: number, ...options: string[]) => {
     const argv = ['bin/lavis.js', 'train', '--cfg-path', tiny.yaml, '--device', 'cpu'];
-    const rest = ['--nproc-per-node', String(workers), '--options', ...tiny.output(name), ...options];
+    const rest = [
+      '--nproc-per-node',
+      String(workers),
+      '--options',
+      ...tiny.output(name),
+      ...still,
+      ...options,
+    ];
     const { status, stderr } = spawnSync(process.execPath, [...argv, ...rest], { encoding: 'utf8' });
     assert.equal(status, 0, stderr);
     return jobFolder(join(folder, name));
@@ -28,15 +37,19 @@ describe('lavis train --nproc-per-node 2', () => {
       ((await contentOf(join(job, 'checkpoint_1.pth'))) as { model: Record<string, ArrayLike<number>> })
         .model;
     const [expected, actual] = [await weights(one), await weights(two)];
-    // An untrained decoder hardly looks at the image: AdamW makes whole steps of the rounding of those
-    // gradients. The word embeddings and the language model's head have gradients that count.
+    assert.deepEqual(Object.keys(actual), Object.keys(expected));
+    const norm = (values: Float32Array) => Math.hypot(...values);
+    let compared = 0;
     for (const [name, values] of Object.entries(expected)) {
-      if (!/embeddings\.\w+\.weight|\.cls\./.test(name)) continue;
-      for (let i = 0; i < values.length; i++) {
-        const difference = Math.abs(values[i] - actual[name][i]);
-        assert.ok(difference < 1e-4, `${name}[${i}]: ${actual[name][i]}, one worker has ${values[i]}`);
-      }
+      // position_ids; and key biases, whose gradient is zero but for rounding, of which AdamW makes steps.
+      if (!(values instanceof Float32Array) || name.endsWith('key.bias')) continue;
+      const key = (i: number) => name.endsWith('qkv.bias') && Math.floor((3 * i) / values.length) === 1;
+      const apartBy = values.map((value, i) => (key(i) ? 0 : value - actual[name][i]));
+      const difference = norm(apartBy) / norm(values);
+      assert.ok(difference < 1e-5, `${name}: relative difference ${difference}`);
+      compared++;
     }
+    assert.ok(compared > 40, `${compared} parameters`);
     const scores = (job: string) => JSON.parse(logLines(job).at(-1)!);
     assert.deepEqual(Object.keys(scores(two)), Object.keys(scores(one)));
     const loss = (job: string) => Number(JSON.parse(logLines(job)[0]).train_loss);
