@@ -72,6 +72,14 @@ test('a worker that is killed ends all, and is named though others complain', as
   assert.ok(seconds < 30 && (await allGone()));
 });
 
+test('a worker that hangs in its work is named when the time is over, and ended with the others', async () => {
+  const { code, output, seconds } = await finished(start('hang', { env: { TEST_TIMEOUT: '3' } }));
+  assert.equal(code, 7, output);
+  assert.match(output, /rank 0 of 2 failed first/);
+  assert.match(output, /rank 1 did not come to allReduce 'step 0' of 4000 bytes in 3 s/);
+  assert.ok(seconds < 30 && (await allGone()));
+});
+
 test('a worker that ignores being asked is ended all the same', async () => {
   const { code, output, seconds } = await finished(start('stubborn'));
   assert.equal(code, 7, output);

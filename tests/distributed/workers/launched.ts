@@ -6,7 +6,9 @@ import { messageOf } from '#src/common/errors.js';
 import { initCommunicator } from '#src/distributed/init.js';
 
 const [scenario, folder, ...more] = process.argv.slice(2);
-const comm = await initCommunicator(process.env, { timeoutSeconds: 30 });
+const comm = await initCommunicator(process.env, {
+  timeoutSeconds: Number(process.env.TEST_TIMEOUT ?? 30),
+});
 const { rank } = comm;
 writeFileSync(join(folder, `${rank}.pid`), String(process.pid));
 await comm.barrier('pids are written');
