@@ -114,8 +114,9 @@ test('the shapes model learns on two machines what it learns on one, and what on
     spawn(process.execPath, command(name, workers, '--nproc-per-node', String(workers)), {
       env: { ...process.env, ...env },
     });
-  for (const run of [local('one', 1), local('two', 2), start(command('apart', 2), env)]) {
-    const { code, output } = await finished(run);
+  const runs = [() => local('one', 1), () => local('two', 2), () => start(command('apart', 2), env)];
+  for (const run of runs) {
+    const { code, output } = await finished(run());
     assert.equal(code, 0, output);
   }
   const [one, two, apart] = [await weights('one'), await weights('two'), await weights('apart')];
