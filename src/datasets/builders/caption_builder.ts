@@ -36,6 +36,15 @@ export abstract class CaptionBuilder implements DatasetBuilder {
 
   constructor(readonly section: DatasetSection) {}
 
+  static fromConfig(
+    this: new (
+      section: DatasetSection,
+    ) => CaptionBuilder,
+    section: DatasetSection,
+  ): CaptionBuilder {
+    return new this(section);
+  }
+
   async buildDatasets(splits?: readonly Split[]): Promise<Splits> {
     const { annotations, missing } = await this.prepare(splits);
     this.#refuse(missing);

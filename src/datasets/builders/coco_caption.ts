@@ -1,6 +1,5 @@
 import { registry } from '../../common/registry.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
-import type { DatasetSection } from './build_info.js';
 import { CaptionBuilder } from './caption_builder.js';
 
 /** COCO captions in Karpathy's split. Source: arXiv:1504.00325, arXiv:1412.2306. */
@@ -11,8 +10,4 @@ export class CocoCaptionBuilder extends CaptionBuilder {
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;
   protected override readonly imageHelp = 'lavis download coco';
-
-  static fromConfig(section: DatasetSection): CocoCaptionBuilder {
-    return new CocoCaptionBuilder(section);
-  }
 }

@@ -11,7 +11,7 @@ import { assignSplits } from '../datasets/custom/assign_splits.js';
 import { type CaptionedImage, readCaptionTables } from '../datasets/custom/caption_table.js';
 import { imageId } from '../datasets/image_id.js';
 import type { Split } from '../types.js';
-import { type DatasetSection, strings, tableAt } from './build_info.js';
+import { strings, tableAt } from './build_info.js';
 import { CaptionBuilder, type Prepared } from './caption_builder.js';
 
 const ownKeys = {
@@ -38,10 +38,6 @@ export class CustomCaptionBuilder extends CaptionBuilder {
   readonly name = 'custom_caption';
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CustomEvalDataset;
-
-  static fromConfig(section: DatasetSection): CustomCaptionBuilder {
-    return new CustomCaptionBuilder(section);
-  }
 
   /** A relative path is tried in the working directory first, then under the cache root; without either, it is missed in the first. */
   protected override locate(path: string): string {

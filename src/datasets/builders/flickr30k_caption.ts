@@ -1,6 +1,5 @@
 import { registry } from '../../common/registry.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
-import type { DatasetSection } from './build_info.js';
 import { CaptionBuilder } from './caption_builder.js';
 
 /** Flickr30k captions in Karpathy's split. Source: doi:10.1162/tacl_a_00166. */
@@ -10,8 +9,4 @@ export class Flickr30kCaptionBuilder extends CaptionBuilder {
   readonly name = 'flickr30k_caption';
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;
-
-  static fromConfig(section: DatasetSection): Flickr30kCaptionBuilder {
-    return new Flickr30kCaptionBuilder(section);
-  }
 }

@@ -1,6 +1,5 @@
 import { registry } from '../../common/registry.js';
 import { ImageTextPairDataset } from '../datasets/caption_dataset.js';
-import type { DatasetSection } from './build_info.js';
 import { CaptionBuilder } from './caption_builder.js';
 
 /** Base of the pre-training sets: pairs of image and text, without image ids, for training alone. */
@@ -13,10 +12,6 @@ abstract class ImageTextPairBuilder extends CaptionBuilder {
 export class VgCaptionBuilder extends ImageTextPairBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/vg/defaults_caption.yaml' };
   readonly name = 'vg_caption';
-
-  static fromConfig(section: DatasetSection): VgCaptionBuilder {
-    return new VgCaptionBuilder(section);
-  }
 }
 
 /** SBU captions. Source: Ordonez et al., NIPS 2011. */
@@ -24,10 +19,6 @@ export class VgCaptionBuilder extends ImageTextPairBuilder {
 export class SbuCaptionBuilder extends ImageTextPairBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/sbu_caption/defaults.yaml' };
   readonly name = 'sbu_caption';
-
-  static fromConfig(section: DatasetSection): SbuCaptionBuilder {
-    return new SbuCaptionBuilder(section);
-  }
 }
 
 /** Conceptual Captions. Source: Sharma et al., ACL 2018. */
@@ -35,10 +26,6 @@ export class SbuCaptionBuilder extends ImageTextPairBuilder {
 export class ConceptualCaption3mBuilder extends ImageTextPairBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/conceptual_caption/defaults_3m.yaml' };
   readonly name = 'conceptual_caption_3m';
-
-  static fromConfig(section: DatasetSection): ConceptualCaption3mBuilder {
-    return new ConceptualCaption3mBuilder(section);
-  }
 }
 
 /** Conceptual 12M. Source: arXiv:2102.08981. */
@@ -46,8 +33,4 @@ export class ConceptualCaption3mBuilder extends ImageTextPairBuilder {
 export class ConceptualCaption12mBuilder extends ImageTextPairBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/conceptual_caption/defaults_12m.yaml' };
   readonly name = 'conceptual_caption_12m';
-
-  static fromConfig(section: DatasetSection): ConceptualCaption12mBuilder {
-    return new ConceptualCaption12mBuilder(section);
-  }
 }

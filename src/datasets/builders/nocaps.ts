@@ -1,6 +1,5 @@
 import { registry } from '../../common/registry.js';
 import { NoCapsEvalDataset } from '../datasets/caption_dataset.js';
-import type { DatasetSection } from './build_info.js';
 import { CaptionBuilder } from './caption_builder.js';
 
 /** Novel-object captions: evaluation alone. Source: arXiv:1812.08658. */
@@ -9,8 +8,4 @@ export class NoCapsBuilder extends CaptionBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/nocaps/defaults.yaml' };
   readonly name = 'nocaps';
   protected override readonly evalDataset = NoCapsEvalDataset;
-
-  static fromConfig(section: DatasetSection): NoCapsBuilder {
-    return new NoCapsBuilder(section);
-  }
 }

@@ -9,7 +9,6 @@ import type { Annotation } from '../datasets/annotations.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
 import { drawShapes, type ShapesOptions } from '../datasets/shapes/draw.js';
 import type { Split } from '../types.js';
-import type { DatasetSection } from './build_info.js';
 import { CaptionBuilder, type Prepared } from './caption_builder.js';
 
 const scenesSchema = z.strictObject({
@@ -38,10 +37,6 @@ export class ShapesCaptionBuilder extends CaptionBuilder {
   readonly name = 'shapes_caption';
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;
-
-  static fromConfig(section: DatasetSection): ShapesCaptionBuilder {
-    return new ShapesCaptionBuilder(section);
-  }
 
   protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
     const options = this.#options();
