@@ -35,8 +35,9 @@ const EPS = 1e-6;
 const initOf = ({ initializerRange = 0.02 }: VitConfig) => truncatedNormal(initializerRange);
 
 /**
- * Neighbours start alike, so that little training finds out where things are: each half of the width has
- * sines and cosines of one coordinate at falling frequencies. Source: arXiv:2111.06377, appendix A.1.
+ * Places start well apart and neighbours alike, so that little training finds out where things are: each half
+ * of the width has sines and cosines of one coordinate, of wavelengths from two patches to two images. After
+ * arXiv:2111.06377, appendix A.1, whose longest waves a small grid cannot tell from constants.
  */
 const sinCosOfGrid =
   (side: number, width: number): Initializer =>
@@ -46,9 +47,9 @@ const sinCosOfGrid =
       for (const [half, at] of [Math.floor(patch / side), patch % side].entries()) {
         const start = (1 + patch) * width + half * 2 * quarter;
         for (let i = 0; i < quarter; i++) {
-          const angle = at / 10000 ** (i / quarter);
-          values[start + i] = 0.5 * Math.sin(angle);
-          values[start + quarter + i] = 0.5 * Math.cos(angle);
+          const angle = (Math.PI * at) / side ** (i / quarter);
+          values[start + i] = Math.sin(angle);
+          values[start + quarter + i] = Math.cos(angle);
         }
       }
     }

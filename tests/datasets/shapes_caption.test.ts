@@ -44,13 +44,13 @@ test('the same seed draws the same files', async () => {
   assert.equal(readdirSync(one).length, 2);
 });
 
-test('the splits have two captions a training scene, five a test scene, and their ground truth', async () => {
+test('the splits have two captions a training scene, seven a test scene, and their ground truth', async () => {
   const folder = temporaryFolder();
   const { train, val, test: testSplit } = await build(folder);
   assert.equal(train.length, 16);
   assert.equal(testSplit.length, 3);
   const truth = val.groundTruth();
-  assert.equal(truth?.annotations.length, 20);
+  assert.equal(truth?.annotations.length, 28);
   const [file] = filesOf(folder).filter((name) => name.endsWith('shapes_val_gt.json'));
   assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), truth);
   const sample = await val.get(1, Rng.of(0));
@@ -93,20 +93,38 @@ test('a caption tells what is drawn: the first colour lies where the relation sa
   }
 });
 
-test('training captions mention the upper or the left thing first, and are among the five', () => {
+test('training captions mention the upper or the left thing first, and are among the seven', () => {
   for (const scene of scenesOf('train', { seed: 5, train: 40, val: 0, test: 0, imageSize: 48 })) {
     const [a, b] = [...scene.things].sort((s, t) =>
       /left|right/.test(scene.relation) ? s.x - t.x : s.y - t.y,
     );
-    for (const caption of orderedCaptionsOf(scene)) {
-      assert.ok(captionsOf(scene).includes(caption) || caption.startsWith('the '), caption);
-      assert.match(
-        caption,
-        new RegExp(`^(a|the) ${a.size} ${a.colour} ${a.shape} .* ${b.colour} ${b.shape}`),
-      );
+    const { related, placed } = orderedCaptionsOf(scene);
+    for (const caption of [...related, placed]) {
+      assert.ok(captionsOf(scene).includes(caption), caption);
+      assert.match(caption, new RegExp(`^a ${a.size} ${a.colour} ${a.shape} .* ${b.colour} ${b.shape}`));
+    }
+    for (const caption of related) {
       assert.match(caption, / above | to the left of /);
     }
   }
+});
+
+test('a placed caption says in which third of the image each thing lies', () => {
+  const words = { top: 0, middle: 1, bottom: 2, left: 0, center: 1, right: 2 } as Record<string, number>;
+  const third = (at: number) => (at < 0.4 ? 0 : at > 0.6 ? 2 : 1);
+  const seen = new Set<string>();
+  for (const scene of scenesOf('test', { seed: 5, train: 0, val: 0, test: 60, imageSize: 48 })) {
+    const placed = captionsOf(scene).at(-2)!;
+    const places = [...placed.matchAll(/(\w+) (\w+) at the (\w+) (\w+)/g)];
+    assert.equal(places.length, 2);
+    places.forEach(([, colour, shape, vertical, horizontal], i) => {
+      const thing = scene.things[i];
+      assert.deepEqual([colour, shape], [thing.colour, thing.shape]);
+      assert.deepEqual([words[vertical], words[horizontal]], [third(thing.y), third(thing.x)], placed);
+      seen.add(`${vertical} ${horizontal}`);
+    });
+  }
+  assert.equal(seen.size, 9);
 });
 
 const PURE = {

@@ -63,7 +63,7 @@ export class ShapesCaptionBuilder extends CaptionBuilder {
   get #root(): string {
     const { seed, train, val, test, imageSize } = this.#options();
     const { storage } = this.#buildInfo();
-    return join(cachePath(storage), `ordered-seed${seed}-${train}-${val}-${test}-${imageSize}px`);
+    return join(cachePath(storage), `placed-seed${seed}-${train}-${val}-${test}-${imageSize}px`);
   }
 
   #options(): ShapesOptions {

@@ -7,16 +7,26 @@ const phrase = (relation: Scene['relation']) =>
 
 const noun = ({ size, colour, shape }: Thing) => `${size} ${colour} ${shape}`;
 
-/** Five ways to tell a scene; all say the same. */
+/** Where in the image a thing is, by the third of height and width that its centre lies in. */
+function place({ x, y }: Thing): string {
+  const third = (at: number, words: [string, string, string]) => words[at < 0.4 ? 0 : at > 0.6 ? 2 : 1];
+  return `${third(y, ['top', 'middle', 'bottom'])} ${third(x, ['left', 'center', 'right'])}`;
+}
+
+/** Seven ways to tell a scene; all say the same. */
 export function captionsOf({ background, things: [a, b], relation }: Scene): string[] {
   const there = `a ${noun(a)} ${phrase(relation)} a ${noun(b)}`;
   const back = `a ${noun(b)} ${phrase(OPPOSITE[relation])} a ${noun(a)}`;
+  const placed = (first: Thing, second: Thing) =>
+    `a ${noun(first)} at the ${place(first)} and a ${noun(second)} at the ${place(second)}`;
   return [
     there,
     back,
     `${there} on a ${background} background`,
     `${back} on a ${background} background`,
     `the ${noun(a)} is ${phrase(relation)} the ${noun(b)}`,
+    placed(a, b),
+    placed(b, a),
   ];
 }
 
@@ -24,21 +34,21 @@ export function captionsOf({ background, things: [a, b], relation }: Scene): str
  * The ways to tell a scene that mention the upper or the left thing first, as people mostly do: what a model
  * is taught, so that it need not guess which thing comes first.
  */
-export function orderedCaptionsOf(scene: Scene): string[] {
+export function orderedCaptionsOf(scene: Scene): { related: string[]; placed: string } {
   const {
     things: [a, b],
     relation,
   } = scene;
   const backward = relation === 'below' || relation === 'right of';
   const ordered: Scene = backward ? { ...scene, things: [b, a], relation: OPPOSITE[relation] } : scene;
-  const [there, , withBackground, , sentence] = captionsOf(ordered);
-  return [there, withBackground, sentence];
+  const [there, , withBackground, , , placed] = captionsOf(ordered);
+  return { related: [there, withBackground], placed };
 }
 
 /** Every word that captions and their prompt ("a picture of") use, sorted. */
 export function captionWords(): string[] {
   const words = [...SHAPES, ...COLOURS, ...SIZES, ...BACKGROUNDS, ...RELATIONS];
-  const glue = 'a the is to on of background picture';
+  const glue = 'a the is to on of background picture at and top middle bottom left center right';
   return [...new Set(`${words.join(' ')} ${glue}`.split(' '))].sort();
 }
 

@@ -19,9 +19,6 @@ export interface ShapesOptions {
   imageSize: number;
 }
 
-/** Captions that a training scene has; val and test have all five. */
-const TRAIN_CAPTIONS = 2;
-
 /** The scenes of a split, in order. */
 export function scenesOf(split: ShapesSplit, { seed, ...options }: ShapesOptions): Scene[] {
   const pairs = pairsOfSplit(seed)[split];
@@ -89,9 +86,10 @@ async function drawSplit(folder: string, split: ShapesSplit, options: ShapesOpti
   await write(`shapes_${split}_gt`, groundTruth(captions, idOf));
 }
 
+/** How the two things lie to each other, and where each is. */
 function trainCaptions(scene: Scene, rng: Rng): string[] {
-  const all = orderedCaptionsOf(scene);
-  return [...rng.permutation(all.length)].slice(0, TRAIN_CAPTIONS).map((i) => all[i]);
+  const { related, placed } = orderedCaptionsOf(scene);
+  return [related[rng.int(related.length)], placed];
 }
 
 function groundTruth(captions: string[][], idOf: (i: number) => number): GroundTruth {
