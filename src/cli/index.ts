@@ -5,6 +5,7 @@ import { LavisError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { packageRoot } from '../common/paths.js';
 import { didYouMean, nearest } from '../common/suggest.js';
+import { leaveToLauncher } from '../distributed/index.js';
 import { caption } from './caption.js';
 import { type Command, UsageError } from './command.js';
 import { compare } from './compare.js';
@@ -128,19 +129,18 @@ function report(thrown: unknown, argv: readonly string[]): number {
   const [name] = argv;
   log.status('');
   const command = commands.find((candidate) => nameOf(candidate) === name);
-  if (thrown instanceof UsageError) {
-    const help = command ? `lavis ${name} --help` : 'lavis --help';
-    process.stderr.write(`lavis: ${explain(thrown.message, command, argv)}\n  help:    ${help}\n`);
-    return 2;
-  }
-  if (process.env.LAVIS_DEBUG === '1' && thrown instanceof Error) {
-    process.stderr.write(`${thrown.stack}\n`);
-  } else if (thrown instanceof LavisError) {
-    process.stderr.write(`${thrown.name}: ${thrown.message}\n`);
-  } else {
-    process.stderr.write(`lavis: ${messageOf(thrown)}\n  help:    LAVIS_DEBUG=1 shows where\n`);
-  }
-  return 1;
+  const usage = thrown instanceof UsageError;
+  const text = usage ? explain(thrown.message, command, argv) : textOf(thrown);
+  const help = command ? `lavis ${name} --help` : 'lavis --help';
+  const message = usage ? `lavis: ${text}\n  help:    ${help}\n` : text;
+  if (!leaveToLauncher(message)) process.stderr.write(message);
+  return usage ? 2 : 1;
+}
+
+function textOf(thrown: unknown): string {
+  if (process.env.LAVIS_DEBUG === '1' && thrown instanceof Error) return `${thrown.stack}\n`;
+  if (thrown instanceof LavisError) return `${thrown.name}: ${thrown.message}\n`;
+  return `lavis: ${messageOf(thrown)}\n  help:    LAVIS_DEBUG=1 shows where\n`;
 }
 
 /** yargs's sentence for a wrong command line, with what may have been meant. */

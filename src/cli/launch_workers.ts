@@ -3,8 +3,10 @@ import type { Options } from 'yargs';
 import { describeOrigin } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import { launch } from '../distributed/index.js';
+import { parseDevice } from '../engine/index.js';
 import { UsageError } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
+import { checkRun } from './prepare_run.js';
 
 /** The options of commands that can run in several workers. */
 export const launchOptions = {
@@ -29,8 +31,8 @@ export interface LaunchArguments {
 }
 
 /**
- * Runs a command in workers, where several or restarts are asked for. The configuration is read first, so
- * that its faults are told once.
+ * Runs a command in workers, where several or restarts are asked for. The configuration is read and checked
+ * first, so that its faults are told once.
  * @param restartArguments what a restarted command has more: where to resume
  * @returns their exit code; undefined where the command is to run in this process
  */
@@ -44,7 +46,9 @@ export async function launchWorkers(
   if (count !== 'auto' && !/^[1-9]\d*$/.test(count)) {
     throw new UsageError(`--nproc-per-node is a whole number from 1, or auto, not '${count}'`);
   }
+  if (device) parseDevice(device);
   const config = await loadConfig(args);
+  checkRun(config);
   if (count !== '1' && config.run.distributed === false) {
     const origin = config.originOf('run.distributed');
     throw new ConfigError('run.distributed is False, which keeps to one worker', {

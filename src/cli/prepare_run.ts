@@ -2,10 +2,29 @@ import { type Config, launchSchema } from '../common/config.js';
 import { DataError, EngineError, LavisError } from '../common/errors.js';
 import { configureLogging, log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
-import { type Communicator, initCommunicator, onRankZero, SingleCommunicator } from '../distributed/index.js';
+import {
+  type Communicator,
+  initCommunicator,
+  onRankZero,
+  SingleCommunicator,
+  warnTogether,
+} from '../distributed/index.js';
 import { hasFloat16, setupEngine } from '../engine/index.js';
-import { type BaseRunner, newJobId, type RunnerOptions, runSettings } from '../runners/index.js';
-import { buildDataset, buildModel, datasetNames, setupTask, usedSplits } from '../tasks/index.js';
+import {
+  type BaseRunner,
+  newJobId,
+  type RunnerOptions,
+  type RunSettings,
+  runSettings,
+} from '../runners/index.js';
+import {
+  type BaseTask,
+  buildDataset,
+  buildModel,
+  datasetNames,
+  setupTask,
+  usedSplits,
+} from '../tasks/index.js';
 
 const FLOAT16 = 'products and what the backward pass keeps are float16, sums and weights float32';
 const FLOAT32 = 'this engine has no float16, float32 is used';
@@ -23,15 +42,11 @@ export interface PrepareOptions {
  * @throws LavisError
  */
 export async function prepareRun(config: Config, options: PrepareOptions): Promise<RunnerOptions> {
-  const settings = runSettings(config);
-  const task = setupTask(config);
-  registry.getRunnerClass(settings.runner);
-  registry.getLrSchedulerClass(settings.lrSched);
-  registry.getModelClass(String(config.model.arch));
-  for (const name of datasetNames(config)) registry.getBuilderClass(name);
-
+  const { settings, task } = checkRun(config);
   const comm = await joinRun(config);
-  const engine = await chooseEngine(config, options.device);
+  const warnings: string[] = [];
+  const engine = await chooseEngine(config, options.device, (message) => warnings.push(message));
+  await warnTogether(comm, warnings);
   if (settings.amp && options.training) log.info(`run.amp: ${hasFloat16() ? FLOAT16 : FLOAT32}`);
   let parts: BuiltParts | undefined;
   // Rank 0 goes first: it downloads and draws, and the others find everything there.
@@ -40,6 +55,17 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
     return true;
   });
   return { config, task, comm, engine, ...(parts ?? (await build(config, options))) };
+}
+
+/** What of a run can be checked before anything is made or met. @throws ConfigError */
+export function checkRun(config: Config): { settings: RunSettings; task: BaseTask } {
+  const settings = runSettings(config);
+  const task = setupTask(config);
+  registry.getRunnerClass(settings.runner);
+  registry.getLrSchedulerClass(settings.lrSched);
+  registry.getModelClass(String(config.model.arch));
+  for (const name of datasetNames(config)) registry.getBuilderClass(name);
+  return { settings, task };
 }
 
 /** The runner that `run.runner` names. @param jobId as --job-id; rank 0's time of day unless given */
@@ -65,7 +91,7 @@ async function joinRun({ run }: Config): Promise<Communicator> {
  * there, the best that is there is taken.
  * @returns its description
  */
-export async function chooseEngine(config: Config, asked?: string): Promise<string> {
+export async function chooseEngine(config: Config, asked?: string, warn = log.warn): Promise<string> {
   const { device, gpu, threads } = config.read('run', launchSchema);
   // each worker of a launcher sees one GPU, its own
   const numbered =
@@ -79,7 +105,7 @@ export async function chooseEngine(config: Config, asked?: string): Promise<stri
   } catch (thrown) {
     if (insists || !(thrown instanceof EngineError)) throw thrown;
     const { description } = await setupEngine({ device: 'auto', threads });
-    log.warn(
+    warn(
       `run.device is ${wanted}, which is not there (--device ${wanted} says why); instead: ${description}`,
     );
     return description;

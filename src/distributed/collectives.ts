@@ -31,6 +31,13 @@ export async function averageNumbers<K extends string>(
   ) as Record<K, number>;
 }
 
+/** Warns of what each rank has to say, on the lowest rank that says it: the same words are told once. */
+export async function warnTogether(comm: Communicator, messages: readonly string[]): Promise<void> {
+  const all = await comm.allGather(messages, 'warnings');
+  const told = new Set(all.slice(0, comm.rank).flat());
+  for (const message of messages) if (!told.has(message)) log.warn(message);
+}
+
 /**
  * Lets rank 0 do something once (a download, a file) while the others wait with a message; what it throws
  * is thrown on every rank.

@@ -1,4 +1,4 @@
-export { averageNumbers, onRankZero, requireSame } from './collectives.js';
+export { averageNumbers, onRankZero, requireSame, warnTogether } from './collectives.js';
 export {
   type Backend,
   type CallOptions,
@@ -8,6 +8,7 @@ export {
   type ReduceOptions,
 } from './communicator.js';
 export { readWorld, type World } from './environment.js';
+export { leaveToLauncher } from './faults.js';
 export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
 export { type InitOptions, initCommunicator } from './init.js';
 export { visibleGpus } from './launch/devices.js';

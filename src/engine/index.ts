@@ -16,5 +16,5 @@ export { sumOfSquares } from './fused/sum_of_squares.js';
 export { type UpdateFactor, type UpdateFactorOptions, updateFactor } from './fused/update_factor.js';
 export { deviceMemory } from './memory.js';
 export { isHostMemory, peek } from './peek.js';
-export { type Engine, type EngineOptions, setupEngine } from './setup.js';
+export { type Engine, type EngineOptions, parseDevice, setupEngine } from './setup.js';
 export { tf } from './tf.js';

@@ -83,7 +83,8 @@ function reasonOf(error: unknown): string {
   return [headline.split('\n')[0].trim(), found].filter(Boolean).join('; there is ');
 }
 
-function parseDevice(device: string): Device | 'auto' {
+/** @throws EngineError for a name that is no device of ours, there or not */
+export function parseDevice(device: string): Device | 'auto' {
   if (device === 'auto') return 'auto';
   const [, name, index] = /^([a-z]+)(?::(.+))?$/.exec(device) ?? [];
   const known = DEVICES.find((candidate) => candidate === name);

@@ -1,16 +1,17 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DistributedError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { MEETING_FOLDER, readWorld } from '../environment.js';
-import { consequenceFile, FAULT_FOLDER } from '../faults.js';
+import { FAULT_FOLDER, faultOf } from '../faults.js';
 import { socketFolder } from '../local/local_communicator.js';
 import { memoryFolder } from '../local/memory_file.js';
 import { visibleGpus, workerDevices } from './devices.js';
+import { culpritOf, describeFailure, type Ending, exitCodeOf, failuresOf } from './failure.js';
 import { LIFELINE } from './lifeline.js';
-import { type WorkerEnd, WorkerProcess } from './worker_process.js';
+import { WorkerProcess } from './worker_process.js';
 
 export interface LaunchOptions {
   /** Script and arguments that each worker runs with this Node. */
@@ -121,13 +122,16 @@ class Group {
     for (const signal of signals) process.on(signal, interrupt);
     process.on('exit', lastResort);
     try {
-      const failures = await this.#watch();
-      if (this.#interruption) return { code: 128 + constants.signals[this.#interruption], interrupted: true };
+      const endings = await this.#watch();
+      const failures = failuresOf(endings);
+      if (this.#interruption) {
+        // Ending is what they were asked to; an error of theirs is told all the same.
+        if (failures.some(({ text, consequence }) => text && !consequence)) this.#report(endings);
+        return { code: 128 + constants.signals[this.#interruption], interrupted: true };
+      }
       if (failures.length === 0) return { code: 0, interrupted: false };
-      const culprit =
-        failures.find(({ rank }) => !existsSync(consequenceFile(this.#folder, rank))) ?? failures[0];
-      this.#report(culprit);
-      return { code: exitCode(culprit), interrupted: false };
+      this.#report(endings);
+      return { code: exitCodeOf(culpritOf(failures)), interrupted: false };
     } finally {
       for (const signal of signals) process.off(signal, interrupt);
       process.off('exit', lastResort);
@@ -135,20 +139,21 @@ class Group {
     }
   }
 
-  /** Until all workers have ended. @returns those that failed by themselves, the first one first. */
-  async #watch(): Promise<WorkerEnd[]> {
-    const failures: WorkerEnd[] = [];
+  /** Until all workers have ended. @returns how each did, the first one first */
+  async #watch(): Promise<Ending[]> {
+    const endings: Ending[] = [];
     let ending: Promise<void> | undefined;
     await Promise.all(
       this.#workers.map(async (worker) => {
         const end = await worker.ended;
+        const { lastLines } = worker;
+        endings.push({ ...end, ...faultOf(this.#folder, end.rank), lastLines, asked: this.#asked });
         if (end.code === 0 || this.#interruption) return;
-        if (!this.#asked) failures.push(end);
         ending ??= sleep(SETTLE_SECONDS * 1000).then(() => this.#end());
       }),
     );
     await ending;
-    return failures;
+    return endings;
   }
 
   /** Asks the workers to end, then makes them. */
@@ -164,11 +169,8 @@ class Group {
     for (const worker of this.#workers) worker.kill(signal);
   }
 
-  #report(end: WorkerEnd): void {
-    const how = end.signal ? `killed by ${end.signal}` : `exit code ${end.code}`;
-    const lines = errorLines(this.#workers[end.rank].lastLines);
-    const said = lines.map((line) => `\n  ${line}`).join('');
-    log.warn(`rank ${end.rank} of ${this.#workers.length} failed first (${how})${said && `:${said}`}`);
+  #report(endings: readonly Ending[]): void {
+    log.info(describeFailure(endings).trimEnd());
   }
 
   #cleanUp(): void {
@@ -179,14 +181,6 @@ class Group {
     }
   }
 }
-
-/** From the last line that names an error; all lines where none does. */
-function errorLines(lines: readonly string[]): readonly string[] {
-  const from = lines.findLastIndex((line) => /^(\w*Error|lavis|failed)\b.*:/.test(line));
-  return lines.slice(Math.max(0, from));
-}
-
-const exitCode = ({ code, signal }: WorkerEnd) => (signal ? 128 + constants.signals[signal] : code || 1);
 
 function usableGpus({ device, env }: Pick<LaunchOptions, 'device' | 'env'>): string[] {
   return device === 'cpu' ? [] : visibleGpus(env ?? process.env);
