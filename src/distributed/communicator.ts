@@ -9,6 +9,8 @@ export interface CallOptions {
 export interface ReduceOptions extends CallOptions {
   /** What each rank's numbers are multiplied by, the same list on every rank; may rest on calls made before. */
   factors?: Promise<readonly number[]>;
+  /** When the array will hold this rank's numbers; the call keeps its turn until then. */
+  ready?: Promise<void>;
 }
 
 export type NumericArray =

@@ -1,4 +1,4 @@
-import { peek, tf } from '../engine/index.js';
+import { isHostMemory, peek, tf } from '../engine/index.js';
 import type { Communicator } from './communicator.js';
 
 export interface GradientAveragerOptions {
@@ -14,13 +14,16 @@ interface Bucket {
   /** Gradients, then a flag a parameter: whether any rank used it. */
   readonly data: Float32Array<ArrayBuffer>;
   missing: Set<string>;
+  /** Gradients on a graphics card, flat, until the bucket is full. */
+  readonly waiting: Map<string, tf.Tensor>;
   reduced: Promise<void> | undefined;
 }
 
 /**
  * Averages gradients over the ranks in buckets, as PyTorch's DistributedDataParallel does. Buckets are
  * filled from the last parameter to the first, the order in which backward makes gradients, and sent as
- * soon as they are full, in the same order on every rank.
+ * soon as they are full, in the same order on every rank. A graphics card is not waited for: a bucket is read
+ * in one piece, and keeps its turn among the exchanges until it has come.
  *
  *     const averager = new GradientAverager(comm, model.namedParameters());
  *     averager.begin();
@@ -75,6 +78,8 @@ export class GradientAverager {
     this.#parts.catch(() => {}); // finish() throws it.
     for (const bucket of this.#buckets) {
       bucket.missing = new Set(bucket.names);
+      tf.dispose([...bucket.waiting.values()]); // of a step that failed
+      bucket.waiting.clear();
       bucket.reduced = undefined;
     }
   }
@@ -84,8 +89,8 @@ export class GradientAverager {
     const bucket = this.#bucketOf.get(name);
     if (!bucket) throw new Error(`no variable is named '${name}'`);
     if (!bucket.missing.delete(name)) throw new Error(`'${name}' has two gradients in one step`);
-    const values = peek(grad) as Float32Array;
-    this.#part(bucket, name).set(values);
+    if (isHostMemory()) this.#part(bucket, name).set(peek(grad) as Float32Array);
+    else bucket.waiting.set(name, tf.keep(tf.reshape(grad, [-1])));
     this.#send(false);
   }
 
@@ -119,11 +124,34 @@ export class GradientAverager {
         if (missing) this.#part(bucket, name).fill(0);
         flags[i] = missing ? 0 : 1;
       }
+      const ready = bucket.waiting.size > 0 ? this.#read(bucket) : undefined;
+      ready?.catch(() => {}); // The exchange throws it.
       bucket.reduced = this.#comm.allReduce(bucket.data, `gradients, bucket ${bucket.index}`, {
         factors: this.#parts,
+        ready,
       });
       bucket.reduced.catch(() => {}); // finish() throws it.
       this.#next++;
+    }
+  }
+
+  /** Brings the gradients of a full bucket from the graphics card. */
+  async #read(bucket: Bucket): Promise<void> {
+    const names = [...bucket.waiting.keys()];
+    const flat = [...bucket.waiting.values()] as tf.Tensor1D[];
+    bucket.waiting.clear();
+    const joined = tf.keep(tf.concat(flat));
+    tf.dispose(flat);
+    try {
+      const values = (await joined.data()) as Float32Array;
+      let at = 0;
+      for (const name of names) {
+        const part = this.#part(bucket, name);
+        part.set(values.subarray(at, at + part.length));
+        at += part.length;
+      }
+    } finally {
+      joined.dispose();
     }
   }
 
@@ -154,6 +182,7 @@ export class GradientAverager {
       offsets,
       data,
       missing: new Set(names),
+      waiting: new Map(),
       reduced: undefined,
     };
     for (const name of names) this.#bucketOf.set(name, bucket);

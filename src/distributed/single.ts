@@ -11,7 +11,8 @@ export class SingleCommunicator implements Communicator {
   arrays(lengths: readonly number[]) {
     return plainArrays(lengths);
   }
-  async allReduce(data: Float32Array, _name: string, { factors }: ReduceOptions = {}) {
+  async allReduce(data: Float32Array, _name: string, { factors, ready }: ReduceOptions = {}) {
+    await ready;
     if (factors) multiply(data, (await factors)[0]);
   }
   async broadcast() {}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { contentOf, logLines, type TinyRun, tinyRun } from '../runners/tiny_run.js';
@@ -54,5 +55,18 @@ describe('lavis train --nproc-per-node 2', () => {
     assert.deepEqual(Object.keys(scores(two)), Object.keys(scores(one)));
     const loss = (job: string) => Number(JSON.parse(logLines(job)[0]).train_loss);
     assert.ok(Math.abs(loss(two) - loss(one)) <= 0.002);
+  });
+
+  it('ends with the same bits on both ranks, whatever each draws for itself', () => {
+    const plugin = join(import.meta.dirname, 'digests.js');
+    for (const accumulated of [1, 2]) {
+      const options = ['run.runner=digests', `run.accum_grad_iters=${accumulated}`];
+      const noise = ['model.vit_drop_path_rate=0.2', '--plugin', plugin];
+      const job = train(`bits_${accumulated}`, 2, ...options, ...noise);
+      const digest = (when: string, rank: number) =>
+        readFileSync(join(job, `${when}_${rank}.digest`), 'utf8');
+      assert.equal(digest('end', 0), digest('end', 1), `accum_grad_iters=${accumulated}`);
+      assert.notEqual(digest('end', 0), digest('start', 0));
+    }
   });
 });

@@ -92,6 +92,7 @@ export class LocalCommunicator implements Communicator {
   allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void> {
     const what = { operation: 'allReduce', name, size: data.byteLength } as const;
     return this.#queue.add(what, options, async (call) => {
+      await options?.ready;
       const factors = (await options?.factors) ?? new Array<number>(this.worldSize).fill(1);
       const place = this.#arrays.placeOf(data);
       this.#mesh.arrive(call, 0, serialize(place));

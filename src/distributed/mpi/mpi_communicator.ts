@@ -68,6 +68,7 @@ export class MpiCommunicator implements Communicator {
 
   allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void> {
     return this.#queue.add({ operation: 'allReduce', name, size: data.byteLength }, options, async (call) => {
+      await options?.ready;
       const factors = await options?.factors;
       await this.#meet(call);
       for (let at = 0; at < data.length; at += ROUND_BYTES / 4) {

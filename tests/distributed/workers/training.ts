@@ -1,12 +1,14 @@
 /**
  * A rank of the gradient tests: trains a small network on its part of a batch of 8 and prints its weights.
- * `middle` is used in the batch's second half only, `idle` never.
+ * With `elsewhere`, on an engine whose tensors are not at hand. `middle` is used in the batch's second half only, `idle` never.
  */
 import { createHash } from 'node:crypto';
 import { broadcastVariables, GradientAverager, initCommunicator } from '#src/distributed/index.js';
 import { setupEngine, tf, valueAndGrads } from '#src/engine/index.js';
+import { useRecorder } from '../../engine/recorder.js';
 
-await setupEngine({ device: 'cpu', threads: 1 });
+if (process.argv[2] === 'elsewhere') await useRecorder();
+else await setupEngine({ device: 'cpu', threads: 1 });
 const comm = await initCommunicator();
 const { rank, worldSize } = comm;
 const BATCH = 8;
