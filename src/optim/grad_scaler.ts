@@ -85,16 +85,21 @@ export class GradScaler {
       saved instanceof Map ? saved.get(key) : (saved as Record<string, unknown> | null | undefined)?.[key];
     const empty = saved instanceof Map ? saved.size === 0 : Object.keys(saved ?? {}).length === 0;
     if (empty) return;
-    const keys = Object.keys(this.#state) as (keyof GradScalerState)[];
-    const entries = keys.map((key) => [key, get(key)] as const);
-    const wrong = entries.find(([, value]) => typeof value !== 'number' || !Number.isFinite(value));
-    if (wrong) {
+    const number = (key: keyof GradScalerState): number => {
+      const value = get(key);
+      if (typeof value === 'number' && Number.isFinite(value)) return value;
       throw new CheckpointError('the scaler state is none', {
-        where: `scaler.${wrong[0]}`,
-        found: String(wrong[1]),
+        where: `scaler.${key}`,
+        found: String(value),
         allowed: 'a number',
       });
-    }
-    this.#state = Object.fromEntries(entries) as unknown as GradScalerState;
+    };
+    this.#state = {
+      scale: number('scale'),
+      growth_factor: number('growth_factor'),
+      backoff_factor: number('backoff_factor'),
+      growth_interval: number('growth_interval'),
+      _growth_tracker: number('_growth_tracker'),
+    };
   }
 }

@@ -38,7 +38,7 @@ export interface CheckpointParts {
 export async function writeCheckpoint(path: string, parts: CheckpointParts): Promise<void> {
   await saveTorch(path, {
     model: savedState(parts.model.stateDict()),
-    optimizer: parts.optimizer.stateDict() as unknown as CheckpointValue,
+    optimizer: parts.optimizer.stateDict(),
     config: parts.config as CheckpointValue,
     scaler: parts.scaler?.stateDict() ?? null,
     ...parts.position,

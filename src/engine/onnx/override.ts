@@ -1,21 +1,22 @@
+import {
+  type CallOn,
+  type KernelOn,
+  type KernelResult,
+  registeredKernel,
+  registerKernel,
+} from '../kernel_call.js';
 import { tf } from '../tf.js';
 import type { OnnxBackend } from './backend.js';
 
 /** The name under which the backend is registered. */
 export const BACKEND = 'onnx';
 
-export interface KernelCall<Attrs> {
-  inputs: Record<string, tf.TensorInfo>;
-  attrs: Attrs;
-  backend: OnnxBackend;
-}
-
-type Result = tf.TensorInfo | tf.TensorInfo[];
-export type Kernel<Attrs> = (call: KernelCall<Attrs>) => Result;
+export type KernelCall<Attrs> = CallOn<OnnxBackend, Attrs>;
+type Kernel<Attrs> = KernelOn<OnnxBackend, Attrs>;
 
 /** Registers a kernel that only this backend has. */
 export function kernel<Attrs = object>(kernelName: string, run: Kernel<Attrs>): void {
-  tf.registerKernel({ kernelName, backendName: BACKEND, kernelFunc: run as unknown as tf.KernelFunc });
+  registerKernel(kernelName, BACKEND, run);
 }
 
 /**
@@ -24,7 +25,7 @@ export function kernel<Attrs = object>(kernelName: string, run: Kernel<Attrs>): 
  */
 export function override<Attrs = object>(
   kernelName: string,
-  run: (call: KernelCall<Attrs>) => Result | undefined,
+  run: (call: KernelCall<Attrs>) => KernelResult | undefined,
 ): void {
   const fallback = cpuKernel<Attrs>(kernelName);
   replace<Attrs>(kernelName, (call) => {
@@ -48,9 +49,9 @@ function replace<Attrs = object>(kernelName: string, run: Kernel<Attrs>): void {
  * which would change when the pool uses it again: those results are copied.
  */
 function cpuKernel<Attrs = object>(kernelName: string): Kernel<Attrs> {
-  const { kernelFunc } = tf.getKernel(kernelName, 'cpu');
+  const run = registeredKernel<OnnxBackend, Attrs>(kernelName, 'cpu');
   return (call) => {
-    const result = call.backend.keepingArrays(() => kernelFunc(call as never) as Result);
+    const result = call.backend.keepingArrays(() => run(call));
     const inputs = Object.values(call.inputs).filter((x) => x && call.backend.entry(x.dataId)?.owned);
     for (const output of [result].flat()) {
       const entry = call.backend.entry(output.dataId);

@@ -1,31 +1,32 @@
+import {
+  type CallOn,
+  type KernelOn,
+  type KernelResult,
+  registeredKernel,
+  registerKernel,
+} from '../kernel_call.js';
 import { tf } from '../tf.js';
 import type { LavisWebGpuBackend } from './backend.js';
 
 /** The name under which the backend is registered. */
 export const BACKEND = 'webgpu';
 
-export interface KernelCall<Attrs> {
-  inputs: Record<string, tf.TensorInfo>;
-  attrs: Attrs;
-  backend: LavisWebGpuBackend;
-}
-
-type Result = tf.TensorInfo | tf.TensorInfo[];
-export type Kernel<Attrs> = (call: KernelCall<Attrs>) => Result;
+export type KernelCall<Attrs> = CallOn<LavisWebGpuBackend, Attrs>;
+export type Kernel<Attrs> = KernelOn<LavisWebGpuBackend, Attrs>;
 
 export function kernel<Attrs = object>(kernelName: string, run: Kernel<Attrs>): void {
-  tf.registerKernel({ kernelName, backendName: BACKEND, kernelFunc: run as unknown as tf.KernelFunc });
+  registerKernel(kernelName, BACKEND, run);
 }
 
 /** A kernel that TensorFlow.js brings for this backend. */
 export function builtIn<Attrs>(kernelName: string): Kernel<Attrs> {
-  return tf.getKernel(kernelName, BACKEND).kernelFunc as unknown as Kernel<Attrs>;
+  return registeredKernel(kernelName, BACKEND);
 }
 
 /** Replaces a kernel of TensorFlow.js; `run` is given the one it replaces. */
 export function override<Attrs>(
   kernelName: string,
-  run: (call: KernelCall<Attrs>, original: Kernel<Attrs>) => Result,
+  run: (call: KernelCall<Attrs>, original: Kernel<Attrs>) => KernelResult,
 ): void {
   const original = builtIn<Attrs>(kernelName);
   tf.unregisterKernel(kernelName, BACKEND);
