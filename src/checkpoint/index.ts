@@ -5,6 +5,7 @@ export { saveSafetensors, saveTorch } from './save.js';
 export {
   type CheckpointValue,
   dictEntries,
+  dictMember,
   isHostTensor,
   isTensorRef,
   type LazyTensor,

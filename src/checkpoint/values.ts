@@ -83,6 +83,13 @@ export function dictEntries(value: unknown): [unknown, unknown][] | undefined {
   return prototype === Object.prototype || prototype === null ? Object.entries(value) : undefined;
 }
 
+/** A member of a dict that came out of a checkpoint, a plain object or a Map; undefined for anything else. */
+export function dictMember(dict: unknown, key: string | number): unknown {
+  if (dict instanceof Map) return dict.get(key) ?? dict.get(String(key));
+  if (typeof dict !== 'object' || dict === null) return undefined;
+  return (dict as Record<string, unknown>)[key];
+}
+
 /** What a model's state dict holds: a tensor of the engine, seen only as far as saving needs it. */
 export interface LiveTensor {
   readonly dtype: string;

@@ -1,5 +1,6 @@
 import {
   type CheckpointValue,
+  dictMember,
   isHostTensor,
   isTensorRef,
   PyFloat,
@@ -130,8 +131,10 @@ export class AdamW {
    * @throws CheckpointError when groups, parameters or shapes differ.
    */
   async loadStateDict(saved: unknown): Promise<void> {
-    const groups = field(saved, 'param_groups');
-    const sizes = Array.isArray(groups) ? groups.map((group) => listOf(field(group, 'params')).length) : [];
+    const groups = dictMember(saved, 'param_groups');
+    const sizes = Array.isArray(groups)
+      ? groups.map((group) => listOf(dictMember(group, 'params')).length)
+      : [];
     const expected = this.#groups.map((group) => group.names.length);
     if (sizes.join() !== expected.join()) {
       throw new CheckpointError('the optimizer state belongs to another model', {
@@ -140,16 +143,16 @@ export class AdamW {
         allowed: `groups of ${expected.join(' and ')} parameters`,
       });
     }
-    const lr = field((groups as unknown[])[0], 'lr');
+    const lr = dictMember((groups as unknown[])[0], 'lr');
     if (typeof lr === 'number') this.#options.lr = lr; // what stateDict tells until the next step
-    const order = (groups as unknown[]).flatMap((group) => listOf(field(group, 'params')));
+    const order = (groups as unknown[]).flatMap((group) => listOf(dictMember(group, 'params')));
     for (const [i, slot] of this.#slots.entries()) {
-      const entry = field(field(saved, 'state'), order[i] as number);
+      const entry = dictMember(dictMember(saved, 'state'), order[i] as number);
       disposeMoments(slot);
       if (entry === undefined) continue;
-      const step = await readStep(field(entry, 'step'));
-      const expAvg = await readLike(slot, field(entry, 'exp_avg'), 'exp_avg');
-      const expAvgSq = await readLike(slot, field(entry, 'exp_avg_sq'), 'exp_avg_sq');
+      const step = await readStep(dictMember(entry, 'step'));
+      const expAvg = await readLike(slot, dictMember(entry, 'exp_avg'), 'exp_avg');
+      const expAvgSq = await readLike(slot, dictMember(entry, 'exp_avg_sq'), 'exp_avg_sq');
       slot.moments = { step, expAvg: variableOf(expAvg), expAvgSq: variableOf(expAvgSq) };
     }
   }
@@ -180,13 +183,6 @@ function variableOf(tensor: HostTensor): tf.Variable {
   const variable = tf.variable(initial, false);
   initial.dispose();
   return variable;
-}
-
-/** A member of a dictionary that came out of a pickle: a Map or a plain object. */
-function field(container: unknown, key: string | number): unknown {
-  if (container instanceof Map) return container.get(key) ?? container.get(String(key));
-  if (typeof container === 'object' && container !== null) return (container as Record<string, unknown>)[key];
-  return undefined;
 }
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);

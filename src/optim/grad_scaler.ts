@@ -1,4 +1,4 @@
-import { type CheckpointValue, PyFloat } from '../checkpoint/index.js';
+import { type CheckpointValue, dictMember, PyFloat } from '../checkpoint/index.js';
 import { CheckpointError } from '../common/errors.js';
 
 export interface GradScalerOptions {
@@ -81,12 +81,10 @@ export class GradScaler {
    * @throws CheckpointError where a number is missing or none
    */
   loadStateDict(saved: unknown): void {
-    const get = (key: string): unknown =>
-      saved instanceof Map ? saved.get(key) : (saved as Record<string, unknown> | null | undefined)?.[key];
     const empty = saved instanceof Map ? saved.size === 0 : Object.keys(saved ?? {}).length === 0;
     if (empty) return;
     const number = (key: keyof GradScalerState): number => {
-      const value = get(key);
+      const value = dictMember(saved, key);
       if (typeof value === 'number' && Number.isFinite(value)) return value;
       throw new CheckpointError('the scaler state is none', {
         where: `scaler.${key}`,

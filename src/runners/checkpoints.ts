@@ -3,6 +3,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type CheckpointValue,
+  dictMember,
   openCheckpoint,
   savedState,
   saveTorch,
@@ -64,8 +65,8 @@ export async function readCheckpoint(
 ): Promise<RestoredRun> {
   const checkpoint = await openCheckpoint(path);
   try {
-    const root = checkpoint.root as Record<string, unknown>;
-    if (!get(root, 'optimizer')) {
+    const { root } = checkpoint;
+    if (!dictMember(root, 'optimizer')) {
       throw new CheckpointError(
         'the checkpoint holds no optimizer state, so no run can be carried on from it',
         {
@@ -75,15 +76,15 @@ export async function readCheckpoint(
       );
     }
     await loadWeights(path, model);
-    await optimizer.loadStateDict(get(root, 'optimizer'));
-    scaler?.loadStateDict(get(root, 'scaler'));
-    const own = get(root, STATE_KEY);
-    const text = get(own, 'state');
+    await optimizer.loadStateDict(dictMember(root, 'optimizer'));
+    scaler?.loadStateDict(dictMember(root, 'scaler'));
+    const own = dictMember(root, STATE_KEY);
+    const text = dictMember(own, 'state');
     return {
       state: typeof text === 'string' ? parseState(text, path) : undefined,
-      accumulated: await tensorsOf(get(own, 'accumulated')),
-      epoch: numberOf(get(root, 'epoch')),
-      iters: numberOf(get(root, 'iters')),
+      accumulated: await tensorsOf(dictMember(own, 'accumulated')),
+      epoch: numberOf(dictMember(root, 'epoch')),
+      iters: numberOf(dictMember(root, 'iters')),
     };
   } finally {
     await checkpoint.close();
@@ -161,7 +162,7 @@ export async function newestCheckpoint(outputDir: string, preferred?: string): P
   for (const { path } of found) {
     try {
       const checkpoint = await openCheckpoint(path);
-      const usable = get(checkpoint.root, 'optimizer') !== undefined;
+      const usable = dictMember(checkpoint.root, 'optimizer') !== undefined;
       await checkpoint.close();
       if (usable) return path;
     } catch (error) {
@@ -190,13 +191,6 @@ async function tensorsOf(stored: unknown): Promise<Gradients> {
     tensors.set(name, tf.tensor(toFloat32(tensor), [...tensor.shape], 'float32'));
   }
   return tensors;
-}
-
-/** A member of a dictionary that came out of a pickle: a Map or a plain object. */
-function get(container: unknown, key: string): unknown {
-  if (container instanceof Map) return container.get(key);
-  if (typeof container !== 'object' || container === null) return undefined;
-  return (container as Record<string, unknown>)[key];
 }
 
 const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
