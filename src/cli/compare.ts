@@ -3,6 +3,7 @@ import { defineCommand } from './command.js';
 import { comparePage } from './pages/compare_page.js';
 import { type Comparison, compareRuns } from './runs/compare_runs.js';
 import { findRun, readRun } from './runs/read_run.js';
+import { runFolder } from './runs/run_argument.js';
 
 export const compare = defineCommand({
   command: 'compare <first> <second>',
@@ -12,11 +13,7 @@ export const compare = defineCommand({
     html: { type: 'string', requiresArg: true, describe: 'Write a page with the curves of both there, too' },
   },
   positionals: {
-    first: {
-      type: 'string',
-      demandOption: true,
-      describe: 'Folder of a run, or one above it: the newest run',
-    },
+    first: runFolder,
     second: { type: 'string', demandOption: true, describe: 'The other run' },
   },
   examples: [

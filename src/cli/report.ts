@@ -5,6 +5,7 @@ import { log } from '../common/logging.js';
 import { defineCommand } from './command.js';
 import { reportPage } from './pages/report_page.js';
 import { findRun, readRun } from './runs/read_run.js';
+import { runFolder } from './runs/run_argument.js';
 import { scoredImages } from './runs/score_images.js';
 
 const IMAGES = 200;
@@ -25,13 +26,7 @@ export const report = defineCommand({
       describe: 'Where to write it; report.html in the folder unless given',
     },
   },
-  positionals: {
-    folder: {
-      type: 'string',
-      demandOption: true,
-      describe: 'Folder of a run, or one above it: the newest run is taken',
-    },
-  },
+  positionals: { folder: runFolder },
   examples: [
     ['lavis report output/BLIP/Caption_shapes', 'writes the report of the newest run there'],
     ['lavis report my_run --images 1000 --out worst.html', 'with more images, to another file'],

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { ConfigError, messageOf } from '../common/errors.js';
 import { defineCommand } from './command.js';
 import { findRun } from './runs/read_run.js';
+import { runFolder } from './runs/run_argument.js';
 import { watchServer } from './watch_server.js';
 
 const PORT = 8383;
@@ -24,13 +25,7 @@ export const watch = defineCommand({
       describe: 'Address to listen on; 0.0.0.0 lets other machines look too',
     },
   },
-  positionals: {
-    folder: {
-      type: 'string',
-      demandOption: true,
-      describe: 'Folder of a run, or one above it: the newest run is taken',
-    },
-  },
+  positionals: { folder: runFolder },
   examples: [
     ['lavis watch output/BLIP/Caption_shapes', 'follows the newest run there'],
     ['lavis watch output/BLIP/Caption_shapes/20260723101500 --port 9000', 'that run, on another port'],
