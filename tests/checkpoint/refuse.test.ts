@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { openCheckpoint } from '#src/checkpoint/index.js';
 import { CheckpointError } from '#src/common/errors.js';
 import { fixture, temporaryFolder } from '../support.js';
-import { readEverything, zipOf } from './support.js';
+import { storedZip } from '../zip.js';
+import { readEverything } from './support.js';
 
 const folder = temporaryFolder();
 
@@ -33,14 +34,15 @@ async function refused(content: Uint8Array | string, expected: RegExp, name = 'f
 
 const text = (value: string) => `X${String.fromCharCode(value.length)}\0\0\0${value}`;
 const pickled = (instructions: string) => Buffer.from(`\x80\x02${instructions}.`, 'latin1');
-const archive = (instructions: string) => zipOf({ 'a/data.pkl': pickled(instructions), 'a/version': '3\n' });
+const archive = (instructions: string) =>
+  storedZip({ 'a/data.pkl': pickled(instructions), 'a/version': '3\n' });
 const persistent = (type: string, key: string, count: string) =>
   `(${text('storage')}${type}${text(key)}${text('cpu')}${count}tQ`;
 /** A dict of one tensor over eight bytes, with the given offset, sizes and strides. */
 const tensor = (offset: string, sizes: string, strides: string, count = 'K\x02') => {
   const storage = persistent('ctorch\nFloatStorage\n', '0', count);
   const call = `ctorch._utils\n_rebuild_tensor_v2\n(${storage}${offset}${sizes}${strides}\x89}tR`;
-  return zipOf({ 'a/data.pkl': pickled(`}${text('w')}${call}s`), 'a/data/0': new Uint8Array(8) });
+  return storedZip({ 'a/data.pkl': pickled(`}${text('w')}${call}s`), 'a/data/0': new Uint8Array(8) });
 };
 
 test('a pickle that would run code is refused by the name of what it asks for', async () => {
@@ -125,10 +127,10 @@ test('what is no checkpoint is told by what it is', async () => {
   await refused('version https://git-lfs.github.com/spec/v1\noid x', /git lfs pull/);
   await refused('epoch: 3\n', /text: "epoch: 3/);
   await refused(
-    zipOf({ 'word/document.xml': '<x/>' }),
+    storedZip({ 'word/document.xml': '<x/>' }),
     /zip archive without a PyTorch pickle[\s\S]*word\/document\.xml/,
   );
-  await refused(zipOf({ 'a/data.pkl': '', 'a/constants.pkl': '' }), /TorchScript/);
+  await refused(storedZip({ 'a/data.pkl': '', 'a/constants.pkl': '' }), /TorchScript/);
   await refused(pickled(`}${text('a')}K\x01s`), /a pickle, but not one of PyTorch/);
   await refused(archive(`}${text('epoch')}K\x01s`), /holds no weights[\s\S]*keys epoch/);
   await refused(archive('K\x01'), /holds no weights/);

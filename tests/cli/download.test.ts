@@ -9,14 +9,14 @@ import { datasetItems } from '#src/cli/dataset_items.js';
 import { itemsOf } from '#src/cli/download_items.js';
 import { fetchItems } from '#src/cli/fetch_items.js';
 import { DataError } from '#src/common/errors.js';
-import { zipOf } from '../checkpoint/support.js';
 import { fileServer, type Handler, serve, serveSome } from '../common/file_server.js';
 import { fixture, shared, temporaryFolder } from '../support.js';
+import { storedZip } from '../zip.js';
 
 const folder = temporaryFolder();
 await loadClasses();
 
-const photos = zipOf({ 'val2014/COCO_val2014_000000000042.jpg': 'a photo', 'val2014/b.jpg': 'another' });
+const photos = storedZip({ 'val2014/COCO_val2014_000000000042.jpg': 'a photo', 'val2014/b.jpg': 'another' });
 const annotations = Buffer.from('[{"image": "val2014/b.jpg", "caption": ["two dogs"]}]');
 const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
 
@@ -100,7 +100,7 @@ test("a dataset's own image archives are fetched and unpacked", async () => {
   process.env.LAVIS_CACHE_ROOT = join(folder, 'own');
   mkdirSync(join(folder, 'own'));
   const section = (url: string | string[]) => ({ build_info: { images: { storage: 'own/images', url } } });
-  const zip = zipOf({ 'photos/a.jpg': 'a', 'notes.txt': 'n' });
+  const zip = storedZip({ 'photos/a.jpg': 'a', 'notes.txt': 'n' });
   const mirror = await fileServer({ '/h.test/photos.zip': serve(zip), '/h.test/b.zip': serve(zip) });
   process.env.LAVIS_MIRROR = mirror.url;
   await fetchItems(datasetItems('mine', section('http://h.test/photos.zip'), ['train']));

@@ -4,56 +4,15 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { type Header, pack } from 'tar-stream';
 import { type UnpackOptions, unpackArchive } from '#src/common/archive.js';
 import { DataError } from '#src/common/errors.js';
 import { temporaryFolder } from '../support.js';
+import { zipOf } from '../zip.js';
 
 const folder = temporaryFolder();
 let count = 0;
-
-interface Member {
-  name: string;
-  data?: Uint8Array | string;
-  /** Unix mode, in the upper half of the external attributes. */
-  mode?: number;
-  /** What the archive says, where it lies. */
-  size?: number;
-}
-
-/** A zip archive of deflated members. */
-function zipOf(members: Member[]): Buffer {
-  const parts: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let at = 0;
-  for (const { name: fileName, data = '', mode = 0o100644, size } of members) {
-    const name = Buffer.from(fileName);
-    const content = Buffer.from(data as Uint8Array);
-    const packed = deflateRawSync(content);
-    const shared = Buffer.alloc(26);
-    shared.writeUInt16LE(20, 0);
-    shared.writeUInt16LE(8, 4);
-    shared.writeUInt32LE(crc32(content), 10);
-    shared.writeUInt32LE(packed.length, 14);
-    shared.writeUInt32LE(size ?? content.length, 18);
-    shared.writeUInt16LE(name.length, 22);
-    const tail = Buffer.alloc(14);
-    tail.writeUInt32LE((mode << 16) >>> 0, 6);
-    tail.writeUInt32LE(at, 10);
-    parts.push(Buffer.from('PK\x03\x04', 'latin1'), shared, name, packed);
-    directory.push(Buffer.from('PK\x01\x02\x14\x00', 'latin1'), shared, tail, name);
-    at += 30 + name.length + packed.length;
-  }
-  const central = Buffer.concat(directory);
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x06054b50, 0);
-  end.writeUInt16LE(members.length, 8);
-  end.writeUInt16LE(members.length, 10);
-  end.writeUInt32LE(central.length, 12);
-  end.writeUInt32LE(at, 16);
-  return Buffer.concat([...parts, central, end]);
-}
 
 async function tarOf(members: (Partial<Header> & { name: string; data?: string })[]): Promise<Buffer> {
   const tar = pack();

@@ -1,25 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint } from '#src/checkpoint/index.js';
 import type { PlainObject } from '#src/common/config.js';
 import { toFloat32 } from '#src/common/convert_tensor.js';
 import type { HostTensor } from '#src/common/host_tensor.js';
 import { tf } from '#src/engine/index.js';
 import { BlipCaption } from '#src/models/index.js';
+import { readAll } from '../checkpoint/support.js';
 import { fixture, fixtureJson } from '../support.js';
 
 /** The tensors of a safetensors fixture. */
-export async function readTensors(...parts: string[]): Promise<Map<string, HostTensor>> {
-  const file = await openCheckpoint(fixture(...parts));
-  try {
-    const tensors = new Map<string, HostTensor>();
-    for (const [name, ref] of file.stateDict()) tensors.set(name, await ref.read());
-    return tensors;
-  } finally {
-    await file.close();
-  }
-}
+export const readTensors = (...parts: string[]) => readAll(fixture(...parts));
 
 interface TinyConfig {
   vit: Record<string, number>;
