@@ -94,6 +94,20 @@ fn key_at(row: u32, b: u32, h: u32) -> u32 {
     return this.variant.dropped ? `kept(((b * p.heads + h) * p.queries + ${q}) * p.keys + ${k})` : '1.0';
   }
 
+  /** Runs `body` for every key, the `j`th of a shared tile from `first` on, with its `score` for query `q`. */
+  eachScore(shared: Record<string, string>, body: string): string {
+    return `
+  for (var first = 0u; first < p.keys; first += TILE) {
+    ${this.share(shared, 'keys')}
+    for (var j = 0u; j < count; j++) {
+      var product = 0.0;
+      ${eachPart('product += inner(q[c], keys[j * PARTS + c]);')}
+      let score = ${this.score('product', 'row', '(first + j)')};
+      ${body}
+    }
+  }`;
+  }
+
   /** Shares a tile of rows of each tensor, from row `first` on. */
   share(from: Record<string, string>, rows: Rows, extra = ''): string {
     const lines = Object.entries(from).map(([to, source]) => `${to}[i] = ${source}[at];`);
@@ -140,13 +154,9 @@ ${main(
   ${eachPart('q[c] = query[own + c];')}
   var largest = -3.402823e38;
   var total = 0.0;
-  for (var first = 0u; first < p.keys; first += TILE) {
-    ${shader.share({ keys: 'key', values: 'value' }, 'keys')}
-    for (var j = 0u; j < count; j++) {
-      var product = 0.0;
-      ${eachPart('product += inner(q[c], keys[j * PARTS + c]);')}
-      let score = ${shader.score('product', 'row', '(first + j)')};
-      if (score > largest) {
+  ${shader.eachScore(
+    { keys: 'key', values: 'value' },
+    `if (score > largest) {
         let shrink = exp(largest - score);
         total *= shrink;
         ${eachPart('sum[c] *= shrink;')}
@@ -155,9 +165,8 @@ ${main(
       let e = exp(score - largest);
       total += e;
       let weight = e * ${shader.kept('row', '(first + j)')};
-      ${eachPart('sum[c] += weight * values[j * PARTS + c];')}
-    }
-  }
+      ${eachPart('sum[c] += weight * values[j * PARTS + c];')}`,
+  )}
   if (live) { ${eachPart('y[own + c] = sum[c] / total;')} }`,
 )}`;
 }
@@ -184,19 +193,14 @@ ${main(
   ${eachPart('q[c] = query[own + c]; d[c] = dy[own + c]; along += inner(y[own + c], dy[own + c]);')}
   var largest = -3.402823e38;
   var total = 0.0;
-  for (var first = 0u; first < p.keys; first += TILE) {
-    ${shader.share({ keys: 'key' }, 'keys')}
-    for (var j = 0u; j < count; j++) {
-      var product = 0.0;
-      ${eachPart('product += inner(q[c], keys[j * PARTS + c]);')}
-      let score = ${shader.score('product', 'row', '(first + j)')};
-      if (score > largest) {
+  ${shader.eachScore(
+    { keys: 'key' },
+    `if (score > largest) {
         total *= exp(largest - score);
         largest = score;
       }
-      total += exp(score - largest);
-    }
-  }
+      total += exp(score - largest);`,
+  )}
   let shift = largest + log(total);
   if (live) { stats[(b * p.heads + h) * p.queries + row] = vec2<f32>(shift, along); }
   var sum: array<V, PARTS>;

@@ -1,12 +1,10 @@
 import { f32, u32 } from '../backend.js';
 import { filled, kernel, sizeOf } from '../kernels.js';
-import { sumRows } from '../sum_rows.js';
-import { bindings, groupsOf, LANES, main, reductions } from '../wgsl.js';
+import { CHUNK_FIELDS, chunksOf, overChunks, sumRows } from '../sum_rows.js';
+import { bindings, main, reductions } from '../wgsl.js';
 
 /** Threads that share a row. */
 const ROW_LANES = 64;
-/** Rows that one thread adds up, before another adds the sums. */
-const CHUNK = 64;
 
 const FORWARD = () => `
 ${bindings(
@@ -78,7 +76,7 @@ ${main(
   }`,
 )}`;
 
-/** Sums over CHUNK rows of what weight and bias get from each. */
+/** Sums over a chunk of rows of what weight and bias get from each. */
 const PARTIAL = () => `
 ${bindings(
   [
@@ -89,22 +87,15 @@ ${bindings(
     ['dweight', 'read_write', 'f32'],
     ['dbias', 'read_write', 'f32'],
   ],
-  { rows: 'u32', width: 'u32', blocks: 'u32', chunks: 'u32' },
+  CHUNK_FIELDS,
 )}
-${main(
-  LANES,
-  `
-  let c = (group % p.blocks) * ${LANES}u + lane;
-  let chunk = group / p.blocks;
-  if (c >= p.width || chunk >= p.chunks) { return; }
-  var w = 0.0;
-  var b = 0.0;
-  for (var row = chunk * ${CHUNK}u; row < min(p.rows, (chunk + 1u) * ${CHUNK}u); row++) {
-    let d = dy[row * p.width + c];
+${overChunks(
+  `var w = 0.0;
+  var b = 0.0;`,
+  `let d = dy[row * p.width + c];
     w += d * (x[row * p.width + c] - mean[row]) * scale[row];
-    b += d;
-  }
-  dweight[chunk * p.width + c] = w;
+    b += d;`,
+  `dweight[chunk * p.width + c] = w;
   dbias[chunk * p.width + c] = b;`,
 )}`;
 
@@ -135,14 +126,13 @@ export function registerLayerNorm(): void {
       params: [u32(rows), u32(width)],
       workgroups: rows,
     });
-    const [chunks, blocks] = [groupsOf(rows, CHUNK), groupsOf(width)];
+    const { chunks, launch } = chunksOf(rows, width);
     const partial = [backend.allocate([chunks, width]), backend.allocate([chunks, width])];
     backend.run({
       key: 'layer norm weights',
       code: PARTIAL,
       tensors: [dy, x, mean, scale, ...partial],
-      params: [u32(rows), u32(width), u32(blocks), u32(chunks)],
-      workgroups: chunks * blocks,
+      ...launch,
     });
     const sums = partial.map((part) => {
       const sum = sumRows(backend, part, chunks, width);
