@@ -21,6 +21,19 @@ export interface AdamWUpdate {
   factor?: tf.Scalar;
 }
 
+/** What the kernel of an update is given. */
+export interface AdamWAttrs {
+  beta1: number;
+  beta2: number;
+  eps: number;
+  /** lr / (1 - beta1 ** step) */
+  stepSize: number;
+  /** sqrt(1 - beta2 ** step) */
+  rootCorrection: number;
+  /** 1 - lr * weightDecay */
+  shrink: number;
+}
+
 /** One AdamW update of one parameter, in place, as PyTorch's: param, expAvg and expAvgSq change. */
 export function adamwUpdate({ param, grad, expAvg, expAvgSq, factor, ...options }: AdamWUpdate): void {
   if (factor && isHostMemory()) {
@@ -35,7 +48,7 @@ export function adamwUpdate({ param, grad, expAvg, expAvgSq, factor, ...options 
   const stepSize = lr / (1 - beta1 ** step);
   const rootCorrection = Math.sqrt(1 - beta2 ** step);
   if (hasKernel('LavisAdamW')) {
-    const attrs = { beta1, beta2, eps, stepSize, rootCorrection, shrink: 1 - lr * weightDecay };
+    const attrs: AdamWAttrs = { beta1, beta2, eps, stepSize, rootCorrection, shrink: 1 - lr * weightDecay };
     runKernels('LavisAdamW', { param, grad, expAvg, expAvgSq, factor }, attrs);
     return;
   }

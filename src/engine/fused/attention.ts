@@ -13,6 +13,15 @@ export interface AttentionOptions {
   dropout?: { rate: number; seed: number };
 }
 
+/** What the kernels of attention and its gradient are given. */
+export interface AttentionAttrs {
+  numHeads: number;
+  scale: number;
+  /** Of dropout; 0 for none. */
+  rate: number;
+  seed: number;
+}
+
 /**
  * Scaled dot-product attention; heads are split and merged inside.
  * @param query [B, Tq, D]
@@ -28,7 +37,7 @@ export function attention(
 ): tf.Tensor {
   const rate = dropout?.rate ?? 0;
   const seed = dropout?.seed ?? 0;
-  const attrs = { numHeads, scale, rate, seed };
+  const attrs: AttentionAttrs = { numHeads, scale, rate, seed };
   return fused({
     kernel: 'LavisAttention',
     inputs: { query, key, value, mask },

@@ -6,6 +6,9 @@ export interface CrossEntropyOptions {
   ignoreIndex?: number;
 }
 
+/** What the kernels of the loss and its gradient are given. */
+export type CrossEntropyAttrs = Required<CrossEntropyOptions>;
+
 /**
  * Mean over the labels that count of (1 - s) * -log p[label] + s * mean(-log p), as PyTorch's.
  * NaN where no label counts.
@@ -18,7 +21,7 @@ export function softmaxCrossEntropy(
   labels: tf.Tensor,
   { labelSmoothing = 0, ignoreIndex = -100 }: CrossEntropyOptions = {},
 ): tf.Scalar {
-  const attrs = { labelSmoothing, ignoreIndex };
+  const attrs: CrossEntropyAttrs = { labelSmoothing, ignoreIndex };
   return fused({
     kernel: 'LavisCrossEntropy',
     inputs: { logits, labels },

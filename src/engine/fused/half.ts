@@ -65,5 +65,6 @@ export interface HalfProduct {
 /** A product of matrices in float16 with sums in float32. @returns float32 [rows, columns] */
 export function matMulHalf(a: tf.Tensor, b: tf.Tensor, product: HalfProduct, bias?: tf.Tensor): tf.Tensor {
   const { transposeA = false, transposeB = false, ...sizes } = product;
-  return runKernel('LavisMatMulHalf', { a, b, bias }, { ...sizes, transposeA, transposeB });
+  const attrs: Required<HalfProduct> = { ...sizes, transposeA, transposeB };
+  return runKernel('LavisMatMulHalf', { a, b, bias }, attrs);
 }

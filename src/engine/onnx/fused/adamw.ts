@@ -1,9 +1,10 @@
+import type { AdamWAttrs } from '../../fused/adamw.js';
 import type { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { loadCApi } from '../c_api.js';
 import { kernel } from '../override.js';
 import { AdamWHelpers } from './adamw_helpers.js';
-import { type AdamWArrays, type AdamWAttrs, updateInLoop } from './adamw_loop.js';
+import { type AdamWArrays, updateInLoop } from './adamw_loop.js';
 
 /** Waking a helper costs as much as updating a tenth of this many values. */
 const SHARED_FROM = 1 << 17;

@@ -2,7 +2,8 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, messageOf } from '../../../common/errors.js';
 import { log } from '../../../common/logging.js';
-import type { AdamWArrays, AdamWAttrs } from './adamw_loop.js';
+import type { AdamWAttrs } from '../../fused/adamw.js';
+import type { AdamWArrays } from './adamw_loop.js';
 
 /** What a helper is at; it waits while idle, the main thread while busy. */
 export const STATE = { starting: 0, idle: 1, busy: 2, failed: 3 } as const;

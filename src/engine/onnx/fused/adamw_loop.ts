@@ -1,15 +1,4 @@
-/** The constants of one AdamW update. */
-export interface AdamWAttrs {
-  beta1: number;
-  beta2: number;
-  eps: number;
-  /** lr / (1 - beta1 ** step) */
-  stepSize: number;
-  /** sqrt(1 - beta2 ** step) */
-  rootCorrection: number;
-  /** 1 - lr * weightDecay */
-  shrink: number;
-}
+import type { AdamWAttrs } from '../../fused/adamw.js';
 
 /** The values that one update reads and writes: parameter, gradient and the two means. */
 export type AdamWArrays = [p: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array];

@@ -1,16 +1,10 @@
+import type { AttentionAttrs } from '../../fused/attention.js';
 import { fillDropoutMask } from '../../fused/dropout.js';
 import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { contrib, float, type GraphSpec, type Node, node } from '../messages.js';
 import { type KernelCall, kernel } from '../override.js';
 import { type OrtValue, type OrtValues, ort } from '../sessions.js';
-
-interface AttentionAttrs {
-  numHeads: number;
-  scale: number;
-  rate: number;
-  seed: number;
-}
 
 /** Bytes of scores worked on at a time: more would leave the cache. */
 const SCORE_BYTES = 1 << 24;

@@ -1,11 +1,7 @@
+import type { CrossEntropyAttrs } from '../../fused/cross_entropy.js';
 import { type GraphSpec, node } from '../messages.js';
 import { type KernelCall, kernel } from '../override.js';
 import { ort, scalar } from '../sessions.js';
-
-interface CrossEntropyAttrs {
-  labelSmoothing: number;
-  ignoreIndex: number;
-}
 
 const LOG_SOFTMAX = (): GraphSpec => ({
   inputs: { x: 'float32' },

@@ -1,19 +1,8 @@
+import type { AdamWAttrs } from '../../fused/adamw.js';
 import type { tf } from '../../tf.js';
 import { f32, u32 } from '../backend.js';
 import { kernel, sizeOf } from '../kernels.js';
 import { bindings, groupsOf, LANES, main } from '../wgsl.js';
-
-interface AdamWAttrs {
-  beta1: number;
-  beta2: number;
-  eps: number;
-  /** lr / (1 - beta1 ** step) */
-  stepSize: number;
-  /** sqrt(1 - beta2 ** step) */
-  rootCorrection: number;
-  /** 1 - lr * weightDecay */
-  shrink: number;
-}
 
 const shader = (withFactor: boolean) => `
 ${bindings(

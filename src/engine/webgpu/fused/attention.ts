@@ -1,15 +1,9 @@
+import type { AttentionAttrs } from '../../fused/attention.js';
 import type { tf } from '../../tf.js';
 import { type Dispatch, f32, type LavisWebGpuBackend, type Param, u32 } from '../backend.js';
 import { filled, type KernelCall, kernel, sizeOf } from '../kernels.js';
 import { bindings, DROPOUT, groupsOf, main } from '../wgsl.js';
 import { DROPOUT_FIELDS, dropoutParams } from './dropout.js';
-
-interface AttentionAttrs {
-  numHeads: number;
-  scale: number;
-  rate: number;
-  seed: number;
-}
 
 /** Threads of a workgroup: each has a query of its own, or a key of its own in the backward pass. */
 const ROWS = 64;

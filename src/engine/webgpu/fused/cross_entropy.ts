@@ -1,11 +1,7 @@
+import type { CrossEntropyAttrs } from '../../fused/cross_entropy.js';
 import { f32, u32 } from '../backend.js';
 import { filled, kernel, sizeOf } from '../kernels.js';
 import { bindings, LANES, main, reductions } from '../wgsl.js';
-
-interface CrossEntropyAttrs {
-  labelSmoothing: number;
-  ignoreIndex: number;
-}
 
 const PARAMS = { rows: 'u32', classes: 'u32', smoothing: 'f32', ignored: 'u32' } as const;
 

@@ -1,15 +1,10 @@
+import type { HalfProduct } from '../../fused/half.js';
 import { u32 } from '../backend.js';
 import { kernel } from '../kernels.js';
 import { sumRows } from '../sum_rows.js';
 import { bindings, main } from '../wgsl.js';
 
-interface Attrs {
-  rows: number;
-  columns: number;
-  depth: number;
-  transposeA: boolean;
-  transposeB: boolean;
-}
+type Attrs = Required<HalfProduct>;
 
 /** Rows and columns of the result that a workgroup makes; each of its threads has EACH times EACH of them. */
 const TILE = 64;
