@@ -4,7 +4,7 @@ import type { PlainObject } from '#src/common/config.js';
 import { convertFloat, toFloat32 } from '#src/common/convert_tensor.js';
 import type { Batch } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
-import { type HalfProduct, matMulHalf, packHalf, unpackHalf } from '#src/engine/fused/half.js';
+import { matMulHalf, packHalf, unpackHalf } from '#src/engine/fused/half.js';
 import { hasFloat16, setupEngine, tf, valueAndGrads } from '#src/engine/index.js';
 import { BlipCaption } from '#src/models/index.js';
 import { AdamW, GradScaler } from '#src/optim/index.js';
@@ -13,26 +13,13 @@ import { CaptionTask } from '#src/tasks/index.js';
 import { images, readTensors, tinyModel, tinySection } from '../models/tiny.js';
 import { fixtureJson } from '../support.js';
 import { sample } from './gradients.js';
+import { product } from './products.js';
 import { noWebGpu } from './webgpu_here.js';
 
 /** The numbers as float16 holds them. */
 function rounded(values: Float32Array): Float32Array {
   const tensor = { dtype: 'float32' as const, shape: [values.length], data: values };
   return toFloat32(convertFloat(tensor, 'float16'));
-}
-
-/** The product in double precision. */
-function product(a: Float32Array, b: Float32Array, { rows, columns, depth, ...options }: HalfProduct) {
-  const { transposeA, transposeB } = options;
-  return Float32Array.from({ length: rows * columns }, (_, at) => {
-    const [row, column] = [Math.floor(at / columns), at % columns];
-    let sum = 0;
-    for (let k = 0; k < depth; k++) {
-      const left = a[transposeA ? k * rows + row : row * depth + k];
-      sum += left * b[transposeB ? column * depth + k : k * columns + column];
-    }
-    return sum;
-  });
 }
 
 const { batch_rows } = fixtureJson<{ batch_rows: number[][] }>('tiny_caption', 'train_steps.json');

@@ -100,6 +100,19 @@ describe('training steps', () => {
     }
   });
 
+  it('the gradient of an update is the mean over its micro-batches', async () => {
+    // AdamW hardly tells a gradient from twice that gradient: the norm does, which clipping and logs go by.
+    const [single, twice] = [await trainer(1), await trainer(2)];
+    const { gradNorm } = await single.step.run(batches[0], LR, true);
+    await twice.step.run(batches[0], LR, false);
+    const report = await twice.step.run(batches[0], LR, true);
+    assert.ok(gradNorm);
+    assert.ok(
+      Math.abs(report.gradNorm! - gradNorm) <= 1e-5 * gradNorm,
+      `${report.gradNorm}, not ${gradNorm}`,
+    );
+  });
+
   it('a scaled loss gives the same steps, to the last bit', async () => {
     const [plain, scaled] = [await trainer(2), await trainer(2, new GradScaler())];
     for (const [i, batch] of batches.slice(0, 4).entries()) {
