@@ -4,7 +4,6 @@
  *
  *     node scripts/flat_memory.mjs [--device webgpu] [--steps 100] [--amp]
  */
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SingleCommunicator } from '../dist/distributed/index.js';
 import { deviceMemory, setupEngine, tf } from '../dist/engine/index.js';
@@ -12,6 +11,7 @@ import { BlipCaption } from '../dist/models/index.js';
 import { AdamW, GradScaler } from '../dist/optim/index.js';
 import { TrainStep } from '../dist/runners/train_step.js';
 import { CaptionTask } from '../dist/tasks/index.js';
+import { modelSection, SHAPES_VOCAB } from './lib/bench/captioner.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -24,18 +24,10 @@ const { values: args } = parseArgs({
 console.log((await setupEngine({ device: args.device })).description);
 const size = 32;
 const section = {
-  arch: 'blip_caption',
-  load_finetuned: false,
-  load_pretrained: false,
-  prompt: 'a picture of ',
-  tokenizer: resolve('configs/models/shapes_vocab.txt'),
-  vit_type: 'custom',
+  ...modelSection({ size: 'shapes', image: size, vocab: SHAPES_VOCAB }),
   vit_embed_dim: 64,
   vit_depth: 2,
   vit_num_heads: 2,
-  vit_patch_size: 8,
-  image_size: size,
-  med_config_path: 'configs/models/med_shapes_config.json',
 };
 const model = (await BlipCaption.fromConfig(section, { seed: 1 })).train();
 const step = new TrainStep({

@@ -5,11 +5,11 @@
  *     node scripts/profile_webgpu.mjs [--model shapes|base|large] [--batch 8] [--words 12] [--device webgpu:0]
  */
 
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setupEngine, tf, valueAndGrads } from '../dist/engine/index.js';
 import { BlipCaption } from '../dist/models/index.js';
 import { AdamW } from '../dist/optim/index.js';
+import { modelSection, SHAPES_VOCAB } from './lib/bench/captioner.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -20,31 +20,12 @@ const { values: args } = parseArgs({
   },
 });
 
-const SHAPES = {
-  vit_type: 'custom',
-  vit_embed_dim: 128,
-  vit_depth: 4,
-  vit_num_heads: 4,
-  vit_patch_size: 8,
-  image_size: 64,
-  med_config_path: 'configs/models/med_shapes_config.json',
-};
-const full = (vit, med) => ({ vit_type: vit, image_size: 384, med_config_path: `configs/models/${med}` });
-const SECTIONS = {
-  shapes: SHAPES,
-  base: full('base', 'med_config.json'),
-  large: full('large', 'med_large_config.json'),
-};
-
 console.log((await setupEngine({ device: args.device })).description);
-const section = {
-  arch: 'blip_caption',
-  load_finetuned: false,
-  load_pretrained: false,
-  prompt: 'a picture of ',
-  tokenizer: resolve('configs/models/shapes_vocab.txt'),
-  ...SECTIONS[args.model],
-};
+const section = modelSection({
+  size: args.model,
+  image: args.model === 'shapes' ? 64 : 384,
+  vocab: SHAPES_VOCAB,
+});
 const model = (await BlipCaption.fromConfig(section, { seed: 1 })).train();
 const batch = Number(args.batch);
 const text_input = Array.from(

@@ -17,7 +17,19 @@ const SIZES = {
     vit_patch_size: 16,
     med_config_path: 'configs/models/med_shapes_config.json',
   },
+  /** For any adapter: as wide and deep as the captioner of drawn scenes. */
+  shapes: {
+    vit_type: 'custom',
+    vit_embed_dim: 128,
+    vit_depth: 4,
+    vit_num_heads: 4,
+    vit_patch_size: 8,
+    med_config_path: 'configs/models/med_shapes_config.json',
+  },
 };
+
+/** A vocabulary that lies here, for what is not compared with others. */
+export const SHAPES_VOCAB = 'configs/models/shapes_vocab.txt';
 
 export const PROMPT = 'a picture of ';
 
