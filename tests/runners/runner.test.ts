@@ -59,6 +59,18 @@ class FallingScores extends CaptionTask {
 }
 registry.registerTask('falling_scores')(FallingScores);
 
+/** Scores that neither rise nor fall. */
+class EqualScores extends CaptionTask {
+  static override setupTask(config: Config): EqualScores {
+    return new EqualScores(CaptionTask.setupTask(config).settings);
+  }
+
+  override async afterEvaluation(): Promise<Metrics> {
+    return { agg_metrics: 1 };
+  }
+}
+registry.registerTask('equal_scores')(EqualScores);
+
 /** Scores that fall on val and rise on every other split. */
 class RisingTestScores extends CaptionTask {
   #evaluations = 0;
@@ -171,6 +183,25 @@ describe('a runner', () => {
     const weights = (best as { model: Record<string, Float32Array> }).model;
     const state = runner.model.stateDict();
     assert.deepEqual(state.get('visual_encoder.cls_token')!.dataSync(), weights['visual_encoder.cls_token']);
+  });
+
+  it('keeps the first of epochs with equal scores, as the reference does', async () => {
+    const runner = await tiny.runner('equal', ['run.task=equal_scores', 'run.test_splits=[]']);
+    await runner.train();
+    assert.equal(runner.state.bestAt, 0);
+  });
+
+  it('warms up over the micro-steps of the first epoch, then has a rate for each epoch', async () => {
+    const rates: number[] = [];
+    const hook: RunHook = { afterStep: (_, { lr }) => void rates.push(lr) };
+    const options = ['run.accum_grad_iters=2', 'run.valid_splits=[]', 'run.test_splits=[]'];
+    await (await tiny.runner('rates', options, [hook])).train();
+    const warmup = [1e-4, 1e-4 + 9.9e-3 / 3, 1e-4 + (2 * 9.9e-3) / 3, 1e-2, 1e-2];
+    const expected = [...warmup, ...warmup.map(() => 5e-3)]; // halfway down the cosine of two epochs
+    assert.equal(rates.length, expected.length);
+    expected.forEach((rate, i) => {
+      assert.ok(Math.abs(rates[i] - rate) <= 1e-12, `step ${i}: ${rates[i]}, not ${rate}`);
+    });
   });
 
   it('finds the best weights beside the checkpoint it goes on from, where the folder was moved', async () => {
