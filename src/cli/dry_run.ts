@@ -7,6 +7,7 @@ import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { formatBytes } from '../common/progress.js';
 import { DataLoader, type Dataset } from '../datasets/index.js';
+import { readWorld } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import {
@@ -34,8 +35,10 @@ export async function dryRun(args: ConfigArguments & { device?: string }): Promi
   const asked = await loadConfig(args);
   const { outputDir, accumGradIters } = runSettings(asked);
   const place = resolve(expandHome(outputDir));
-  const made = await mkdir(place, { recursive: true });
-  const scratch = await mkdtemp(join(place, 'dry-run-'));
+  // Only rank 0 writes: the others may be ended while they wait for it, and would leave their folders behind.
+  const writes = readWorld().rank === 0;
+  const made = writes && (await mkdir(place, { recursive: true }));
+  const scratch = writes ? await mkdtemp(join(place, 'dry-run-')) : join(place, 'dry-run');
   try {
     const config = await loadConfig({
       ...args,
@@ -50,7 +53,7 @@ export async function dryRun(args: ConfigArguments & { device?: string }): Promi
     if (prepared.comm?.rank === 0) console.log(dryRunReport({ ...facts, free: await freeBytes(place) }));
     await prepared.comm?.close();
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    if (writes) await rm(scratch, { recursive: true, force: true });
     if (made) await rmdir(place).catch(() => {});
   }
 }
