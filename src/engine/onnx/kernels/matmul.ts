@@ -47,9 +47,12 @@ function withTurned(backend: OnnxBackend, x: OrtValue, run: (turned: OrtValue) =
     outputs: { y: 'float32' },
     nodes: [node('Transpose', 'x', 'y', { perm: [1, 0] })],
   });
-  backend.sessions.run('Transpose float32 1,0', spec, { x }, { y: turned });
-  run(turned);
-  backend.pool.give(memory);
+  try {
+    backend.sessions.run('Transpose float32 1,0', spec, { x }, { y: turned });
+    run(turned);
+  } finally {
+    backend.pool.give(memory);
+  }
 }
 
 export function registerMatMul(): void {
