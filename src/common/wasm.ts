@@ -1,5 +1,5 @@
 /**
- * As much of a WebAssembly assembler as the kernels for pixels and for sums of gradients need. Code is a list of bytes; an operation takes
+ * As much of a WebAssembly assembler as the kernels for pixels, sums of gradients and AdamW need. Code is a list of bytes; an operation takes
  * its operands' code and appends itself. Source: the WebAssembly core specification, chapters 5 and 7.
  */
 export type Code = number[];
@@ -113,6 +113,7 @@ export const v128 = {
   mulFloat: (a: Code, b: Code): Code => simd(0xe6, a, b),
   subFloat: (a: Code, b: Code): Code => simd(0xe5, a, b),
   divFloat: (a: Code, b: Code): Code => simd(0xe7, a, b),
+  sqrtFloat: (a: Code): Code => simd(0xe3, a),
   /** 4 + 4 i32 to 8 i16, cut at the ends of the range. */
   narrow32: (a: Code, b: Code): Code => simd(0x85, a, b),
   /** 8 + 8 i16 to 16 u8, cut at the ends of the range. */

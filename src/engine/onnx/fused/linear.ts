@@ -1,7 +1,7 @@
 import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { runMatMul } from '../kernels/matmul.js';
-import { type GraphSpec, node } from '../messages.js';
+import { contrib, type GraphSpec, node } from '../messages.js';
 import { kernel } from '../override.js';
 import type { OrtValue } from '../sessions.js';
 
@@ -38,13 +38,18 @@ export function runLinear(
     backend.sessions.run('Linear of a handful', handfulGraph, { x, weight, bias: column }, { y });
     return;
   }
-  const spec = (): GraphSpec => ({
-    inputs: { x: 'float32', weight: 'float32', bias: 'float32' },
-    outputs: { y: 'float32' },
-    nodes: [node('Gemm', ['x', 'weight', 'bias'], 'y', { transB: 1 })],
-  });
-  backend.sessions.run('Linear', spec, { x, weight, bias }, { y });
+  backend.sessions.run('Linear', linearGraph, { x, weight, bias }, { y });
 }
+
+/** Not one Gemm, which fills the result with the bias first, on one thread, and has the product read it. */
+const linearGraph = (): GraphSpec => ({
+  inputs: { x: 'float32', weight: 'float32', bias: 'float32' },
+  outputs: { y: 'float32' },
+  nodes: [
+    contrib('FusedMatMul', ['x', 'weight'], 'product', { transB: 1 }),
+    node('Add', ['product', 'bias'], 'y'),
+  ],
+});
 
 /** (W xᵀ + b)ᵀ: the matrix product packs its right side, and here that is the small one. A quarter faster. */
 const handfulGraph = (): GraphSpec => ({

@@ -13,9 +13,17 @@ export function runMatMul(
   transposeA: boolean,
   transposeB: boolean,
 ): void {
-  if (transposeA && !transposeB && paysToTurn(a)) {
-    withTurned(backend, a, (turned) => {
-      runMatMul(backend, turned, b, y, false, false);
+  const turned = transposeA && !transposeB ? betterTurned(a, b) : undefined;
+  if (turned === 'left') {
+    withTurned(backend, a, (left) => runMatMul(backend, left, b, y, false, false));
+    return;
+  }
+  if (turned === 'result') {
+    withTurned(backend, b, (right) => {
+      withMemory(backend, [y.dims[1], y.dims[0]], (result) => {
+        runMatMul(backend, right, a, result, false, false);
+        runTranspose(backend, result, y);
+      });
     });
     return;
   }
@@ -28,31 +36,46 @@ export function runMatMul(
   backend.sessions.run(`MatMul ${transposeA} ${transposeB}`, spec, { a, b }, { y });
 }
 
+/** Widths whose rows fall on each other in the cache, so that turning many of them takes what the product gains. */
+const turnsSlowly = (rows: number, columns: number) => rows > 1024 && columns > 1024 && columns < 8192;
+
 /**
- * Whether a left side is better transposed beforehand: the product would do so again for every 128 columns of
- * the right side. Not between these widths, whose rows fall on each other in the cache.
+ * What of aᵀ b is better transposed by itself. The product would transpose its left side again for every 128
+ * columns of the right side; bᵀ a gives the result's transpose.
  */
-function paysToTurn({ dims }: OrtValue): boolean {
-  const [rows, columns] = dims;
-  return dims.length === 2 && rows >= 64 && (columns <= 1024 || columns >= 8192);
+function betterTurned(a: OrtValue, b: OrtValue): 'left' | 'result' | undefined {
+  if (a.dims.length !== 2 || b.dims.length !== 2) return undefined;
+  const [[rows, columns], [, others]] = [a.dims, b.dims];
+  if (rows < 64 || others < 256) return undefined;
+  if (!turnsSlowly(rows, columns)) return 'left';
+  return turnsSlowly(rows, others) ? undefined : 'result';
 }
 
-/** Calls `run` with the transpose of a matrix, in memory that is given back afterwards. */
+/** Calls `run` with a matrix in memory that is given back afterwards. */
+function withMemory(backend: OnnxBackend, dims: readonly number[], run: (matrix: OrtValue) => void): void {
+  const memory = backend.pool.take(4 * dims[0] * dims[1]);
+  try {
+    run(ort(new Float32Array(memory), dims));
+  } finally {
+    backend.pool.give(memory);
+  }
+}
+
+/** Calls `run` with the transpose of a matrix. */
 function withTurned(backend: OnnxBackend, x: OrtValue, run: (turned: OrtValue) => void): void {
-  const [rows, columns] = x.dims;
-  const memory = backend.pool.take(4 * rows * columns);
-  const turned = ort(new Float32Array(memory), [columns, rows]);
+  withMemory(backend, [x.dims[1], x.dims[0]], (turned) => {
+    runTranspose(backend, x, turned);
+    run(turned);
+  });
+}
+
+function runTranspose(backend: OnnxBackend, x: OrtValue, y: OrtValue): void {
   const spec = (): GraphSpec => ({
     inputs: { x: 'float32' },
     outputs: { y: 'float32' },
     nodes: [node('Transpose', 'x', 'y', { perm: [1, 0] })],
   });
-  try {
-    backend.sessions.run('Transpose float32 1,0', spec, { x }, { y: turned });
-    run(turned);
-  } finally {
-    backend.pool.give(memory);
-  }
+  backend.sessions.run('Transpose float32 1,0', spec, { x }, { y });
 }
 
 export function registerMatMul(): void {
