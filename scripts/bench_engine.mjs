@@ -78,26 +78,35 @@ function kernels() {
   }
 }
 
-/** Before and after the work, so that a machine whose speed drifts meanwhile is met half-way. */
+/** The rate of products by themselves around each piece of work, as a machine's speed drifts from second to second. */
 async function besideProducts(work) {
-  const before = productRate(waiting);
-  const result = await work();
+  const rates = [];
+  const sampleRate = () => rates.push(productRate({ ...waiting, runs: 5 }));
+  const result = await work(sampleRate);
   const peak = peakGb();
-  const productGflops = (before + productRate(waiting)) / 2;
+  sampleRate();
+  const shares = result.times.map((seconds, i) => {
+    const rate = (rates[i] + rates[i + 1]) / 2;
+    return result.flops / seconds / 1e9 / rate;
+  });
   const gflops = result.flops / result.seconds / 1e9;
-  return { ...result, gflops, productGflops, share: gflops / productGflops, peakGb: peak };
+  return { ...result, gflops, productGflops: median(rates), share: median(shares), peakGb: peak };
 }
 
 const tell = ({ seconds, gflops, productGflops, share }) =>
   `${seconds.toFixed(2)} s, ${gflops.toFixed(0)} GFLOP/s, ${(100 * share).toFixed(0)} % of the ${productGflops.toFixed(0)} GFLOP/s of matrix products`;
 
-/** Seconds to caption a batch of images, every beam running to its last token. */
-async function captions(size) {
+/**
+ * Seconds to caption a batch of images, every beam running to its last token.
+ * @param before called before each time that counts
+ */
+async function captions(size, before) {
   const model = await makeCaptioner({ size, image, vocab: args.vocab });
   model.eval();
   const pixels = tf.randomNormal([batch, image, image, 3]);
   const times = [];
   for (let i = 0; i < count + 1; i++) {
+    if (i > 0) before();
     const start = performance.now();
     await model.generate({ image: pixels }, { numBeams: 3, maxLength: 20, minLength: 19 });
     const seconds = (performance.now() - start) / 1000;
@@ -138,8 +147,11 @@ function trainingStep(model, optimizer, parameters, pixels, texts) {
   };
 }
 
-/** A first step that does not count, `--steps` that do, and with `--profile` one more. */
-async function trainingSteps(size) {
+/**
+ * A first step that does not count, `--steps` that do, and with `--profile` one more.
+ * @param before called before each step that counts
+ */
+async function trainingSteps(size, before) {
   const start = performance.now();
   const model = await makeCaptioner({ size, image, recompute: Number(args.recompute), vocab: args.vocab });
   model.train();
@@ -154,6 +166,7 @@ async function trainingSteps(size) {
   const steps = [];
   const take = () => trainingStep(model, optimizer, parameters, pixels, texts);
   for (let i = 0; i < count + 1; i++) {
+    if (i > 0) before();
     const step = take();
     if (i > 0) steps.push(step);
     console.log(
@@ -170,13 +183,14 @@ async function trainingSteps(size) {
   const of = (part) => median(steps.map((step) => step[part]));
   const flops = stepFlops(sizesOf(model), { images: batch, text: steps[0].tokens });
   const parts = { forward: of('forward'), backward: of('backward'), update: of('update') };
-  return { seconds: of('seconds'), ...parts, flops, steps, profile };
+  const times = steps.map(({ seconds }) => seconds);
+  return { seconds: of('seconds'), times, ...parts, flops, steps, profile };
 }
 
 if (args.busy) {
   for (;;) productRate();
 } else if (args.step || args.caption) {
-  const work = args.step ? () => trainingSteps(args.step) : () => captions(args.caption);
+  const work = (before) => (args.step ? trainingSteps(args.step, before) : captions(args.caption, before));
   const result = await besideProducts(work);
   if (result.profile) console.log(result.profile.join('\n'));
   console.log(`${args.step ?? args.caption}, batch ${batch}: ${tell(result)}`);

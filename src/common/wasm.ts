@@ -1,5 +1,5 @@
 /**
- * As much of a WebAssembly assembler as the kernels for pixels, sums of gradients and AdamW need. Code is a list of bytes; an operation takes
+ * As much of a WebAssembly assembler as the kernels for pixels, dropout, sums of gradients and AdamW need. Code is a list of bytes; an operation takes
  * its operands' code and appends itself. Source: the WebAssembly core specification, chapters 5 and 7.
  */
 export type Code = number[];
@@ -103,6 +103,12 @@ export const v128 = {
   add: (a: Code, b: Code): Code => simd(0xae, a, b),
   mul: (a: Code, b: Code): Code => simd(0xb5, a, b),
   shiftRight: (a: Code, bits: number): Code => simd(0xac, a, i32.of(bits)),
+  shiftRightUnsigned: (a: Code, bits: number): Code => simd(0xad, a, i32.of(bits)),
+  xor: (a: Code, b: Code): Code => simd(0x51, a, b),
+  /** The bits of a that are not set in b. */
+  andNot: (a: Code, b: Code): Code => simd(0x4f, a, b),
+  /** All bits of each u32 of a that is smaller than b's, else none. */
+  below: (a: Code, b: Code): Code => simd(0x3a, a, b),
   lowU8: (a: Code): Code => simd(0x89, a),
   highU8: (a: Code): Code => simd(0x8a, a),
   lowU16: (a: Code): Code => simd(0xa9, a),

@@ -36,10 +36,10 @@ for (const [depth, rows, columns] of tall) {
       productAt(i, a.values, b.values, { rows, columns, depth, transposeA: true }),
     );
     assert.ok(Math.max(...expected.map(Math.abs)) > 1);
-    // Of `depth` terms up to 4, each rounded to 24 bits.
-    const tolerance = 2e-7 * depth;
     expected.forEach((value, i) => {
       const found = values[at[i]];
+      // Of terms up to 4, and of sums up to the value, each rounded to 24 bits.
+      const tolerance = 2e-7 * (depth + Math.abs(value));
       assert.ok(Math.abs(found - value) <= tolerance, `[${at[i]}] is ${found}, not ${value}`);
     });
   });

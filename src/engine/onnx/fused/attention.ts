@@ -1,5 +1,5 @@
 import type { AttentionAttrs } from '../../fused/attention.js';
-import { fillDropoutMask } from '../../fused/dropout.js';
+import { applyDropout } from '../../fused/dropout_loop.js';
 import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { contrib, float, type GraphSpec, type Node, node } from '../messages.js';
@@ -161,28 +161,35 @@ export function registerAttention(): void {
   });
 }
 
-/** sum(y * dy) over each head's width: [B, H, T, 1]. */
-const ALONG = (): GraphSpec => ({
-  inputs: { y: 'float32', dy: 'float32' },
-  outputs: { along: 'float32' },
+/** Values with a column of ones; dy, and with it -sum(y * dy) over each head's width. All [B, H, T, d or d + 1]. */
+const WIDENED = (): GraphSpec => ({
+  inputs: { value: 'float32', ones: 'float32', y: 'float32', dy: 'float32' },
+  outputs: { v_one: 'float32', do: 'float32', do_along: 'float32' },
   nodes: [
+    swapHeads('value', 'v'),
+    node('Concat', ['v', 'ones'], 'v_one', { axis: -1 }),
+    swapHeads('dy', 'do'),
     node('Mul', ['y', 'dy'], 'y_dy'),
     node('ReduceSum', ['y_dy', 'columns'], 'rows'), // [B, T, H, 1]
-    swapHeads('rows', 'along'),
+    swapHeads('rows', 'sums'),
+    node('Neg', 'sums', 'along'),
+    node('Concat', ['do', 'along'], 'do_along', { axis: -1 }),
   ],
   constants: { columns: [-1] },
 });
 
-/** Gradients of heads that lie one after the other. */
+/**
+ * Gradients of heads that lie one after the other. One more column makes the product give dp - sum(y * dy) at
+ * once, with no pass over it.
+ */
 const byHeadsGraph = (scale: number): GraphSpec => ({
-  inputs: { q: 'float32', k: 'float32', v: 'float32', do: 'float32', along: 'float32' },
+  inputs: { q: 'float32', k: 'float32', v_one: 'float32', do: 'float32', do_along: 'float32' },
   outputs: { dq: 'float32', dk: 'float32', dv: 'float32' },
   nodes: [
     contrib('FusedMatMul', ['q', 'k'], 'scores', { transB: 1, alpha: float(scale) }),
     node('Softmax', 'scores', 'p', { axis: -1 }),
     contrib('FusedMatMul', ['p', 'do'], 'dv', { transA: 1 }),
-    contrib('FusedMatMul', ['do', 'v'], 'dp', { transB: 1 }),
-    node('Sub', ['dp', 'along'], 'dp_centred'),
+    contrib('FusedMatMul', ['do_along', 'v_one'], 'dp_centred', { transB: 1 }),
     node('Mul', ['p', 'dp_centred'], 'ds'),
     contrib('FusedMatMul', ['ds', 'k'], 'dq', { alpha: float(scale) }),
     contrib('FusedMatMul', ['ds', 'q'], 'dk', { transA: 1, alpha: float(scale) }),
@@ -203,21 +210,25 @@ function gradientByHeads(
   const keys = key.shape[1];
   const depth = width / numHeads;
   const total = batch * numHeads;
+  const allocated: tf.TensorInfo[] = [];
+  const room = (steps: number, columns: number) => {
+    const info = backend.allocate([total, steps, columns]);
+    allocated.push(info);
+    return info;
+  };
+  const [q, dO, dq] = [0, 0, 0].map(() => room(queries, depth));
+  const [k, dk, dv] = [0, 0, 0].map(() => room(keys, depth));
+  const [vOne, dOAlong, ones] = [room(keys, depth + 1), room(queries, depth + 1), room(keys, 1)];
+  (backend.values(ones) as Float32Array).fill(1);
   const split = (x: tf.TensorInfo) => backend.ort(x, [batch, x.shape[1], numHeads, depth]);
-  const allocated = [queries, keys, keys, queries, queries, keys, keys].map((steps) =>
-    backend.allocate([total, steps, depth]),
-  );
-  const along = backend.allocate([total, queries, 1]);
-  const [q, k, v, dO, dq, dk, dv] = allocated;
-  const byHead = (x: tf.TensorInfo) => backend.ort(x, [batch, numHeads, x.shape[1], depth]);
-  [query, key, value, dy].forEach((x, i) => {
-    swapAxes(backend, split(x), byHead(allocated[i]));
-  });
+  const byHead = (x: tf.TensorInfo) => backend.ort(x, [batch, numHeads, ...x.shape.slice(1)]);
+  swapAxes(backend, split(query), byHead(q));
+  swapAxes(backend, split(key), byHead(k));
   backend.sessions.run(
-    'AttentionAlong',
-    ALONG,
-    { y: split(y), dy: split(dy) },
-    { along: backend.ort(along, [batch, numHeads, queries, 1]) },
+    'AttentionWidened',
+    WIDENED,
+    { value: split(value), ones: byHead(ones), y: split(y), dy: split(dy) },
+    { v_one: byHead(vOne), do: byHead(dO), do_along: byHead(dOAlong) },
   );
   const step = headsAtATime(queries * keys * 4, backend.sessions.threads);
   for (let start = 0; start < total; start += step) {
@@ -228,14 +239,14 @@ function gradientByHeads(
       const values = backend.values(x) as Float32Array;
       return ort(values.subarray(start * row, (start + count) * row), [count, steps, columns]);
     };
-    const feeds = { q: part(q), k: part(k), v: part(v), do: part(dO), along: part(along) };
+    const feeds = { q: part(q), k: part(k), v_one: part(vOne), do: part(dO), do_along: part(dOAlong) };
     const fetches = { dq: part(dq), dk: part(dk), dv: part(dv) };
     backend.sessions.run(`AttentionGradByHeads ${scale}`, () => byHeadsGraph(scale), feeds, fetches);
   }
   [dq, dk, dv].forEach((x, i) => {
     swapAxes(backend, byHead(x), split(grads[i]));
   });
-  for (const x of [...allocated, along]) backend.disposeIntermediateTensorInfo(x);
+  for (const x of allocated) backend.disposeIntermediateTensorInfo(x);
 }
 
 /** As many as stay in the cache, the same number for each thread. */
@@ -290,7 +301,7 @@ function eachChunk(
   const keys = key.shape.at(-2)!;
   const scores = numHeads * queries * keys;
   const kept = rate > 0 ? backend.pool.take(batch * scores * 4) : undefined;
-  if (kept) fillDropoutMask(new Float32Array(kept), rate, seed);
+  if (kept) applyDropout(new Float32Array(kept), rate, seed);
   const step = Math.max(1, Math.floor(SCORE_BYTES / (scores * 4)));
   for (let start = 0; start < batch; start += step) {
     const count = Math.min(step, batch - start);

@@ -1,4 +1,4 @@
-import { applyDropout } from '../../fused/dropout.js';
+import { applyDropout } from '../../fused/dropout_loop.js';
 import { kernel } from '../override.js';
 
 export function registerDropout(): void {
@@ -6,7 +6,8 @@ export function registerDropout(): void {
     'LavisDropout',
     ({ inputs: { x }, attrs: { rate, seed }, backend }) => {
       const y = backend.allocate(x.shape);
-      applyDropout(backend.values(y) as Float32Array, backend.values(x) as Float32Array, rate, seed);
+      const [to, from] = [y, x].map((info) => backend.values(info) as Float32Array);
+      applyDropout(to, rate, seed, from);
       return y;
     },
   );

@@ -1,4 +1,4 @@
-import { dropoutStart } from '../../fused/dropout.js';
+import { dropoutStart, dropoutThreshold } from '../../fused/dropout_loop.js';
 import { f32, type Param, u32 } from '../backend.js';
 import { kernel, sizeOf } from '../kernels.js';
 import { bindings, DROPOUT, groupsOf, LANES, main } from '../wgsl.js';
@@ -23,8 +23,7 @@ ${main(
 export const DROPOUT_FIELDS = { start: 'u32', threshold: 'u32', keep: 'f32' } as const;
 
 export function dropoutParams(rate: number, seed: number): Param[] {
-  const threshold = Math.min(2 ** 32 - 1, Math.ceil(rate * 2 ** 32));
-  return [u32(dropoutStart(seed)), u32(threshold), f32(1 / (1 - rate))];
+  return [u32(dropoutStart(seed)), u32(dropoutThreshold(rate)), f32(1 / (1 - rate))];
 }
 
 export function registerDropout(): void {
