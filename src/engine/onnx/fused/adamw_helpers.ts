@@ -17,6 +17,9 @@ const MOST_HELPERS = 7;
 /** A helper that takes longer than this is given up, twice in a row: its part takes milliseconds. */
 const PATIENCE_MS = 60_000;
 
+/** How long a thread looks again and again before it sleeps: waking it takes as long as an update. */
+const SPIN_MS = 1;
+
 interface Helper {
   state: Int32Array;
   task: Float64Array;
@@ -70,11 +73,21 @@ export class AdamWHelpers {
   }
 }
 
+/** Whether the state is left within a moment, which is shorter than a sleep. */
+export function leavesSoon(state: Int32Array, value: number): boolean {
+  const end = performance.now() + SPIN_MS;
+  do {
+    for (let look = 0; look < 200; look++) if (Atomics.load(state, 0) !== value) return true;
+  } while (performance.now() < end);
+  return false;
+}
+
 /**
  * Waits until a helper is done. It may be woken by the notice of an earlier task, whose helper was held up
  * before it gave it. A process that was stopped (Ctrl-Z) finds its first patience used up, not its second.
  */
 export function waitWhileBusy(state: Int32Array, patienceMs = PATIENCE_MS): void {
+  if (leavesSoon(state, STATE.busy)) return;
   for (let patience = 2; patience > 0 && Atomics.load(state, 0) === STATE.busy; ) {
     if (Atomics.wait(state, 0, STATE.busy, patienceMs) === 'timed-out') patience--;
   }

@@ -1,7 +1,7 @@
 /** A helper of AdamW's update: see adamw_helpers.ts. */
 import { createRequire } from 'node:module';
 import { workerData } from 'node:worker_threads';
-import { STATE } from './adamw_helpers.js';
+import { leavesSoon, STATE } from './adamw_helpers.js';
 import { type AdamWArrays, updateInLoop } from './adamw_loop.js';
 
 const { state, task } = workerData as { state: Int32Array; task: Float64Array };
@@ -30,8 +30,9 @@ function finish(result: number): void {
 
 finish(STATE.idle);
 for (;;) {
-  // A notice that comes late, after its task is done, must not have the task done twice.
-  while (Atomics.load(state, 0) === STATE.idle) Atomics.wait(state, 0, STATE.idle);
+  // The next parameter follows at once. A notice that comes late, after its task is done, must not have the task done twice.
+  if (!leavesSoon(state, STATE.idle))
+    while (Atomics.load(state, 0) === STATE.idle) Atomics.wait(state, 0, STATE.idle);
   const [p, g, m, v, count, beta1, beta2, eps, stepSize, rootCorrection, shrink] = task;
   try {
     const arrays = [p, g, m, v].map((address) => windowOn(address, count)) as AdamWArrays;
