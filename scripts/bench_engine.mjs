@@ -78,14 +78,19 @@ function kernels() {
   }
 }
 
+/** Of a long run the first pieces of work tell. */
+const MOST_RATES = 10;
+
 /** The rate of products by themselves around each piece of work, as a machine's speed drifts from second to second. */
 async function besideProducts(work) {
   const rates = [];
-  const sampleRate = () => rates.push(productRate({ ...waiting, runs: 5 }));
+  const sampleRate = () => {
+    if (rates.length < MOST_RATES) rates.push(productRate({ ...waiting, runs: 5 }));
+  };
   const result = await work(sampleRate);
   const peak = peakGb();
   sampleRate();
-  const shares = result.times.map((seconds, i) => {
+  const shares = result.times.slice(0, rates.length - 1).map((seconds, i) => {
     const rate = (rates[i] + rates[i + 1]) / 2;
     return result.flops / seconds / 1e9 / rate;
   });
