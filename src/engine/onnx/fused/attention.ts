@@ -2,9 +2,19 @@ import type { AttentionAttrs } from '../../fused/attention.js';
 import { applyDropout } from '../../fused/dropout_loop.js';
 import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
-import { contrib, float, type GraphSpec, type Node, node } from '../messages.js';
+import type { GraphSpec } from '../messages.js';
 import { type KernelCall, kernel } from '../override.js';
 import { type OrtValue, type OrtValues, ort } from '../sessions.js';
+import {
+  backwardGraph,
+  byHeadsGraph,
+  flashGraph,
+  forwardGraph,
+  keyOf,
+  swapHeads,
+  type Variant,
+  widenedGraph,
+} from './attention_graphs.js';
 
 /** Bytes of scores worked on at a time: more would leave the cache. */
 const SCORE_BYTES = 1 << 24;
@@ -15,96 +25,17 @@ const HEAD_BYTES = 3 << 20;
 /** From so many scores per head on, the gradient works head by head. */
 const MANY_SCORES = 1 << 16;
 
-interface Variant {
-  masked: boolean;
-  dropped: boolean;
-  /** Keys and values come as [B, H, Tk, d]. */
-  split: boolean;
-  scale: number;
-}
+/** Up to so many queries a product does better with them as its right side. */
+const FEW_QUERIES = 16;
 
-/** [B, T, H, d] -> [B, H, T, d], or back. */
-const swapHeads = (from: string, to: string) => node('Transpose', from, to, { perm: [0, 2, 1, 3] });
-
-/** Queries and keys to probabilities, and those that dropout leaves. */
-function probabilities({ masked, dropped, split, scale }: Variant): Node[] {
-  return [
-    contrib('FusedMatMul', ['q', split ? 'key' : 'k'], masked ? 'products' : 'scores', {
-      transB: 1,
-      alpha: float(scale),
-    }),
-    ...(masked ? [node('Add', ['products', 'mask'], 'scores')] : []),
-    node('Softmax', 'scores', 'p', { axis: -1 }),
-    ...(dropped ? [node('Mul', ['p', 'kept'], 'p_kept')] : []),
-  ];
-}
-
-const optionalInputs = ({ masked, dropped }: Variant): GraphSpec['inputs'] => ({
-  ...(masked && { mask: 'float32' as const }),
-  ...(dropped && { kept: 'float32' as const }),
-});
-
-const forwardGraph = (variant: Variant): GraphSpec => ({
-  inputs: { query: 'float32', key: 'float32', value: 'float32', ...optionalInputs(variant) },
-  outputs: { y: 'float32' },
-  nodes: [
-    swapHeads('query', 'q'),
-    ...(variant.split ? [] : [swapHeads('key', 'k'), swapHeads('value', 'v')]),
-    ...probabilities(variant),
-    node('MatMul', [variant.dropped ? 'p_kept' : 'p', variant.split ? 'value' : 'v'], 'o'),
-    swapHeads('o', 'y'),
-  ],
-});
-
-/** The probabilities are computed again; sum(p * dp) over the keys equals sum(y * dy) over the head's width. */
-const backwardGraph = (variant: Variant): GraphSpec => ({
-  inputs: {
-    query: 'float32',
-    key: 'float32',
-    value: 'float32',
-    y: 'float32',
-    dy: 'float32',
-    ...optionalInputs(variant),
-  },
-  outputs: { dquery: 'float32', dkey: 'float32', dvalue: 'float32' },
-  nodes: [
-    swapHeads('query', 'q'),
-    ...(variant.split ? [] : [swapHeads('key', 'k'), swapHeads('value', 'v')]),
-    swapHeads('dy', 'do'),
-    node('Mul', ['y', 'dy'], 'y_dy'),
-    node('ReduceSum', ['y_dy', 'columns'], 'along_rows'), // [B, Tq, H, 1]
-    swapHeads('along_rows', 'along'),
-    ...probabilities(variant),
-    contrib('FusedMatMul', [variant.dropped ? 'p_kept' : 'p', 'do'], variant.split ? 'dvalue' : 'dv', {
-      transA: 1,
-    }),
-    contrib('FusedMatMul', ['do', variant.split ? 'value' : 'v'], variant.dropped ? 'dp_kept' : 'dp', {
-      transB: 1,
-    }),
-    ...(variant.dropped ? [node('Mul', ['dp_kept', 'kept'], 'dp')] : []),
-    node('Sub', ['dp', 'along'], 'dp_centred'),
-    node('Mul', ['p', 'dp_centred'], 'ds'),
-    contrib('FusedMatMul', ['ds', variant.split ? 'key' : 'k'], 'dq', { alpha: float(variant.scale) }),
-    contrib('FusedMatMul', ['ds', 'q'], variant.split ? 'dkey' : 'dk', {
-      transA: 1,
-      alpha: float(variant.scale),
-    }),
-    swapHeads('dq', 'dquery'),
-    ...(variant.split ? [] : [swapHeads('dk', 'dkey'), swapHeads('dv', 'dvalue')]),
-  ],
-  constants: { columns: [-1] },
-});
-
-const keyOf = (kind: string, { masked, dropped, split, scale }: Variant) =>
-  `${kind} ${masked} ${dropped} ${split} ${scale}`;
-
-const variantOf = ({
-  inputs: { key, mask },
-  attrs: { rate, scale },
-}: KernelCall<AttentionAttrs>): Variant => ({
+export const variantOf = (
+  { query, key, mask }: KernelCall<unknown>['inputs'],
+  { rate, scale }: AttentionAttrs,
+): Variant => ({
   masked: mask !== undefined,
   dropped: rate > 0,
   split: key.shape.length === 4,
+  few: query.shape[1] <= FEW_QUERIES,
   scale,
 });
 
@@ -122,7 +53,7 @@ export function registerAttention(): void {
       flashAttention(backend, attrs, query, key, value, y);
       return y;
     }
-    const variant = variantOf(call);
+    const variant = variantOf(inputs, attrs);
     eachChunk(call, (part, optional) => {
       const feeds = { query: part(query), key: part(key), value: part(value), ...optional };
       backend.sessions.run(keyOf('Attention', variant), () => forwardGraph(variant), feeds, { y: part(y) });
@@ -138,7 +69,7 @@ export function registerAttention(): void {
       for (const grad of grads) (backend.values(grad) as Float32Array).fill(0);
       return grads;
     }
-    const variant = variantOf(call);
+    const variant = variantOf(inputs, attrs);
     const [dquery, dkey, dvalue] = grads;
     const plain = !mask && attrs.rate === 0 && key.shape.length === 3;
     if (plain && query.shape[1] * key.shape[1] >= MANY_SCORES) {
@@ -160,41 +91,6 @@ export function registerAttention(): void {
     return grads;
   });
 }
-
-/** Values with a column of ones; dy, and with it -sum(y * dy) over each head's width. All [B, H, T, d or d + 1]. */
-const WIDENED = (): GraphSpec => ({
-  inputs: { value: 'float32', ones: 'float32', y: 'float32', dy: 'float32' },
-  outputs: { v_one: 'float32', do: 'float32', do_along: 'float32' },
-  nodes: [
-    swapHeads('value', 'v'),
-    node('Concat', ['v', 'ones'], 'v_one', { axis: -1 }),
-    swapHeads('dy', 'do'),
-    node('Mul', ['y', 'dy'], 'y_dy'),
-    node('ReduceSum', ['y_dy', 'columns'], 'rows'), // [B, T, H, 1]
-    swapHeads('rows', 'sums'),
-    node('Neg', 'sums', 'along'),
-    node('Concat', ['do', 'along'], 'do_along', { axis: -1 }),
-  ],
-  constants: { columns: [-1] },
-});
-
-/**
- * Gradients of heads that lie one after the other. One more column makes the product give dp - sum(y * dy) at
- * once, with no pass over it.
- */
-const byHeadsGraph = (scale: number): GraphSpec => ({
-  inputs: { q: 'float32', k: 'float32', v_one: 'float32', do: 'float32', do_along: 'float32' },
-  outputs: { dq: 'float32', dk: 'float32', dv: 'float32' },
-  nodes: [
-    contrib('FusedMatMul', ['q', 'k'], 'scores', { transB: 1, alpha: float(scale) }),
-    node('Softmax', 'scores', 'p', { axis: -1 }),
-    contrib('FusedMatMul', ['p', 'do'], 'dv', { transA: 1 }),
-    contrib('FusedMatMul', ['do_along', 'v_one'], 'dp_centred', { transB: 1 }),
-    node('Mul', ['p', 'dp_centred'], 'ds'),
-    contrib('FusedMatMul', ['ds', 'k'], 'dq', { alpha: float(scale) }),
-    contrib('FusedMatMul', ['ds', 'q'], 'dk', { transA: 1, alpha: float(scale) }),
-  ],
-});
 
 /**
  * The gradient with the heads brought together first, then a few heads at a time: their scores stay in the
@@ -226,7 +122,7 @@ function gradientByHeads(
   swapAxes(backend, split(key), byHead(k));
   backend.sessions.run(
     'AttentionWidened',
-    WIDENED,
+    widenedGraph,
     { value: split(value), ones: byHead(ones), y: split(y), dy: split(dy) },
     { v_one: byHead(vOne), do: byHead(dO), do_along: byHead(dOAlong) },
   );
@@ -265,7 +161,6 @@ function swapAxes(backend: OnnxBackend, from: OrtValue, to: OrtValue): void {
   backend.sessions.run('Transpose float32 0,2,1,3', spec, { x: from }, { y: to });
 }
 
-/** ONNX Runtime's blocked attention, which never holds all probabilities. */
 function flashAttention(
   backend: OnnxBackend,
   { numHeads, scale }: AttentionAttrs,
@@ -274,16 +169,7 @@ function flashAttention(
   value: tf.TensorInfo,
   y: tf.TensorInfo,
 ): void {
-  const spec = (): GraphSpec => ({
-    inputs: { query: 'float32', key: 'float32', value: 'float32' },
-    outputs: { y: 'float32' },
-    nodes: [
-      contrib('MultiHeadAttention', ['query', 'key', 'value'], 'y', {
-        num_heads: numHeads,
-        scale: float(scale),
-      }),
-    ],
-  });
+  const spec = () => flashGraph(numHeads, scale);
   const feeds = { query: backend.ort(query), key: backend.ort(key), value: backend.ort(value) };
   backend.sessions.run(`FlashAttention ${numHeads} ${scale}`, spec, feeds, { y: backend.ort(y) });
 }
