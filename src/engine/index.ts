@@ -11,6 +11,12 @@ export { addInto } from './fused/in_place.js';
 export { layerNorm } from './fused/layer_norm.js';
 export { linear } from './fused/linear.js';
 export { linearParts } from './fused/linear_parts.js';
+export {
+  attentionPart,
+  feedForwardPart,
+  type KeysAndValues,
+  rememberedPart,
+} from './fused/post_norm.js';
 export { residual } from './fused/residual.js';
 export { sumOfSquares } from './fused/sum_of_squares.js';
 export { type UpdateFactor, type UpdateFactorOptions, updateFactor } from './fused/update_factor.js';

@@ -1,5 +1,16 @@
 import type { Rng } from '../common/random.js';
-import { attention, gelu, linear, residual, splitHeads, tf } from '../engine/index.js';
+import {
+  attention,
+  attentionPart,
+  feedForwardPart,
+  gelu,
+  type KeysAndValues,
+  linear,
+  rememberedPart,
+  residual,
+  splitHeads,
+  tf,
+} from '../engine/index.js';
 import { dropoutIn, Embedding, LayerNorm, Linear, Module, normal, zeros } from '../nn/index.js';
 
 /** The values of a BERT configuration that the decoder takes; see med_config.ts. */
@@ -20,10 +31,7 @@ export interface MedConfig {
 }
 
 /** What queries attend to: [B, Tk, D], or with its heads split already, [B, H, Tk, D / H]. */
-export type Memory = {
-  key: tf.Tensor;
-  value: tf.Tensor;
-};
+export type Memory = KeysAndValues;
 
 /** The score added where a query must not look. Source: transformers 4.20, get_extended_attention_mask. */
 export const MASKED = -10000;
@@ -49,6 +57,12 @@ class MedSelfAttention extends Module {
   /** @param states [B, Tk, from] */
   remember(states: tf.Tensor): Memory {
     return { key: this.key.forward(states), value: this.value.forward(states) };
+  }
+
+  /** What the past and, behind it, the new states are remembered by. @param states [B, T, D] */
+  rememberMore(states: tf.Tensor, past: Memory): Memory {
+    const { key, value } = this;
+    return rememberedPart({ x: states, key, value, past }, () => joined(past, this.remember(states)));
   }
 
   /** @param x [B, T, D]; @param mask added to the scores, [B, 1, T, Tk]. */
@@ -92,8 +106,13 @@ class MedAttention extends Module {
     this.output = this.child('output', new MedOutput(config, config.hiddenSize));
   }
 
+  /** @param x [B, T, D]; @param mask added to the scores, [B, 1, T, Tk]. */
   forward(x: tf.Tensor, memory: Memory, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
-    return this.output.forward(this.self.forward(x, memory, mask, rng), x, rng);
+    const attended = () => this.output.forward(this.self.forward(x, memory, mask, rng), x, rng);
+    if (rng) return attended();
+    const { query, config } = this.self;
+    const { dense: output, layerNorm: norm } = this.output;
+    return attentionPart({ x, memory, mask, numHeads: config.heads, query, output, norm }, attended);
   }
 }
 
@@ -129,7 +148,10 @@ class MedLayer extends Module {
   forward(x: tf.Tensor, text: Memory, image: Memory, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
     const read = this.attention.forward(x, text, mask, rng);
     const seen = this.crossattention.forward(read, image, undefined, rng);
-    return this.output.forward(this.intermediate.forward(seen), seen, rng);
+    const fed = () => this.output.forward(this.intermediate.forward(seen), seen, rng);
+    if (rng) return fed();
+    const { dense: output, layerNorm: norm } = this.output;
+    return feedForwardPart({ x: seen, intermediate: this.intermediate.dense, output, norm }, fed);
   }
 }
 
@@ -319,8 +341,8 @@ export class TextDecoder extends Module {
   ) {
     let x = embedded;
     const text = this.bert.encoder.layers.map((layer, i) => {
-      const added = layer.attention.self.remember(x);
-      const memory = past ? joined(past[i], added) : added;
+      const { self } = layer.attention;
+      const memory = past ? self.rememberMore(x, past[i]) : self.remember(x);
       x = layer.forward(x, memory, image[i], mask);
       return memory;
     });

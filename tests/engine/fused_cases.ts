@@ -1,11 +1,15 @@
 import {
   adamwUpdate,
   attention,
+  attentionPart,
   dropout,
+  feedForwardPart,
   gelu,
   layerNorm,
   linear,
   linearParts,
+  rememberedPart,
+  residual,
   softmaxCrossEntropy,
   tf,
 } from '#src/engine/index.js';
@@ -132,6 +136,98 @@ const attentionCases = ATTENTION.map((one): Case => {
   };
 });
 
+interface PartCase {
+  batch: number;
+  tokens: number;
+  /** What is attended to, or remembered before. */
+  keys: number;
+  heads: number;
+  width: number;
+  mask?: number[];
+  split?: boolean;
+}
+
+const PARTS: PartCase[] = [
+  { batch: 1, tokens: 1, keys: 1, heads: 1, width: 4 },
+  { batch: 4, tokens: 3, keys: 9, heads: 2, width: 8, split: true }, // a handful of rows
+  { batch: 4, tokens: 3, keys: 9, heads: 2, width: 8, mask: [4, 1, 3, 9] },
+  { batch: 2, tokens: 20, keys: 5, heads: 4, width: 8, mask: [1, 1, 20, 5] }, // more than a few queries
+  { batch: 20, tokens: 3, keys: 4, heads: 2, width: 8, split: true }, // more than a handful
+  { batch: 2, tokens: 33, keys: 4, heads: 2, width: 8 }, // a text too long for one kernel
+  { batch: 0, tokens: 3, keys: 4, heads: 2, width: 8 },
+  { batch: 2, tokens: 3, keys: 0, heads: 2, width: 8 },
+];
+
+/** Parts of a post-norm layer: the kernel against the composition, which the other engines run. */
+const postNormCases = PARTS.flatMap((one): Case[] => {
+  const { batch, tokens, keys, heads, width, mask, split } = one;
+  const x = floats([batch, tokens, width]);
+  const weights = (outputs: number, inputs: number, seed: number) => [
+    floats([outputs, inputs], { seed, scale: 0.5 }),
+    floats([outputs], { seed: seed + 1 }),
+  ];
+  const name = JSON.stringify(one);
+  const memory = split ? [batch, heads, keys, width / heads] : [batch, keys, width];
+  const masked = mask && floats(mask, { seed: 4 });
+  const norm = [floats([width], { seed: 20 }), floats([width], { seed: 21 })];
+  const eps = 1e-5;
+  return [
+    {
+      name: `attentionPart ${name}`,
+      f: (x, key, value, qw, qb, ow, ob, nw, nb) => {
+        const attend = { numHeads: heads, mask: masked && tf.tensor(masked.values, mask) };
+        return attentionPart(
+          {
+            ...{ x, memory: { key, value }, ...attend },
+            ...{ query: { weight: qw, bias: qb }, output: { weight: ow, bias: ob } },
+            norm: { weight: nw, bias: nb, eps },
+          },
+          () => {
+            const attended = attention(linear(x, qw, qb), key, value, attend);
+            return layerNorm(residual(linear(attended, ow, ob), x), nw, nb, eps);
+          },
+        );
+      },
+      inputs: [
+        ...[x, floats(memory, { seed: 2 }), floats(memory, { seed: 3 })],
+        ...[...weights(width, width, 10), ...weights(width, width, 12), ...norm],
+      ],
+      tolerance: 1e-5,
+    },
+    {
+      name: `feedForwardPart ${name}`,
+      f: (x, iw, ib, ow, ob, nw, nb) =>
+        feedForwardPart(
+          {
+            ...{ x, intermediate: { weight: iw, bias: ib }, output: { weight: ow, bias: ob } },
+            norm: { weight: nw, bias: nb, eps },
+          },
+          () => layerNorm(residual(linear(gelu(linear(x, iw, ib)), ow, ob), x), nw, nb, eps),
+        ),
+      inputs: [x, ...weights(3 * width, width, 10), ...weights(width, 3 * width, 12), ...norm],
+      tolerance: 1e-5,
+    },
+    {
+      name: `rememberedPart ${name}`,
+      f: (x, pastKey, pastValue, kw, kb, vw, vb) => {
+        const past = { key: pastKey, value: pastValue };
+        const joined = (before: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) =>
+          tf.concat([before, linear(x, weight, bias)], 1);
+        const { key, value } = rememberedPart(
+          { x, key: { weight: kw, bias: kb }, value: { weight: vw, bias: vb }, past },
+          () => ({ key: joined(pastKey, kw, kb), value: joined(pastValue, vw, vb) }),
+        );
+        return [key, value];
+      },
+      inputs: [
+        ...[x, floats([batch, keys, width], { seed: 2 }), floats([batch, keys, width], { seed: 3 })],
+        ...[...weights(width, width, 10), ...weights(width, width, 12)],
+      ],
+      tolerance,
+    },
+  ];
+});
+
 const LABELS = { all: [0, 4, 2, 6], some: [-100, 4, 4, -100], last: [-100, -100, -100, 1], one: [3] };
 
 const crossEntropyCases = Object.entries(LABELS).flatMap(([which, values]) =>
@@ -179,6 +275,7 @@ export const fusedCases: Case[] = [
   ...geluCases,
   ...dropoutCases,
   ...attentionCases,
+  ...postNormCases,
   ...crossEntropyCases,
   ...adamwCases,
   embedding,

@@ -9,6 +9,7 @@ import { registerInPlace } from './fused/in_place.js';
 import { registerLayerNorm } from './fused/layer_norm.js';
 import { registerLinear } from './fused/linear.js';
 import { registerLinearParts } from './fused/linear_parts.js';
+import { registerPostNorm } from './fused/post_norm.js';
 import { registerSumOfSquares } from './fused/sum_of_squares.js';
 import { registerElementwise } from './kernels/elementwise.js';
 import { registerMatMul } from './kernels/matmul.js';
@@ -39,6 +40,7 @@ export function registerOnnxBackend(threads: number): string {
   registerGelu();
   registerDropout();
   registerAttention();
+  registerPostNorm();
   registerCrossEntropy();
   registerAdamW();
   registerInPlace();
