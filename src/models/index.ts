@@ -12,7 +12,6 @@ export { type Generated, nucleus } from './generation/generate.js';
 export type { GenerateOptions } from './generation/options.js';
 export {
   bestIndices,
-  logSoftmax,
   minimumLength,
   repetitionPenalty,
   softmax,

@@ -3,16 +3,7 @@ import type { tf } from '../../engine/index.js';
 import type { TextDecoder } from '../med.js';
 import { BeamSearch, type Hypothesis } from './beam_search.js';
 import type { ResolvedOptions } from './options.js';
-import {
-  bestIndices,
-  logSoftmax,
-  minimumLength,
-  repetitionPenalty,
-  softmax,
-  temperature,
-  topK,
-  topP,
-} from './scores.js';
+import { bestIndices, minimumLength, repetitionPenalty, softmax, temperature, topK, topP } from './scores.js';
 import { DecodingSession } from './session.js';
 
 /** The reference's repetition penalty when sampling, whatever the options say. */
@@ -45,9 +36,10 @@ export async function generateIds(
   special: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
-  const session = new DecodingSession(decoder, imageEmbeds);
+  const searches = !options.useNucleusSampling && options.numBeams > 1;
+  const session = new DecodingSession(decoder, imageEmbeds, { logProbabilities: searches });
   try {
-    if (!options.useNucleusSampling && options.numBeams > 1) {
+    if (searches) {
       return await beamSearch(session, imageEmbeds.shape[0], prompt, special, options);
     }
     return await pickWords(session, imageEmbeds.shape[0], prompt, special, options);
@@ -73,7 +65,6 @@ async function beamSearch(
   for (;;) {
     running.forEach((search, i) => {
       scores[i].forEach((row, beam) => {
-        logSoftmax(row);
         repetitionPenalty(row, search.texts[beam], options.repetitionPenalty);
         minimumLength(row, search.texts[beam].length, options.minLength, eos);
       });

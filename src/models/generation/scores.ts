@@ -49,25 +49,23 @@ export function softmax(scores: Float32Array): Float32Array {
   return weights.map((weight) => weight / sum);
 }
 
-/** log softmax, in place. */
-export function logSoftmax(scores: Float32Array): void {
-  let best = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < scores.length; i++) if (scores[i] > best) best = scores[i];
-  let sum = 0;
-  for (let i = 0; i < scores.length; i++) sum += Math.exp(scores[i] - best);
-  const shift = best + Math.log(sum);
-  for (let i = 0; i < scores.length; i++) scores[i] -= shift;
-}
-
 /** The indices of the k largest values, best first; of equal ones the lower index first. */
 export function bestIndices(values: Float32Array, k: number): number[] {
-  const best: number[] = []; // kept in order; k is small against values.length
-  for (let i = 0; i < values.length; i++) {
-    if (best.length === k && !(values[i] > values[best[k - 1]])) continue;
-    if (best.length === k) best.pop();
-    let at = best.length;
-    while (at > 0 && values[i] > values[best[at - 1]]) at--;
-    best.splice(at, 0, i);
+  const best: number[] = []; // k is small against values.length
+  const first = Math.min(k, values.length);
+  for (let i = 0; i < first; i++) insertInOrder(best, values, i);
+  let least = values[best[first - 1]];
+  for (let i = first; i < values.length; i++) {
+    if (!(values[i] > least)) continue;
+    best.pop();
+    insertInOrder(best, values, i);
+    least = values[best[first - 1]];
   }
   return best;
+}
+
+function insertInOrder(best: number[], values: Float32Array, i: number): void {
+  let at = best.length;
+  while (at > 0 && values[i] > values[best[at - 1]]) at--;
+  best.splice(at, 0, i);
 }

@@ -1,6 +1,11 @@
 import { tf } from '../../engine/index.js';
 import { type DecoderStep, MASKED, type Memory, type TextDecoder } from '../med.js';
 
+export interface SessionOptions {
+  /** Scores are logarithms of probabilities, of which a beam search makes sums; else what the model says. */
+  logProbabilities: boolean;
+}
+
 /**
  * The decoder's memory while the texts of some images grow word by word.
  *
@@ -20,6 +25,7 @@ export class DecodingSession {
   constructor(
     readonly decoder: TextDecoder,
     imageEmbeds: tf.Tensor,
+    readonly options: SessionOptions,
   ) {
     this.#image = tf.tidy(() => decoder.rememberImage(imageEmbeds));
     this.#places = Array.from({ length: imageEmbeds.shape[0] }, () => []);
@@ -35,7 +41,7 @@ export class DecodingSession {
         [batch, length],
         'int32',
       );
-      return this.decoder.begin(ids, this.#image, causalMask(length));
+      return this.#scored(this.decoder.begin(ids, this.#image, causalMask(length)));
     });
     this.#kept = this.#length = length;
     this.#places = this.#places.map(() => [prompt.map((_, i) => i)]);
@@ -56,7 +62,8 @@ export class DecodingSession {
     this.#kept += texts;
     const step = tf.tidy(() => {
       const ids = tf.tensor2d(words.flat(), [words.length, texts], 'int32');
-      return this.decoder.continue(ids, this.#length, this.#image, this.#ownWordsMask(texts), this.#text);
+      const mask = this.#ownWordsMask(texts);
+      return this.#scored(this.decoder.continue(ids, this.#length, this.#image, mask, this.#text));
     });
     this.#length++;
     return this.#take(step);
@@ -85,6 +92,10 @@ export class DecodingSession {
 
   dispose(): void {
     tf.dispose([...this.#image, ...this.#text]);
+  }
+
+  #scored(step: DecoderStep): DecoderStep {
+    return this.options.logProbabilities ? { ...step, logits: tf.logSoftmax(step.logits) } : step;
   }
 
   /** Keeps the step's memory and reads its scores, [V] for each image and text. */
