@@ -18,7 +18,7 @@ import { type Case, floats, type Input, ints } from './conformance.js';
 const tolerance = 5e-6;
 
 const linearCases = (
-  [[4], [3, 4], [2, 3, 4], [4, 3, 70], [0, 4], [2, 0, 4], [129, 70]] as number[][]
+  [[4], [3, 4], [2, 3, 4], [4, 3, 70], [0, 4], [2, 0, 4], [129, 70], [2601, 7]] as number[][]
 ).flatMap((shape): Case[] => {
   const weight = floats([5, shape.at(-1)!], { seed: 2 });
   return [

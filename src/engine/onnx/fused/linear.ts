@@ -1,6 +1,6 @@
 import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
-import { runMatMul } from '../kernels/matmul.js';
+import { inPieces, runMatMul } from '../kernels/matmul.js';
 import { contrib, type GraphSpec, type Node, node } from '../messages.js';
 import { kernel } from '../override.js';
 import type { OrtValue } from '../sessions.js';
@@ -38,8 +38,10 @@ export function runLinear(
     outputs: { y: 'float32' },
     nodes: linearNodes('x', 'weight', 'bias', 'y', handful),
   });
-  const feeds = { x, weight, bias: biasFor(handful, bias) };
-  backend.sessions.run(handful ? 'Linear of a handful' : 'Linear', spec, feeds, { y });
+  const feeds = { weight, bias: biasFor(handful, bias) };
+  inPieces(x, y, (from, to) => {
+    backend.sessions.run(handful ? 'Linear of a handful' : 'Linear', spec, { x: from, ...feeds }, { y: to });
+  });
 }
 
 /** The bias as `linearNodes` takes it. */

