@@ -4,7 +4,7 @@
  *
  *     npm run bench                                              ours alone, some 20 minutes on 2 cores
  *     npm run bench -- --peer torch_blip.py --rounds 5 --steps 3 beside PyTorch (Debian's python3-torch)
- *     npm run bench -- --work base --profile                     time of each graph of a training step
+ *     npm run bench -- --work base,caption --profile             time of each graph of a step, of a batch of captions
  *     npm run bench -- --small --image 96 --rounds 1             tries the benchmark itself, in a minute
  *
  * With `--peer` PyTorch does the same work in turns with us, round by round, so that a machine whose speed

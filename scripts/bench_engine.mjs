@@ -3,7 +3,7 @@
  *
  *     node scripts/bench_engine.mjs                       products and kernels
  *     node scripts/bench_engine.mjs --step base --batch 4 --steps 5 [--profile] [--recompute 5] [--vocab FILE]
- *     node scripts/bench_engine.mjs --caption base --batch 4 --steps 3    3 beams, at most 20 tokens
+ *     node scripts/bench_engine.mjs --caption base --batch 4 --steps 3 [--profile]    3 beams, at most 20 tokens
  *     node scripts/bench_engine.mjs --busy                products on all cores until it is ended
  *
  * Steps and captions end with one line of JSON, for scripts/bench.mjs.
@@ -101,6 +101,18 @@ async function besideProducts(work) {
 const tell = ({ seconds, gflops, productGflops, share }) =>
   `${seconds.toFixed(2)} s, ${gflops.toFixed(0)} GFLOP/s, ${(100 * share).toFixed(0)} % of the ${productGflops.toFixed(0)} GFLOP/s of matrix products`;
 
+/** With `--profile`, the time of each graph of one more piece of work. */
+async function profileOf(work) {
+  const { sessions } = tf.backend();
+  if (!args.profile || !sessions) return undefined;
+  sessions.profile = new Map();
+  const start = performance.now();
+  await work();
+  const lines = profileLines(sessions.profile, (performance.now() - start) / 1000);
+  sessions.profile = undefined;
+  return lines;
+}
+
 /**
  * Seconds to caption a batch of images, every beam running to its last token.
  * @param before called before each time that counts
@@ -110,17 +122,18 @@ async function captions(size, before) {
   model.eval();
   const pixels = tf.randomNormal([batch, image, image, 3]);
   const times = [];
+  const write = () => model.generate({ image: pixels }, { numBeams: 3, maxLength: 20, minLength: 19 });
   for (let i = 0; i < count + 1; i++) {
     if (i > 0) before();
     const start = performance.now();
-    await model.generate({ image: pixels }, { numBeams: 3, maxLength: 20, minLength: 19 });
+    await write();
     const seconds = (performance.now() - start) / 1000;
     // The first makes the graphs and touches memory for the first time.
     if (i > 0) times.push(seconds);
     console.log(`captions ${i}: ${seconds.toFixed(2)} s, peak ${peakGb().toFixed(2)} GB`);
   }
   const flops = captionFlops(sizesOf(model), { images: batch, beams: 3, maxLength: 20 });
-  return { seconds: median(times), times, flops };
+  return { seconds: median(times), times, flops, profile: await profileOf(write) };
 }
 
 /** One training step. @returns seconds of the whole and of its parts, and the tokens of a caption */
@@ -167,7 +180,7 @@ async function trainingSteps(size, before) {
   const optimizer = new AdamW(model.getOptimizerParams(0.05), { lr: 1e-5 });
   const pixels = tf.randomNormal([batch, image, image, 3]);
   const texts = Array(batch).fill(CAPTION);
-  const { sessions, pool } = tf.backend();
+  const { pool } = tf.backend();
   const steps = [];
   const take = () => trainingStep(model, optimizer, parameters, pixels, texts);
   for (let i = 0; i < count + 1; i++) {
@@ -178,13 +191,7 @@ async function trainingSteps(size, before) {
       `step ${i}: ${step.seconds.toFixed(2)} s (forward ${step.forward.toFixed(2)}, backward ${step.backward.toFixed(2)}, AdamW ${step.update.toFixed(2)}; processor ${step.processor.toFixed(2)}), loss ${step.loss.toFixed(4)}, ${step.residentGb.toFixed(2)} GB, ${step.tensors} tensors, ${JSON.stringify(pool?.statistics)}`,
     );
   }
-  let profile;
-  if (args.profile && sessions) {
-    sessions.profile = new Map();
-    const { seconds } = take();
-    profile = profileLines(sessions.profile, seconds);
-    sessions.profile = undefined;
-  }
+  const profile = await profileOf(take);
   const of = (part) => median(steps.map((step) => step[part]));
   const flops = stepFlops(sizesOf(model), { images: batch, text: steps[0].tokens });
   const parts = { forward: of('forward'), backward: of('backward'), update: of('update') };

@@ -12,12 +12,14 @@ function withRates(rows) {
   return rows;
 }
 
+const profileFlag = ({ args }) => (args.profile ? ['--profile'] : []);
+
 /** @param peers the peer's extra parameters, by the name of the row */
 async function trainingStep(context, { title, size, batch, recompute, peers }) {
-  const { steps, image, profile } = context.args;
+  const { steps, image } = context.args;
   const common = ['--batch', batch, '--steps', steps, '--image', image];
   const step = (...more) => context.engine('--step', context.size(size), ...common, ...more);
-  const contestants = { ours: () => step(...(profile ? ['--profile'] : [])) };
+  const contestants = { ours: () => step(...profileFlag(context)) };
   if (recompute) contestants[`ours, recompute ${recompute}`] = () => step('--recompute', recompute);
   const others = Object.entries(peers).map(([name, parameters]) => [
     name,
@@ -49,11 +51,11 @@ export async function caption(context) {
   const generate = ['--size', 'base', ...common, '--generate', '--beams', 3, '--max-len', 20];
   const rows = await context.takeTurns(
     `captions of 4 images, ${context.size('base')}, 3 beams, 20 tokens`,
-    { ours: () => context.engine('--caption', context.size('base'), ...common) },
+    { ours: () => context.engine('--caption', context.size('base'), ...common, ...profileFlag(context)) },
     {
       PyTorch: () => context.peer(...generate),
       'PyTorch, cached cross-attention': () => context.peer(...generate, '--cache-cross'),
     },
   );
-  return { rows: withRates(rows) };
+  return { rows: withRates(rows), lines: rows[0].runs.at(-1).profile };
 }

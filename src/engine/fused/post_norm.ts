@@ -1,6 +1,6 @@
 /**
  * The parts of a post-norm transformer layer, each in one kernel: a step of generation has so few rows that what
- * lies between kernels costs a third of it. They take no gradient. Each is given the same as a composition of
+ * lies between kernels costs a fifth of it. They take no gradient. Each is given the same as a composition of
  * smaller operations, for whoever records gradients, has many rows, or runs on an engine without the kernel.
  */
 import { isTaping } from '../record.js';

@@ -30,7 +30,7 @@ const FEW_QUERIES = 16;
 
 export const variantOf = (
   { query, key, mask }: KernelCall<unknown>['inputs'],
-  { rate, scale }: AttentionAttrs,
+  { rate, scale }: Pick<AttentionAttrs, 'rate' | 'scale'>,
 ): Variant => ({
   masked: mask !== undefined,
   dropped: rate > 0,

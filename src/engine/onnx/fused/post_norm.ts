@@ -111,8 +111,7 @@ function attentionPart(call: KernelCall<AttentionPartAttrs>) {
   const { numHeads, eps } = call.attrs;
   const { width, handful, feed } = rowsOf(backend, x);
   const depth = width / numHeads;
-  const attrs = { numHeads, scale: 1 / Math.sqrt(depth), rate: 0, seed: 0 };
-  const variant = variantOf({ query: x, key, mask }, attrs);
+  const variant = variantOf({ query: x, key, mask }, { scale: 1 / Math.sqrt(depth), rate: 0 });
   const heads = (info: tf.TensorInfo) =>
     variant.split ? backend.ort(info) : backend.ort(info, [...info.shape.slice(0, -1), numHeads, depth]);
   const feeds = {
