@@ -35,8 +35,11 @@ interface Slot {
   name: string;
   param: tf.Variable;
   group: ParamGroup;
-  /** Made with the first gradient, as PyTorch does: a parameter that is never used has no state. */
-  moments?: { step: number; expAvg: tf.Variable; expAvgSq: tf.Variable };
+  /**
+   * Made before the first step, so that memory which activations had need not be given back for them. PyTorch
+   * makes them with the first gradient: those of no update, zeros, are left out of the state.
+   */
+  moments: { step: number; expAvg: tf.Variable; expAvgSq: tf.Variable };
 }
 
 /** AdamW with decoupled weight decay, as PyTorch's; owns its moments, not the parameters. Source: arXiv:1711.05101. */
@@ -51,7 +54,10 @@ export class AdamW {
     this.#groups = groups;
     this.#options = { lr, beta1, beta2, eps };
     this.#slots = groups.flatMap((group) =>
-      group.names.map((name, i) => ({ name, param: group.params[i], group })),
+      group.names.map((name, i) => {
+        const param = group.params[i];
+        return { name, param, group, moments: zeroMoments(param) };
+      }),
     );
   }
 
@@ -67,7 +73,6 @@ export class AdamW {
     for (const slot of this.#slots) {
       const grad = grads.get(slot.name);
       if (!grad) continue;
-      slot.moments ??= zeroMoments(slot.param);
       const { expAvg, expAvgSq } = slot.moments;
       const step = ++slot.moments.step;
       this.#changed.push(slot);
@@ -90,11 +95,7 @@ export class AdamW {
 
   /** Takes note that the last step changed nothing, its factor being 0: it is not counted. */
   takeBack(): void {
-    for (const slot of this.#changed) {
-      slot.moments!.step--;
-      // PyTorch makes no moments in a step that is left out.
-      if (slot.moments!.step === 0) disposeMoments(slot);
-    }
+    for (const { moments } of this.#changed) moments.step--;
     this.#changed = [];
   }
 
@@ -102,7 +103,7 @@ export class AdamW {
   stateDict(): AdamWState {
     const state = new Map<number, CheckpointValue>();
     for (const [index, { moments }] of this.#slots.entries()) {
-      if (!moments) continue;
+      if (moments.step === 0) continue;
       state.set(index, {
         step: { dtype: 'float32', shape: [], data: Float32Array.of(moments.step) },
         exp_avg: savedTensor(moments.expAvg),
@@ -148,12 +149,9 @@ export class AdamW {
     const order = (groups as unknown[]).flatMap((group) => listOf(dictMember(group, 'params')));
     for (const [i, slot] of this.#slots.entries()) {
       const entry = dictMember(dictMember(saved, 'state'), order[i] as number);
+      const moments = entry === undefined ? zeroMoments(slot.param) : await readMoments(slot, entry);
       disposeMoments(slot);
-      if (entry === undefined) continue;
-      const step = await readStep(dictMember(entry, 'step'));
-      const expAvg = await readLike(slot, dictMember(entry, 'exp_avg'), 'exp_avg');
-      const expAvgSq = await readLike(slot, dictMember(entry, 'exp_avg_sq'), 'exp_avg_sq');
-      slot.moments = { step, expAvg: variableOf(expAvg), expAvgSq: variableOf(expAvgSq) };
+      slot.moments = moments;
     }
   }
 
@@ -162,7 +160,7 @@ export class AdamW {
   }
 }
 
-function zeroMoments(param: tf.Variable): NonNullable<Slot['moments']> {
+function zeroMoments(param: tf.Variable): Slot['moments'] {
   const zeros = () => {
     const initial = tf.zeros(param.shape);
     const variable = tf.variable(initial, false);
@@ -172,10 +170,16 @@ function zeroMoments(param: tf.Variable): NonNullable<Slot['moments']> {
   return { step: 0, expAvg: zeros(), expAvgSq: zeros() };
 }
 
-function disposeMoments(slot: Slot): void {
-  slot.moments?.expAvg.dispose();
-  slot.moments?.expAvgSq.dispose();
-  slot.moments = undefined;
+async function readMoments(slot: Slot, entry: unknown): Promise<Slot['moments']> {
+  const step = await readStep(dictMember(entry, 'step'));
+  const expAvg = await readLike(slot, dictMember(entry, 'exp_avg'), 'exp_avg');
+  const expAvgSq = await readLike(slot, dictMember(entry, 'exp_avg_sq'), 'exp_avg_sq');
+  return { step, expAvg: variableOf(expAvg), expAvgSq: variableOf(expAvgSq) };
+}
+
+function disposeMoments({ moments }: Slot): void {
+  moments.expAvg.dispose();
+  moments.expAvgSq.dispose();
 }
 
 function variableOf(tensor: HostTensor): tf.Variable {

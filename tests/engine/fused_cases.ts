@@ -104,6 +104,8 @@ const ATTENTION: AttentionCase[] = [
   { batch: 2, queries: 5, keys: 4, heads: 2, width: 8, mask: [2, 2, 5, 4] },
   { batch: 2, queries: 5, keys: 4, heads: 2, width: 8, mask: [5, 4] },
   { batch: 2, queries: 5, keys: 6, heads: 2, width: 8, rate: 0.4 },
+  { batch: 2, queries: 4, keys: 6, heads: 2, width: 8, scale: 0.3, mask: [2, 1, 4, 6], rate: 0.4 },
+  { batch: 2, queries: 3, keys: 6, heads: 2, width: 8, mask: [2, 1, 1, 6], split: true },
   { batch: 2, queries: 5, keys: 5, heads: 2, width: 8, mask: [2, 1, 5, 5], rate: 0.4 },
   { batch: 2, queries: 3, keys: 7, heads: 4, width: 8, split: true },
   { batch: 2, queries: 5, keys: 4, heads: 2, width: 8, mask: [2, 1, 5, 4], rate: 0.4, split: true },

@@ -66,6 +66,17 @@ test('AdamW updates as PyTorch does, and leaves a parameter without gradient alo
   assert.equal(all[1].params[1].dataSync()[0], 7);
 });
 
+test('only what has been updated has a state, as in PyTorch, and a step taken back leaves none', () => {
+  const optimizer = new AdamW(groups(), { lr: 0.01 });
+  const described = () => [...optimizer.stateDict().state.keys()];
+  assert.deepEqual(described(), []);
+  optimizer.step(gradsAt(1), 0.01, tf.scalar(0));
+  optimizer.takeBack();
+  assert.deepEqual(described(), []);
+  optimizer.step(gradsAt(1), 0.01);
+  assert.deepEqual(described(), [0, 1]); // the third parameter has no gradient
+});
+
 test('moments saved in a checkpoint and loaded again continue bit for bit', async () => {
   const path = join(temporaryFolder(), 'optimizer.pth');
   const [one, two] = [groups(), groups()];

@@ -25,8 +25,8 @@ const HEAD_BYTES = 3 << 20;
 /** From so many scores per head on, the gradient works head by head. */
 const MANY_SCORES = 1 << 16;
 
-/** Up to so many queries a product does better with them as its right side. */
-const FEW_QUERIES = 16;
+/** Up to so many queries a product of each by itself is faster than one of all of them. */
+const FEW_QUERIES = 4;
 
 export const variantOf = (
   { query, key, mask }: KernelCall<unknown>['inputs'],

@@ -7,7 +7,7 @@ export interface Variant {
   dropped: boolean;
   /** Keys and values come as [B, H, Tk, d]. */
   split: boolean;
-  /** So few queries that the scores are made the other way round. */
+  /** So few queries that each is multiplied by itself. */
   few: boolean;
   scale: number;
 }
@@ -18,17 +18,39 @@ export const keyOf = (kind: string, { masked, dropped, split, few, scale }: Vari
 /** [B, T, H, d] -> [B, H, T, d], or back. */
 export const swapHeads = (from: string, to: string) => node('Transpose', from, to, { perm: [0, 2, 1, 3] });
 
-/** q kᵀ, or (k qᵀ)ᵀ: the matrix product packs its right side, and few queries are the smaller one. */
+/** A query at a time: such a product reads its right side as it lies, where one of more rows first copies it. */
+const eachQuery = (x: string, alone: string) => node('Unsqueeze', [x, 'query_axis'], alone);
+/** Keys or values that all queries of a head are multiplied with. */
+const forEachQuery = (x: string, shared: string) => node('Unsqueeze', [x, 'shared_axis'], shared);
+
+/** scale q kᵀ, [B, H, Tq, Tk] */
 function scores({ split, few, scale }: Variant, result: string): Node[] {
-  const attributes = { transB: 1, alpha: float(scale) };
   const key = split ? 'key' : 'k';
-  if (!few) return [contrib('FusedMatMul', ['q', key], result, attributes)];
-  const turned = `${result}_turned`;
+  if (!few) return [contrib('FusedMatMul', ['q', key], result, { transB: 1, alpha: float(scale) })];
   return [
-    contrib('FusedMatMul', [key, 'q'], turned, attributes),
-    node('Transpose', turned, result, { perm: [0, 1, 3, 2] }),
+    node('Mul', ['q', 'scale'], 'q_scaled'),
+    eachQuery('q_scaled', 'q_alone'),
+    forEachQuery(key, 'k_shared'),
+    contrib('FusedMatMul', ['q_alone', 'k_shared'], 'scores_alone', { transB: 1 }),
+    node('Squeeze', ['scores_alone', 'query_axis'], result),
   ];
 }
+
+/** p v, [B, H, Tq, d] */
+function attended({ split, few }: Variant, p: string, result: string): Node[] {
+  const value = split ? 'value' : 'v';
+  if (!few) return [node('MatMul', [p, value], result)];
+  return [
+    eachQuery(p, 'p_alone'),
+    forEachQuery(value, 'v_shared'),
+    node('MatMul', ['p_alone', 'v_shared'], 'o_alone'),
+    node('Squeeze', ['o_alone', 'query_axis'], result),
+  ];
+}
+
+/** What the nodes above take. */
+export const attentionConstants = ({ few, scale }: Variant): GraphSpec['constants'] =>
+  few ? { scale, query_axis: [3], shared_axis: [2] } : {};
 
 /** Queries and keys to probabilities, and those that dropout leaves. */
 function probabilities(variant: Variant): Node[] {
@@ -51,7 +73,7 @@ export const attentionNodes = (variant: Variant, result: string): Node[] => [
   swapHeads('query', 'q'),
   ...(variant.split ? [] : [swapHeads('key', 'k'), swapHeads('value', 'v')]),
   ...probabilities(variant),
-  node('MatMul', [variant.dropped ? 'p_kept' : 'p', variant.split ? 'value' : 'v'], 'o'),
+  ...attended(variant, variant.dropped ? 'p_kept' : 'p', 'o'),
   swapHeads('o', result),
 ];
 
@@ -59,6 +81,7 @@ export const forwardGraph = (variant: Variant): GraphSpec => ({
   inputs: { query: 'float32', key: 'float32', value: 'float32', ...optionalInputs(variant) },
   outputs: { y: 'float32' },
   nodes: attentionNodes(variant, 'y'),
+  constants: attentionConstants(variant),
 });
 
 /** The probabilities are computed again; sum(p * dp) over the keys equals sum(y * dy) over the head's width. */
@@ -97,7 +120,7 @@ export const backwardGraph = (variant: Variant): GraphSpec => ({
     swapHeads('dq', 'dquery'),
     ...(variant.split ? [] : [swapHeads('dk', 'dkey'), swapHeads('dv', 'dvalue')]),
   ],
-  constants: { columns: [-1] },
+  constants: { columns: [-1], ...attentionConstants(variant) },
 });
 
 /** Values with a column of ones; dy, and with it -sum(y * dy) over each head's width. All [B, H, T, d or d + 1]. */

@@ -5,7 +5,13 @@ import { contrib, type ElementType, float, type GraphSpec, type Node, node } fro
 import { type KernelCall, kernel } from '../override.js';
 import { int64, type OrtValues } from '../sessions.js';
 import { variantOf } from './attention.js';
-import { attentionNodes, keyOf, optionalInputs, type Variant } from './attention_graphs.js';
+import {
+  attentionConstants,
+  attentionNodes,
+  keyOf,
+  optionalInputs,
+  type Variant,
+} from './attention_graphs.js';
 import { biasFor, isHandful, linearNodes } from './linear.js';
 
 export function registerPostNorm(): void {
@@ -41,7 +47,7 @@ const attentionPartGraph = (variant: Variant, width: number, eps: number, handfu
     ...linearNodes('merged', ...weightsOf('output'), 'z', handful),
     ...addAndNormalize('z', eps),
   ],
-  constants: { rows: [-1, width] },
+  constants: { rows: [-1, width], ...attentionConstants(variant) },
 });
 
 /** Of a handful of rows the intermediate values stay turned: one product makes columns, the next takes them. */
