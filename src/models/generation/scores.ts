@@ -54,12 +54,12 @@ export function bestIndices(values: Float32Array, k: number): number[] {
   const best: number[] = []; // k is small against values.length
   const first = Math.min(k, values.length);
   for (let i = 0; i < first; i++) insertInOrder(best, values, i);
-  for (let i = first; ; i++) {
-    i = nextAbove(values, i, values[best[first - 1]]);
-    if (i >= values.length) return best;
+  const better = (from: number) => nextAbove(values, from, values[best[first - 1]]);
+  for (let i = better(first); i < values.length; i = better(i + 1)) {
     best.pop();
     insertInOrder(best, values, i);
   }
+  return best;
 }
 
 /** Where the next value above `least` is: a loop of its own runs four times as fast as one that also inserts. */

@@ -7,7 +7,7 @@ export interface Variant {
   dropped: boolean;
   /** Keys and values come as [B, H, Tk, d]. */
   split: boolean;
-  /** So few queries that each is multiplied by itself. */
+  /** So few queries that each has a product of its own. */
   few: boolean;
   scale: number;
 }
@@ -18,7 +18,7 @@ export const keyOf = (kind: string, { masked, dropped, split, few, scale }: Vari
 /** [B, T, H, d] -> [B, H, T, d], or back. */
 export const swapHeads = (from: string, to: string) => node('Transpose', from, to, { perm: [0, 2, 1, 3] });
 
-/** A query at a time: such a product reads its right side as it lies, where one of more rows first copies it. */
+/** A product for each query: of one row it reads its right side as it lies, of more it copies that first. */
 const eachQuery = (x: string, alone: string) => node('Unsqueeze', [x, 'query_axis'], alone);
 /** Keys or values that all queries of a head are multiplied with. */
 const forEachQuery = (x: string, shared: string) => node('Unsqueeze', [x, 'shared_axis'], shared);
