@@ -162,7 +162,7 @@ export class AdamW {
 
 function zeroMoments(param: tf.Variable): Slot['moments'] {
   const zeros = () => {
-    const initial = tf.zeros(param.shape);
+    const initial = tf.fill(param.shape, 0); // not tf.zeros, which makes an array of JavaScript's first
     const variable = tf.variable(initial, false);
     initial.dispose();
     return variable;

@@ -16,6 +16,18 @@ test('a buffer that was given back is used again for the same size only', () => 
   assert.equal(pool.take(5000), buffer);
 });
 
+test('a buffer of zeros is zero, whatever an earlier user of its memory wrote', () => {
+  const pool = new BufferPool();
+  for (const bytes of [4000, 9 * MIB]) {
+    const buffer = pool.take(bytes);
+    new Uint8Array(buffer).fill(7);
+    pool.give(buffer);
+    for (const zeros of [pool.takeZeros(bytes), pool.takeZeros(bytes)]) {
+      assert.ok(new Uint8Array(zeros).every((value) => value === 0));
+    }
+  }
+});
+
 test('what is idle never takes the process far above the most that was in use', () => {
   const pool = new BufferPool();
   for (let bytes = 2000; bytes < 200_000; bytes += 1000) {

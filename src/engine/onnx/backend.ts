@@ -56,7 +56,17 @@ export class OnnxBackend extends tf.MathBackendCPU {
 
   /** An uninitialized tensor in the pool's memory. */
   allocate(shape: readonly number[], dtype: NumericType = 'float32'): tf.TensorInfo {
-    const dataId = super.write(this.allocateValues(shape, dtype) as never, [...shape], dtype) as tf.DataId;
+    return this.#owned(this.allocateValues(shape, dtype), shape, dtype);
+  }
+
+  /** A float32 tensor of zeros in the pool's memory. */
+  allocateZeros(shape: readonly number[]): tf.TensorInfo {
+    const memory = this.pool.takeZeros(4 * tf.util.sizeFromShape([...shape]));
+    return this.#owned(new Float32Array(memory), shape, 'float32');
+  }
+
+  #owned(values: OrtData, shape: readonly number[], dtype: NumericType): tf.TensorInfo {
+    const dataId = super.write(values as never, [...shape], dtype) as tf.DataId;
     this.entry(dataId).owned = true;
     return { dataId, shape: [...shape], dtype };
   }

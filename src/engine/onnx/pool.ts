@@ -41,6 +41,14 @@ export class BufferPool {
     return allocateMemory(bytes);
   }
 
+  /** A buffer of zeros. What comes from the system is zero already, and costs nothing until it is written to. */
+  takeZeros(bytes: number): ArrayBuffer {
+    const used = this.#idle.has(bytes);
+    const buffer = this.take(bytes);
+    if (used) new Uint8Array(buffer).fill(0);
+    return buffer;
+  }
+
   /** Takes a buffer back; nobody may use it afterwards. */
   give(buffer: ArrayBuffer): void {
     const bytes = buffer.byteLength;

@@ -12,6 +12,7 @@ export function registerShape(): void {
   override(tf.Slice, sliceKernel);
   override(tf.SplitV, splitKernel);
   override(tf.Concat, concatKernel);
+  override(tf.Fill, fillKernel);
   override(tf.PadV2, padKernel);
   override(tf.Tile, tileKernel);
   override(tf.GatherV2, gatherKernel);
@@ -109,6 +110,14 @@ function concatKernel({ inputs, attrs, backend }: KernelCall<{ axis: number }>) 
   const feeds = Object.fromEntries(tensors.map((x, i) => [names[i], backend.ort(x)]));
   backend.sessions.run(`Concat ${dtype} ${axis} ${tensors.length}`, spec, feeds, { y: backend.ort(y) });
   return y;
+}
+
+/** Zeros, as large as a model's moments are. */
+function fillKernel({
+  attrs: { shape, value, dtype },
+  backend,
+}: KernelCall<{ shape: number[]; value: number | string; dtype: tf.DataType }>) {
+  return value === 0 && dtype === 'float32' ? backend.allocateZeros(shape) : undefined;
 }
 
 function padKernel({
