@@ -4,6 +4,8 @@
  */
 const rooms = [
   'cli',
+  'reports',
+  'runs',
   'runners',
   'tasks',
   'models',
@@ -15,6 +17,8 @@ const rooms = [
   'checkpoint',
   'distributed',
   'engine',
+  'config',
+  'fetch',
   'common',
 ];
 

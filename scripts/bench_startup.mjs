@@ -10,8 +10,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { makeRunner, prepareRun } from '../dist/cli/prepare_run.js';
 import { Config } from '../dist/index.js';
+import { makeRunner, prepareRun } from '../dist/runs/index.js';
 import { modelSection } from './lib/bench/captioner.mjs';
 import { peakGb } from './lib/bench/machine.mjs';
 

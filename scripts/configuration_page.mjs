@@ -5,7 +5,7 @@ import {
   scheduleSchema,
   toJsonSchema,
   trainingSchema,
-} from '../dist/common/config.js';
+} from '../dist/config/index.js';
 
 /** docs/configuration.md: every key that a YAML may have, from the schemas of the classes. */
 export function configurationPage(registry) {

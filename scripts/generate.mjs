@@ -4,8 +4,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import '../dist/index.js';
-import { configJsonSchema } from '../dist/common/config.js';
 import { registry } from '../dist/common/registry.js';
+import { configJsonSchema } from '../dist/config/index.js';
 import { configurationPage } from './configuration_page.mjs';
 import { mistakesPage } from './mistakes_page.mjs';
 

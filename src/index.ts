@@ -1,4 +1,5 @@
 /** The library's door: `import { registry, Config, setupEngine, loadModel } from 'lavis'`. */
+
 export {
   type Checkpoint,
   convertCheckpoint,
@@ -10,6 +11,8 @@ export {
   type TensorRef,
   tuple,
 } from './checkpoint/index.js';
+export * from './common/errors.js';
+export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
 export {
   Config,
   type ConfigOptions,
@@ -22,9 +25,7 @@ export {
   readSection,
   section,
   types,
-} from './common/config.js';
-export * from './common/errors.js';
-export { type Kind, Registry, type RegistryKinds, registry } from './common/registry.js';
+} from './config/index.js';
 export * from './datasets/index.js';
 export { type Engine, type EngineOptions, setupEngine, tf, valueAndGrads } from './engine/index.js';
 export * from './metrics/index.js';

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { Entry, ZipFile } from 'yauzl';
 import { CheckpointError, messageOf } from '../common/errors.js';
-import { openZip } from '../common/zip_file.js';
+import { openZip } from '../fetch/index.js';
 import { ByteReader } from './byte_reader.js';
 import { DTYPES } from './dtypes.js';
 import { LIMITS } from './limits.js';

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Config } from '../common/config.js';
 import { messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { registry } from '../common/registry.js';
+import type { Config } from '../config/index.js';
 import { setupEngine, tf } from '../engine/index.js';
 import {
   type CaptionModel,
@@ -14,12 +14,12 @@ import {
 } from '../models/index.js';
 import { type ImageArray, type ImageProcessor, loadImageProcessor } from '../processors/index.js';
 import { newestCheckpoint, timedProgress } from '../runners/index.js';
+import { chooseEngine } from '../runs/index.js';
 import { buildModel, CaptionTask } from '../tasks/index.js';
 import { CaptionOutput } from './caption_output.js';
 import { type Arguments, defineCommand, UsageError } from './command.js';
 import { configOptions, loadClasses, loadConfig } from './config_options.js';
 import { imagesOf, readImage } from './image_sources.js';
-import { chooseEngine } from './prepare_run.js';
 import { newImages } from './watch_folders.js';
 
 const options = {

@@ -1,9 +1,7 @@
 import { writeFileAtomic } from '../common/files.js';
+import { type Comparison, comparePage, compareRuns, findRun, readRun } from '../reports/index.js';
 import { defineCommand } from './command.js';
-import { comparePage } from './pages/compare_page.js';
-import { type Comparison, compareRuns } from './runs/compare_runs.js';
-import { findRun, readRun } from './runs/read_run.js';
-import { runFolder } from './runs/run_argument.js';
+import { runFolder } from './run_argument.js';
 
 export const compare = defineCommand({
   command: 'compare <first> <second>',

@@ -1,4 +1,5 @@
 import { dump } from 'js-yaml';
+import { registry } from '../common/registry.js';
 import {
   Config,
   configJsonSchema,
@@ -8,8 +9,7 @@ import {
   type PlainObject,
   type PlainValue,
   toPlain,
-} from '../common/config.js';
-import { registry } from '../common/registry.js';
+} from '../config/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Options } from 'yargs';
-import { type CheckOptions, Config, loadPlugin } from '../common/config.js';
 import { expandHome } from '../common/paths.js';
+import { type CheckOptions, Config, loadPlugin } from '../config/index.js';
 
 /** The options of every command that reads a run configuration; spread them into the command's table. */
 export const configOptions = {

@@ -1,14 +1,22 @@
 import { resolve } from 'node:path';
-import type { Config } from '../common/config.js';
+import type { Config } from '../config/index.js';
 import type { Dataset } from '../datasets/index.js';
+import {
+  describeSplit,
+  drawSheet,
+  faultsOf,
+  type SheetPart,
+  type SplitSurvey,
+  sheetPart,
+  surveyCaptions,
+  surveyIds,
+  surveyImages,
+  type TextLimit,
+  textLimit,
+} from '../reports/index.js';
 import { buildDataset, datasetNames, usedSplits } from '../tasks/index.js';
 import { defineCommand } from './command.js';
 import { configOptions, loadConfig } from './config_options.js';
-import { surveyCaptions, type TextLimit, textLimit } from './data_survey/captions.js';
-import { drawSheet, type SheetPart, sheetPart } from './data_survey/contact_sheet.js';
-import { describeSplit, faultsOf, type SplitSurvey } from './data_survey/describe.js';
-import { surveyIds } from './data_survey/ids.js';
-import { surveyImages } from './data_survey/images.js';
 
 export const data = defineCommand({
   command: 'data',

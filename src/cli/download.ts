@@ -3,12 +3,10 @@ import { ConfigError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
 import { didYouMean } from '../common/suggest.js';
+import { fetchItems, placeOf } from '../fetch/index.js';
+import { itemsOf, itemsOfRun, SPLITS } from '../runs/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { configOptions, loadClasses, loadConfig } from './config_options.js';
-import { SPLITS } from './dataset_items.js';
-import { placeOf } from './download_item.js';
-import { itemsOf, itemsOfRun } from './download_items.js';
-import { fetchItems } from './fetch_items.js';
 
 export const download = defineCommand({
   command: 'download [names..]',

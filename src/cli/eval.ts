@@ -1,9 +1,9 @@
+import { reportAtEnd } from '../reports/index.js';
+import { makeRunner, prepareRun } from '../runs/index.js';
 import { defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
-import { makeRunner, prepareRun } from './prepare_run.js';
 import { printScores } from './print_scores.js';
-import { reportAtEnd } from './report.js';
 import { runOptions } from './run_options.js';
 
 export const evaluate = defineCommand({

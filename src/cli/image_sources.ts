@@ -1,8 +1,8 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, sep } from 'node:path';
-import { downloadFile } from '../common/download.js';
 import { DataError } from '../common/errors.js';
+import { downloadFile } from '../fetch/index.js';
 import { decodeImage, type RgbImage } from '../processors/index.js';
 
 const IMAGE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif)$/i;

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import type { Options } from 'yargs';
-import { describeOrigin } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
+import { describeOrigin } from '../config/index.js';
 import { launch } from '../distributed/index.js';
 import { parseDevice } from '../engine/index.js';
+import { checkRun } from '../runs/index.js';
 import { UsageError } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
-import { checkRun } from './prepare_run.js';
 
 /** The options of commands that can run in several workers. */
 export const launchOptions = {

@@ -1,14 +1,6 @@
-import { join } from 'node:path';
-import { messageOf } from '../common/errors.js';
-import { writeFileAtomic } from '../common/files.js';
-import { log } from '../common/logging.js';
+import { findRun, REPORT_IMAGES, writeReport } from '../reports/index.js';
 import { defineCommand } from './command.js';
-import { reportPage } from './pages/report_page.js';
-import { findRun, readRun } from './runs/read_run.js';
-import { runFolder } from './runs/run_argument.js';
-import { scoredImages } from './runs/score_images.js';
-
-const IMAGES = 200;
+import { runFolder } from './run_argument.js';
 
 export const report = defineCommand({
   command: 'report <folder>',
@@ -17,7 +9,7 @@ export const report = defineCommand({
     images: {
       type: 'number',
       requiresArg: true,
-      default: IMAGES,
+      default: REPORT_IMAGES,
       describe: 'Images of each split at most, the worst ones',
     },
     out: {
@@ -38,23 +30,3 @@ export const report = defineCommand({
     console.log(await writeReport(await findRun(folder), { images, out }));
   },
 });
-
-/** Writes report.html in a run's folder. @returns its path */
-export async function writeReport(
-  folder: string,
-  options: { images?: number; out?: string } = {},
-): Promise<string> {
-  const run = await readRun(folder);
-  const path = options.out ?? join(folder, 'report.html');
-  await writeFileAtomic(path, await reportPage(run, await scoredImages(run, options.images ?? IMAGES)));
-  return path;
-}
-
-/** The same at the end of a run, which a report that fails must not spoil. */
-export async function reportAtEnd(folder: string): Promise<void> {
-  try {
-    log.info(`The report is ${await writeReport(folder)}`);
-  } catch (thrown) {
-    log.warn(`no report was written (lavis report ${folder} tries again): ${messageOf(thrown)}`);
-  }
-}

@@ -1,14 +1,13 @@
 import { basename, dirname, resolve } from 'node:path';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
+import { reportAtEnd } from '../reports/index.js';
 import { newestCheckpoint, type Run, RunInterrupted, runSettings } from '../runners/index.js';
+import { dryRun, makeRunner, prepareRun } from '../runs/index.js';
 import { calledAs, defineCommand } from './command.js';
 import { type ConfigArguments, loadConfig } from './config_options.js';
-import { dryRun } from './dry_run.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
-import { makeRunner, prepareRun } from './prepare_run.js';
 import { printScores } from './print_scores.js';
-import { reportAtEnd } from './report.js';
 import { runOptions } from './run_options.js';
 
 export const train = defineCommand({
@@ -53,7 +52,7 @@ export const train = defineCommand({
     const ended = await launchWorkers('train', args, ['--resume']);
     if (ended !== undefined) return ended;
     if (args['dry-run']) {
-      await dryRun(args);
+      await dryRun((options) => loadConfig({ ...args, options: [...args.options, ...options] }), args.device);
       return 0;
     }
     const resumed = args.resume ? await findCheckpoint(args) : undefined;

@@ -1,10 +1,9 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigError, messageOf } from '../common/errors.js';
+import { findRun, watchServer } from '../reports/index.js';
 import { defineCommand } from './command.js';
-import { findRun } from './runs/read_run.js';
-import { runFolder } from './runs/run_argument.js';
-import { watchServer } from './watch_server.js';
+import { runFolder } from './run_argument.js';
 
 const PORT = 8383;
 

@@ -1,5 +1,5 @@
-import type { HasDefaults } from '../common/config.js';
 import { type Kind, registry } from '../common/registry.js';
+import type { HasDefaults } from '../config/index.js';
 import { defineCommand } from './command.js';
 import { configOptions, loadClasses } from './config_options.js';
 

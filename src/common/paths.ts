@@ -2,8 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findTree } from './config/tree.js';
-import { parseYaml } from './config/yaml.js';
+import { load } from 'js-yaml';
 
 /** The folder that holds package.json, configs/ and projects/, wherever the package is installed. */
 export const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -13,30 +12,23 @@ export function expandHome(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path;
 }
 
-let configuredCacheRoot: string | undefined;
-
-/** Sets the cache root for this process, above what configs/default.yaml says. */
-export function setCacheRoot(path: string | undefined): void {
-  configuredCacheRoot = path;
-}
-
 /**
- * Where downloads live: LAVIS_CACHE_ROOT, then what was set, then `env.cache_root` of configs/default.yaml,
- * then ~/.cache/lavis.
+ * Where downloads live: LAVIS_CACHE_ROOT, then `env.cache_root` of configs/default.yaml, then ~/.cache/lavis.
  */
 export function cacheRoot(): string {
-  const chosen =
-    process.env.LAVIS_CACHE_ROOT || configuredCacheRoot || (machineCacheRoot ??= defaultCacheRoot());
+  const chosen = process.env.LAVIS_CACHE_ROOT || (machineCacheRoot ??= defaultCacheRoot());
   return resolve(expandHome(chosen));
 }
 
 let machineCacheRoot: string | undefined;
 
+/** What of configs/default.yaml decides where files lie. */
+type MachineDefaults = { env?: { cache_root?: string } } | undefined;
+
 function defaultCacheRoot(): string {
   const file = join(packageRoot, 'configs', 'default.yaml');
-  const tree = existsSync(file) ? parseYaml(readFileSync(file, 'utf8'), { kind: 'file', file }) : undefined;
-  const root = tree && findTree(tree, ['env', 'cache_root']);
-  return root?.kind === 'scalar' && typeof root.value === 'string' ? root.value : '~/.cache/lavis';
+  const defaults = existsSync(file) ? (load(readFileSync(file, 'utf8')) as MachineDefaults) : undefined;
+  return defaults?.env?.cache_root ?? '~/.cache/lavis';
 }
 
 /** A `storage` path: absolute as it is, relative under the cache root. */

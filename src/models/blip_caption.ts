@@ -1,7 +1,7 @@
-import type { PlainObject } from '../common/config.js';
 import { ConfigError, DataError, messageOf } from '../common/errors.js';
 import { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
+import type { PlainObject } from '../config/index.js';
 import { softmaxCrossEntropy, tf } from '../engine/index.js';
 import { Module } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { key, readSection, types } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
+import { key, readSection, types } from '../config/index.js';
 import type { VitConfig } from './vit.js';
 
 /** The `model` section of a BLIP captioning run. Keys as LAVIS's; those for `vit_type: custom` are ours. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { isPlainObject, type PlainObject, parseYaml, shownPath, toPlain } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { didYouMean } from '../common/suggest.js';
+import { isPlainObject, type PlainObject, parseYaml, shownPath, toPlain } from '../config/index.js';
 import {
   type ImageProcessor,
   loadImageProcessor,

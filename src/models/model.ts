@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { PlainObject } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
+import type { PlainObject } from '../config/index.js';
 import type { tf } from '../engine/index.js';
 import type { LoadReport, StateSource } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { type Checkpoint, openCheckpoint, type TensorRef } from '../checkpoint/index.js';
-import { ensureFile, weightsCachePath } from '../common/download.js';
 import { CheckpointError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import type { tf } from '../engine/index.js';
+import { ensureFile, weightsCachePath } from '../fetch/index.js';
 import { assignValues, firstFew, type LoadReport, type Module, matchNames, sameShape } from '../nn/index.js';
 import { interpolatePosEmbed } from './pos_embed.js';
 

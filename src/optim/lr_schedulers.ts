@@ -1,6 +1,6 @@
-import { scheduleSchema } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
+import { scheduleSchema } from '../config/index.js';
 
 /** What a schedule is made from; rates per step, epochs and steps counted from 0. */
 export interface LrScheduleOptions {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { key, readSection, types } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import type { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
+import { key, readSection, types } from '../config/index.js';
 import { ImageProcessor, type ProcessorSection } from './base.js';
 import { CLIP_MEAN, CLIP_STD, Normalizer, type Triple } from './normalize.js';
 import { RandAugment } from './rand_augment.js';

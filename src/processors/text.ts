@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { key, readSection, types } from '../common/config.js';
 import { registry } from '../common/registry.js';
+import { key, readSection, types } from '../config/index.js';
 import { type ProcessorSection, TextProcessor } from './base.js';
 
 const name = key(types.text, undefined, 'Which processor: one of `lavis zoo`.');

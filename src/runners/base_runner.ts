@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Config, trainingSchema } from '../common/config.js';
 import { CheckpointError, ConfigError, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
+import { type Config, trainingSchema } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';

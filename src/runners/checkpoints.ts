@@ -9,10 +9,10 @@ import {
   saveTorch,
   type TensorRef,
 } from '../checkpoint/index.js';
-import type { PlainObject } from '../common/config.js';
 import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
+import type { PlainObject } from '../config/index.js';
 import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import { firstFew, matchNames, shapeDifferences } from '../nn/index.js';

@@ -1,4 +1,4 @@
-import type { Config } from '../common/config.js';
+import type { Config } from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
 import type { Metrics } from '../tasks/index.js';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { describeOrigin, leaves, type PlainValue, toPlain } from '../common/config.js';
 import { writeFileAtomic } from '../common/files.js';
 import { packageRoot } from '../common/paths.js';
+import { describeOrigin, leaves, type PlainValue, toPlain } from '../config/index.js';
 import type { Run, RunHook } from './hooks.js';
 
 /** run.json: what a report says of a run besides its numbers. */

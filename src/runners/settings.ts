@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import { ConfigError } from '../common/errors.js';
 import {
   type Config,
   describeOrigin,
   launchSchema,
   scheduleSchema,
   trainingSchema,
-} from '../common/config.js';
-import { ConfigError } from '../common/errors.js';
+} from '../config/index.js';
 
 const schema = z.object({ ...launchSchema.shape, ...trainingSchema.shape, ...scheduleSchema.shape });
 type Keys = z.output<typeof schema>;

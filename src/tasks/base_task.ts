@@ -1,6 +1,6 @@
-import type { Config } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
+import type { Config } from '../config/index.js';
 import type { Batch } from '../datasets/index.js';
 import { tf } from '../engine/index.js';
 import type { CaptionAnnotations } from '../metrics/index.js';

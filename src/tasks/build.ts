@@ -1,6 +1,6 @@
-import type { Config } from '../common/config.js';
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
+import type { Config } from '../config/index.js';
 import type { Splits } from '../datasets/index.js';
 import type { Model } from '../models/index.js';
 

@@ -1,8 +1,8 @@
-import { type Config, captioningSchema } from '../common/config.js';
 import { writeFileAtomic } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
+import { type Config, captioningSchema } from '../config/index.js';
 import type { Batch } from '../datasets/index.js';
 import { cocoEvaluate } from '../metrics/index.js';
 import { captionModel, type GenerateOptions, type Model } from '../models/index.js';

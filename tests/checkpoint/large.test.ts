@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
 import type { Entry } from 'yauzl';
 import { openCheckpoint, saveTorch } from '#src/checkpoint/index.js';
 import { ZipWriter } from '#src/checkpoint/zip_writer.js';
-import { openZip } from '#src/common/zip_file.js';
+import { openZip } from '#src/fetch/zip_file.js';
 import { temporaryFolder } from '../support.js';
 import { readAll } from './support.js';
 

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import sharp from 'sharp';
-import { distribution } from '#src/cli/data_survey/describe.js';
+import { distribution } from '#src/reports/data_survey/describe.js';
 import { lavis } from '../end_to_end/lavis.js';
 import { type TinyRun, tinyRun } from '../runners/tiny_run.js';
 import { temporaryFolder } from '../support.js';

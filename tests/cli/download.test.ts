@@ -5,11 +5,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadClasses } from '#src/cli/config_options.js';
-import { datasetItems } from '#src/cli/dataset_items.js';
-import { itemsOf } from '#src/cli/download_items.js';
-import { fetchItems } from '#src/cli/fetch_items.js';
 import { DataError } from '#src/common/errors.js';
-import { fileServer, type Handler, serve, serveSome } from '../common/file_server.js';
+import { fetchItems } from '#src/fetch/fetch_items.js';
+import { datasetItems } from '#src/runs/dataset_downloads.js';
+import { itemsOf } from '#src/runs/downloads.js';
+import { fileServer, type Handler, serve, serveSome } from '../fetch/file_server.js';
 import { fixture, shared, temporaryFolder } from '../support.js';
 import { storedZip } from '../zip.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Config } from '#src/common/config.js';
 import { Rng } from '#src/common/random.js';
+import { Config } from '#src/config/index.js';
 import { type CaptionEvalDataset, type Dataset, datasetZoo, loadDataset } from '#src/datasets/index.js';
 import { ConfigError, registry } from '#src/index.js';
 import { temporaryFolder } from '../support.js';

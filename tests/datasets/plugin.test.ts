@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { loadPlugin } from '#src/common/config.js';
+import { loadPlugin } from '#src/config/index.js';
 import { DataLoader, type Dataset } from '#src/datasets/index.js';
 import { registry } from '#src/index.js';
 import { temporaryFolder } from '../support.js';

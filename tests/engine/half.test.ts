@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import type { PlainObject } from '#src/common/config.js';
 import { convertFloat, toFloat32 } from '#src/common/convert_tensor.js';
+import type { PlainObject } from '#src/config/index.js';
 import type { Batch } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
 import { matMulHalf, packHalf, unpackHalf } from '#src/engine/fused/half.js';

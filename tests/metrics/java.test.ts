@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { DataError } from '#src/common/errors.js';
-import { cachePath, setCacheRoot } from '#src/common/paths.js';
+import { cachePath } from '#src/common/paths.js';
 import {
   cocoEvaluate,
   evalLine,
@@ -20,7 +20,11 @@ import {
 import { temporaryFolder } from '../support.js';
 
 const folder = temporaryFolder();
-afterEach(() => setCacheRoot(undefined));
+const root = process.env.LAVIS_CACHE_ROOT;
+afterEach(() => {
+  if (root === undefined) delete process.env.LAVIS_CACHE_ROOT;
+  else process.env.LAVIS_CACHE_ROOT = root;
+});
 
 const noJava = spawnSync('java', ['-version']).status === 0 ? false : 'Java is not on PATH';
 const images = [
@@ -67,7 +71,7 @@ test('SPICE scores that lack an image, or are no scores, are refused', () => {
 });
 
 test('without their archives both are skipped, and the other metrics are there', async () => {
-  setCacheRoot(join(folder, 'empty'));
+  process.env.LAVIS_CACHE_ROOT = join(folder, 'empty');
   assert.deepEqual(javaScorers(), []);
   const { overall } = await cocoEvaluate([{ image_id: 1, caption: 'a dog' }], {
     annotations: [{ image_id: 1, caption: 'a dog' }],
@@ -92,7 +96,7 @@ test('a SPICE archive that Java cannot open ends in its message', { skip: noJava
 test('a METEOR that fails is left out of an evaluation that did not name it, and ends one that did', {
   skip: noJava,
 }, async () => {
-  setCacheRoot(join(folder, 'broken'));
+  process.env.LAVIS_CACHE_ROOT = join(folder, 'broken');
   const jar = cachePath('metrics/meteor/meteor-1.5.jar');
   mkdirSync(dirname(jar), { recursive: true });
   writeFileSync(jar, 'no archive');

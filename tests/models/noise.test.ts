@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { PlainObject } from '#src/common/config.js';
 import type { HostTensor } from '#src/common/host_tensor.js';
+import type { PlainObject } from '#src/config/index.js';
 import { setupEngine, tf, valueAndGrads } from '#src/engine/index.js';
 import { BlipCaption, parseBlipCaptionSection, vitConfigOf } from '#src/models/index.js';
 import { fixture, fixtureJson } from '../support.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { prepareRun } from '#src/cli/prepare_run.js';
 import { Config } from '#src/index.js';
 import { runSettings } from '#src/runners/index.js';
 import { Splits } from '#src/runners/splits.js';
+import { prepareRun } from '#src/runs/prepare_run.js';
 import { temporaryFolder } from '../support.js';
 import { tinyRun } from './tiny_run.js';
 

@@ -2,9 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { isTensorRef, openCheckpoint } from '#src/checkpoint/index.js';
-import { makeRunner, prepareRun } from '#src/cli/prepare_run.js';
 import { Config } from '#src/index.js';
 import type { BaseRunner, RunHook } from '#src/runners/index.js';
+import { makeRunner, prepareRun } from '#src/runs/prepare_run.js';
 import { tinySection } from '../models/tiny.js';
 
 const COLOURS = ['red', 'green', 'blue', 'white', 'black', 'yellow'];

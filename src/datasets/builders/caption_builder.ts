@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import { captionDatasetSchema } from '../../common/config.js';
 import { DataError } from '../../common/errors.js';
 import { cachePath } from '../../common/paths.js';
+import { captionDatasetSchema } from '../../config/index.js';
 import { type Annotation, readAnnotations } from '../datasets/annotations.js';
 import type { AnnotatedDataset, CaptionDatasetParts } from '../datasets/caption_dataset.js';
 import { CaptionReader } from '../datasets/caption_reader.js';

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
-import { datasetSchema, key, readSection, types } from '../../common/config.js';
 import { ConfigError, DataError } from '../../common/errors.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
+import { datasetSchema, key, readSection, types } from '../../config/index.js';
 import type { Annotation } from '../datasets/annotations.js';
 import { CaptionDataset, CustomEvalDataset } from '../datasets/caption_dataset.js';
 import { assignSplits } from '../datasets/custom/assign_splits.js';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { ensureFile } from '../../common/download.js';
 import { LavisError, messageOf } from '../../common/errors.js';
+import { ensureFile } from '../../fetch/index.js';
 import type { Split } from '../types.js';
 import type { AnnotationFile } from './build_info.js';
 

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { type PlainObject, parseYaml, toPlain } from '../../common/config.js';
 import { ConfigError } from '../../common/errors.js';
 import { resolveFile } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
 import { didYouMean } from '../../common/suggest.js';
+import { type PlainObject, parseYaml, toPlain } from '../../config/index.js';
 import type { Split } from '../types.js';
 import { type DatasetSection, tableAt } from './build_info.js';
 import type { Splits } from './builder.js';

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { captionDatasetSchema, key, readSection, types } from '../../common/config.js';
 import { log } from '../../common/logging.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
+import { captionDatasetSchema, key, readSection, types } from '../../config/index.js';
 import type { Annotation } from '../datasets/annotations.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
 import { drawShapes, type ShapesOptions } from '../datasets/shapes/draw.js';

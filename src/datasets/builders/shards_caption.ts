@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
-import { captionDatasetSchema, key, readSection, types } from '../../common/config.js';
 import { DataError } from '../../common/errors.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
+import { captionDatasetSchema, key, readSection, types } from '../../config/index.js';
 import { shardPaths } from '../datasets/shards/paths.js';
 import { ShardDataset, ShardReader } from '../datasets/shards/shard_dataset.js';
 import type { SampleReader, Split } from '../types.js';

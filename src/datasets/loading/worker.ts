@@ -1,9 +1,9 @@
 /** Runs in a worker thread: reads samples and hands their pixels over. */
 import sharp from 'sharp';
 import Tinypool from 'tinypool';
-import { loadPlugin } from '../../common/config.js';
 import { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
+import { loadPlugin } from '../../config/index.js';
 import '../builders/index.js';
 import type { ReaderSpec, SampleReader } from '../types.js';
 import { attempt, mapConcurrently, type Outcome } from './executor.js';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { ensureFile } from '../../common/download.js';
 import { DataError } from '../../common/errors.js';
 import { cachePath, resolveFile } from '../../common/paths.js';
+import { ensureFile } from '../../fetch/index.js';
 import { BertTokenizer } from './tokenizer.js';
 
 const BERT_BASE_UNCASED = {

@@ -1,0 +1,90 @@
+import { ConfigError, type ErrorDetails } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
+import type { Registry } from '../../common/registry.js';
+import { didYouMean } from '../../common/suggest.js';
+import { runSchema, schemaOf } from '../schema/compose.js';
+import { describeOrigin, findEntry, findTree, type PlainValue, type Tree } from '../tree.js';
+
+export interface CheckOptions {
+  /** Keys that nothing here knows pass. */
+  allowUnknown?: boolean;
+  /** Only images are captioned: what prepares them for training is not looked at. */
+  captionsOnly?: boolean;
+  /** Defaults could not all be read, so that what goes together cannot be told. */
+  incomplete?: boolean;
+}
+
+/** Collects what is wrong with a configuration, each fault with its place. */
+export class Faults {
+  readonly list: ConfigError[] = [];
+  /** Paths of unknown keys that are let pass: nobody is handed them. */
+  readonly unused: string[][] = [];
+
+  constructor(
+    readonly tree: Tree,
+    readonly registry: Registry,
+    readonly options: CheckOptions = {},
+  ) {}
+
+  /** @param at whether the fault stands at the value or at its key; where neither is written, at its section. */
+  add(path: readonly string[], headline: string, details: ErrorDetails, at: 'key' | 'value' = 'value'): void {
+    let depth = path.length;
+    while (depth > 0 && !findEntry(this.tree, path.slice(0, depth))) depth--;
+    const entry = findEntry(this.tree, path.slice(0, depth))!;
+    const origin = at === 'value' && depth === path.length ? entry.tree.origin : entry.keyOrigin;
+    this.list.push(new ConfigError(headline, { ...details, where: describeOrigin(origin) }));
+  }
+
+  /** @param known the keys that may stand beside it. */
+  addUnknown(path: readonly string[], known: readonly string[]): void {
+    // a default for another processor, say, than the one that is named
+    const isDefault = findEntry(this.tree, path)?.keyOrigin.kind === 'default';
+    if (isDefault || this.options.allowUnknown) {
+      if (!isDefault) log.warnOnce(`${path.join('.')} is not known, and not used`);
+      this.unused.push([...path]);
+      return;
+    }
+    const close = didYouMean(path.at(-1)!, known) || this.#elsewhere(path);
+    const details = {
+      found: close || undefined,
+      allowed: !close && known.length <= 16 ? known.join(', ') : undefined,
+      help: '--allow-unknown lets unknown keys pass',
+    };
+    this.add(path, `${path.join('.')} is not known`, details, 'key');
+  }
+
+  /** A key that belongs to another section. */
+  #elsewhere(path: readonly string[]): string {
+    const key = path.at(-1)!;
+    const arch = findTree(this.tree, ['model', 'arch']);
+    const model = arch?.kind === 'scalar' ? schemaOf(this.registry, 'model', String(arch.value)) : undefined;
+    const homes = { run: runSchema(this.registry), model };
+    const home = Object.entries(homes).find(
+      ([section, schema]) => section !== path[0] && schema && Object.hasOwn(schema.shape, key),
+    );
+    return home ? `did you mean ${home[0]}.${key}?` : '';
+  }
+}
+
+/** One error for all faults. */
+export function joinFaults(faults: readonly ConfigError[]): ConfigError {
+  if (faults.length === 1) return faults[0];
+  const listed = inOrder(faults).map(({ message }, i) => `${i + 1}. ${message.replaceAll('\n', '\n   ')}`);
+  return new ConfigError(`the configuration has ${faults.length} faults\n${listed.join('\n')}`);
+}
+
+/** Those of a file from its top to its bottom, options after them. */
+function inOrder(faults: readonly ConfigError[]): ConfigError[] {
+  const lineOf = ({ details }: ConfigError) => {
+    const line = /:(\d+):\d+/.exec(details.where ?? '')?.[1];
+    if (line) return Number(line);
+    return details.where?.startsWith('--options') ? Number.POSITIVE_INFINITY : 0;
+  };
+  return [...faults].sort((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)));
+}
+
+/** A value as a fault shows it. */
+export function found(value: PlainValue, close = ''): string {
+  const shown = typeof value === 'string' ? `the text '${value}'` : JSON.stringify(value);
+  return close ? `${shown}; ${close}` : shown;
+}

@@ -1,0 +1,164 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { ConfigError } from '../common/errors.js';
+import { resolveFile } from '../common/paths.js';
+import { type Registry, registry } from '../common/registry.js';
+import { checkTree } from './check/check.js';
+import { type CheckOptions, Faults, joinFaults } from './check/faults.js';
+import { checkSection } from './check/section.js';
+import { defaultsOf } from './defaults.js';
+import { readConfigFile } from './files.js';
+import { resolveTree } from './interpolation.js';
+import { parseOptions } from './options.js';
+import { loadedPlugins, loadPlugin } from './plugins.js';
+import {
+  emptyMap,
+  findTree,
+  isPlainObject,
+  mergeTrees,
+  type Origin,
+  type PlainObject,
+  type PlainValue,
+  splitKey,
+  type Tree,
+  toPlain,
+  without,
+  wrap,
+} from './tree.js';
+import { parseYaml } from './yaml.js';
+
+export interface ConfigOptions {
+  /** Where the classes are looked up; the process's own registry where left out. */
+  registry?: Registry;
+  /** Look for every fault at once, as the command line does; a library call reads what it needs. */
+  check?: boolean | CheckOptions;
+}
+
+/** Sections of the user's file that are taken over; the default files may bring others. */
+const SECTIONS = ['run', 'model', 'datasets', 'plugins', 'env'];
+
+/**
+ * A run's configuration: the defaults of the model and the datasets, the user's YAML over them, the
+ * options over both. Source: lavis/common/config.py.
+ */
+export class Config {
+  private constructor(
+    /** The YAML file, absolute. */
+    readonly path: string,
+    /** The merged configuration, each value with its origin. */
+    readonly tree: Tree,
+    readonly registry: Registry,
+    /** What the sections are read from: `tree` without the unknown keys that were let pass. */
+    private readonly used: Tree,
+  ) {}
+
+  /**
+   * Reads and merges. Loads the plug-ins that the YAML or the options name, as defaults come from
+   * registered classes.
+   * @param options as typed after --options: `['run.max_epoch=2']` or `['run.max_epoch', '2']`.
+   * @throws ConfigError for a missing or broken file, an unknown architecture, model type or dataset.
+   */
+  static async fromFile(
+    path: string,
+    options: readonly string[] = [],
+    { registry: known = registry, check = false }: ConfigOptions = {},
+  ): Promise<Config> {
+    const file = readConfigFile(path);
+    const user = parseYaml(file.text, { kind: 'file', file: file.shown });
+    if (user.kind !== 'map') {
+      throw new ConfigError(`${file.shown} is no configuration`, {
+        found: user.kind === 'scalar' && user.value === null ? 'an empty file' : `a ${user.kind}`,
+        allowed: 'the sections model, datasets and run',
+      });
+    }
+    const typed = parseOptions(options, Boolean(check));
+    const chosen = mergeTrees(user, typed);
+    for (const plugin of pluginsOf(chosen, file.path)) await loadPlugin(plugin);
+
+    const early: ConfigError[] = [];
+    const defaults = defaultsOf(chosen, known, check ? early : undefined);
+    // other sections of the user's file are dropped, as the reference does, unless they are to be found fault with
+    const own = check ? [user] : SECTIONS.map((name) => pick(user, name));
+    const merged = [...own, typed].filter((tree) => tree !== undefined).reduce(mergeTrees, defaults);
+    if (!check) return new Config(file.path, merged, known, merged);
+
+    const asked = check === true ? {} : check;
+    const faults = new Faults(merged, known, { ...asked, incomplete: early.length > 0 });
+    checkTree(faults);
+    const all = [...early, ...faults.list];
+    if (all.length > 0) throw joinFaults(all);
+    return new Config(file.path, merged, known, faults.unused.reduce(without, merged));
+  }
+
+  /** The `model` section, interpolations resolved. */
+  get model(): PlainObject {
+    return this.section('model');
+  }
+  /** The `datasets` section, interpolations resolved: one section for each dataset. */
+  get datasets(): Record<string, PlainObject> {
+    return this.section('datasets') as Record<string, PlainObject>;
+  }
+  /** The `run` section, interpolations resolved. */
+  get run(): PlainObject {
+    return this.section('run');
+  }
+
+  /** Any section, interpolations resolved; empty where there is none. */
+  section(name: string): PlainObject {
+    const value = this.value(name);
+    return isPlainObject(value) ? value : {};
+  }
+
+  /** The value of a dotted key, interpolations resolved; null where there is none. */
+  value(key: string): PlainValue {
+    const path = splitKey(key);
+    const tree = findTree(this.used, path);
+    return tree ? resolveTree(this.tree, tree, path) : null;
+  }
+
+  /**
+   * The keys of a section that a schema names, with their defaults; other keys are not looked at.
+   * @param section dotted, as `run` or `datasets.coco_caption`.
+   * @throws ConfigError with every wrong value and its place.
+   */
+  read<S extends z.ZodObject>(section: string, schema: S): z.output<S> {
+    const keys = z.object(schema.shape);
+    const value = this.value(section) ?? {};
+    const faults = new Faults(this.tree, this.registry);
+    checkSection(faults, splitKey(section), value, keys);
+    if (faults.list.length > 0) throw joinFaults(faults.list);
+    return keys.parse(value) as z.output<S>;
+  }
+
+  /** The merged configuration with interpolations as written. */
+  toJSON(): PlainObject {
+    return toPlain(this.tree) as PlainObject;
+  }
+
+  /** Where the value of a dotted key was written; undefined where there is no such key. */
+  originOf(key: string): Origin | undefined {
+    return findTree(this.tree, splitKey(key))?.origin;
+  }
+
+  /** The plug-in modules that are loaded, absolute: the configuration's and the command line's. */
+  get plugins(): string[] {
+    return loadedPlugins();
+  }
+}
+
+function pick(tree: Tree, name: string): Tree | undefined {
+  const entry = tree.kind === 'map' ? tree.entries.get(name) : undefined;
+  return entry && wrap(name, entry.tree, entry.keyOrigin);
+}
+
+/** `plugins: my.js` or a list; looked for beside the YAML, then in the working directory. */
+function pluginsOf(tree: Tree, configPath: string): string[] {
+  const section = findTree(tree, ['plugins']) ?? emptyMap(tree.origin);
+  const value = toPlain(section);
+  const names = typeof value === 'string' ? [value] : Array.isArray(value) ? value : [];
+  return names.map((name) => {
+    const beside = resolve(dirname(configPath), String(name));
+    return existsSync(beside) ? beside : resolveFile(String(name));
+  });
+}

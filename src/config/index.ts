@@ -1,0 +1,23 @@
+/** Door of config: reading, merging, checking configurations. */
+export type { CheckOptions } from './check/faults.js';
+export { Config, type ConfigOptions } from './config.js';
+export type { HasDefaults } from './defaults.js';
+export { shownPath } from './files.js';
+export { loadPlugin } from './plugins.js';
+export { captionDatasetSchema, datasetSchema } from './schema/dataset.js';
+export { inWords, type JsonSchema, toJsonSchema } from './schema/describe.js';
+export { configJsonSchema } from './schema/json_schema.js';
+export { type HasSchema, key, needed, section, types } from './schema/key.js';
+export { readSection } from './schema/read.js';
+export { captioningSchema, launchSchema, scheduleSchema, trainingSchema } from './schema/run.js';
+export {
+  describeOrigin,
+  isPlainObject,
+  leaves,
+  type Origin,
+  type PlainObject,
+  type PlainValue,
+  type Tree,
+  toPlain,
+} from './tree.js';
+export { parseYaml } from './yaml.js';

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import type { Kind, Registry } from '../../common/registry.js';
+import type { HasDefaults } from '../defaults.js';
+import { RUN_CLASSES, runSchema, schemaOf } from './compose.js';
+import { type JsonSchema, toJsonSchema } from './describe.js';
+
+/** JSON Schema of a run's YAML, for editors: every key of the classes that are registered. */
+export function configJsonSchema(registry: Registry): JsonSchema {
+  const model = choice(registry, 'model', 'arch');
+  const processors = choice(registry, 'processor', 'name');
+  const sides = { type: 'object', properties: { train: processors, eval: processors } };
+  const datasets = registry.list('builder').map((name): [string, JsonSchema] => {
+    const dataset = jsonOf(registry, 'builder', name);
+    for (const key of ['vis_processor', 'text_processor']) {
+      const { description } = dataset.properties?.[key] ?? {};
+      if (dataset.properties?.[key]) dataset.properties[key] = { ...sides, description };
+    }
+    return [name, dataset];
+  });
+  const run = fit(toJsonSchema(runSchema(registry), 'draft-7'));
+  for (const [key, kind] of RUN_CLASSES) {
+    const property = run.properties![key];
+    run.properties![key] = {
+      description: property.description,
+      default: property.default,
+      enum: registry.list(kind),
+    };
+  }
+  // a default file or an option may bring what an editor would ask for
+  delete run.required;
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'A run of lavis',
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      model: { ...model, description: 'The architecture, its size and its weights.' },
+      datasets: {
+        type: 'object',
+        description: "What is trained and evaluated on: a section under each dataset's name.",
+        additionalProperties: false,
+        properties: Object.fromEntries(datasets),
+      },
+      run: { ...run, description: 'How training, generation and evaluation go.' },
+      preprocess: {
+        type: 'object',
+        description: 'What loadModelAndPreprocess puts in front of the model: for default files of models.',
+        properties: { vis_processor: sides, text_processor: sides },
+      },
+      plugins: {
+        description: 'Modules that register classes of yours, beside this file or in the working directory.',
+        anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
+      },
+      env: {
+        type: 'object',
+        description: 'What holds on this machine.',
+        properties: { cache_root: { type: 'string', description: 'Where downloads are kept.' } },
+      },
+    },
+  };
+}
+
+/** A section whose key `by` chooses the class: one alternative for each. */
+function choice(registry: Registry, kind: Kind, by: string): JsonSchema {
+  const names = registry.list(kind);
+  const alternatives = names.map((name) => {
+    const section = jsonOf(registry, kind, name);
+    const chosen: JsonSchema = {
+      ...section.properties?.[by],
+      type: undefined,
+      anyOf: undefined,
+      const: name,
+    };
+    return { ...section, properties: { ...section.properties, [by]: chosen } };
+  });
+  if (alternatives.length === 1) return alternatives[0];
+  // as if … then, so that an editor complains about the keys of the class that is named, not about all
+  return {
+    type: 'object',
+    properties: { [by]: { enum: names } },
+    allOf: alternatives.map((then, i) => ({
+      if: { properties: { [by]: { const: names[i] } }, required: [by] },
+      then,
+    })),
+  };
+}
+
+/** Keys that choose one of a class's default files. */
+const TYPE_KEYS: Partial<Record<Kind, string>> = { model: 'model_type', builder: 'type' };
+
+function jsonOf(registry: Registry, kind: Kind, name: string): JsonSchema {
+  const json = fit(toJsonSchema(schemaOf(registry, kind, name) ?? z.looseObject({}), 'draft-7'));
+  const types = Object.keys((registry.get(kind, name) as HasDefaults).defaultConfigs ?? {});
+  const property = json.properties?.[TYPE_KEYS[kind] ?? ''];
+  if (property && types.length > 0) {
+    json.properties![TYPE_KEYS[kind]!] = { description: property.description, enum: types };
+  }
+  return json;
+}
+
+const INTERPOLATION: JsonSchema = { type: 'string', pattern: '\\$\\{' };
+
+/** Lets an interpolation stand for any number or flag, and leaves out what only zod needs. */
+function fit(schema: JsonSchema): JsonSchema {
+  const { $schema: _, ...rest } = schema;
+  const { description, default: fallback, ...type } = rest;
+  const inner: JsonSchema = { ...type };
+  if (inner.maximum === Number.MAX_SAFE_INTEGER) delete inner.maximum;
+  if (inner.minimum === Number.MIN_SAFE_INTEGER) delete inner.minimum;
+  if (inner.anyOf) inner.anyOf = inner.anyOf.map(fit);
+  if (inner.properties) {
+    const entries = Object.entries(inner.properties).map(([key, value]) => [key, fit(value)]);
+    inner.properties = Object.fromEntries(entries);
+  }
+  if (typeof inner.items === 'object' && !Array.isArray(inner.items)) inner.items = fit(inner.items);
+  if (typeof inner.additionalProperties === 'object') {
+    inner.additionalProperties = fit(inner.additionalProperties);
+  }
+  const scalar = ['integer', 'number', 'boolean'].includes([inner.type ?? ''].flat()[0]);
+  const open: JsonSchema = scalar ? { anyOf: [inner, INTERPOLATION] } : inner;
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(fallback === undefined ? {} : { default: fallback }),
+    ...open,
+  };
+}

@@ -1,0 +1,14 @@
+/** Door of fetch: files from elsewhere, whole or not at all, and what is unpacked from them. */
+export { unpackArchive } from './archive.js';
+export {
+  type DownloadOptions,
+  downloadFile,
+  ensureFile,
+  mirrored,
+  remoteSize,
+  weightsCachePath,
+} from './download.js';
+export { type DownloadItem, isPresent, placeOf } from './download_item.js';
+export { fetchItems } from './fetch_items.js';
+export { withFileLock } from './file_lock.js';
+export { openZip } from './zip_file.js';

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import type { MetricsLine } from '../../runners/index.js';
+import { bestScore, duration, type RunData, type Setting } from '../read_run.js';
+import type { EvaluatedTable } from '../score_images.js';
+import { asset } from './assets.js';
+import { clock } from './clock.js';
+import { curves, scoreTable } from './curves.js';
+import { Html, html } from './html.js';
+import { thumbnail } from './thumbnail.js';
+
+/** Pixels of a thumbnail: two for each that is shown. */
+const THUMBNAIL = 160;
+
+/** The report of a run: one file that loads nothing. */
+export async function reportPage(run: RunData, tables: readonly EvaluatedTable[]): Promise<string> {
+  const evaluations = run.lines.filter(({ kind }) => kind === 'evaluation');
+  const parts = [
+    summary(run),
+    html`<h2>Curves</h2>${curves(run.lines)}`,
+    html`<h2>Scores</h2>${scoreTable(evaluations)}`,
+    ...(await Promise.all(tables.map(imageTable))),
+    configuration(run.config),
+    environment(run),
+  ];
+  return standalone(
+    `${run.name} · report`,
+    html`<header><div><h1>${run.name}</h1>
+<p class="quiet">${run.folder}</p></div></header><main>${parts}</main>`,
+  );
+}
+
+/** A whole document with its style and script inside; the policy lets nothing else in. */
+export function standalone(title: string, body: Html): string {
+  const script = asset('chart.js');
+  const style = asset('page.css');
+  const policy =
+    `default-src 'none'; img-src data:; style-src '${hashOf(style)}'; script-src '${hashOf(script)}'; ` +
+    "base-uri 'none'";
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<title>${title}</title><style>${new Html(style)}</style></head>
+<body>${body}<script>${new Html(script)}</script></body></html>
+`.text;
+}
+
+const hashOf = (text: string) => `sha256-${createHash('sha256').update(text).digest('base64')}`;
+
+function summary({ lines, record }: RunData): Html {
+  const best = bestScore(lines);
+  const loss = lines.findLast(({ kind }) => kind === 'epoch')?.loss;
+  const test = lines.findLast(({ kind, split }) => kind === 'evaluation' && split !== best?.split);
+  const cider = (line: MetricsLine | undefined) =>
+    typeof line?.CIDEr === 'number' ? line.CIDEr.toFixed(3) : undefined;
+  const over = lines.some(({ kind }) => kind === 'end');
+  const facts: [string, string | undefined][] = [
+    ['state', record && (over ? 'finished' : 'not finished')],
+    ['started', record?.started.slice(0, 16).replace('T', ' ')],
+    ['time', Number.isFinite(duration(lines)) ? clock(duration(lines)) : undefined],
+    ['parameters', record && `${(record.parameters / 1e6).toFixed(1)} million`],
+    ['last training loss', typeof loss === 'number' ? loss.toFixed(4) : undefined],
+    [`best CIDEr, ${best?.split}`, cider(best)],
+    [`CIDEr, ${test?.split}`, cider(test)],
+  ];
+  return html`<dl class="tiles">${facts.map(
+    ([name, value]) => value !== undefined && html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
+  )}</dl>`;
+}
+
+async function imageTable({ split, label, images, total, note }: EvaluatedTable): Promise<Html> {
+  const rows = await Promise.all(
+    images.map(async ({ id, file, caption, references, cider }) => {
+      const small = file && (await thumbnail(file, THUMBNAIL));
+      const photo = small
+        ? html`<img class="thumb" src="data:image/jpeg;base64,${Buffer.from(small).toString('base64')}" alt="${basename(file)}">`
+        : html`<span class="quiet">no photo</span>`;
+      return html`<tr><td>${photo}</td><td class="n">${cider?.toFixed(3)}</td><td><b>${caption}</b>
+<ul class="references">${references.map((reference) => html`<li>${reference}</li>`)}</ul></td><td class="from">${id}</td></tr>
+`;
+    }),
+  );
+  const count = images.length < total ? `the ${images.length} worst of ${total}` : `${total}, worst first`;
+  return html`<h2>Images of ${split}, epoch ${label}<span class="quiet beside">${count}</span></h2>
+${note && html`<p class="quiet">${note}</p>`}
+<table><thead><tr><th>photo</th><th class="n">CIDEr</th><th>caption and references</th><th>id</th></tr></thead>
+<tbody>${rows}</tbody></table>`;
+}
+
+/** What somebody chose first; the defaults below. */
+function configuration(config: readonly Setting[]): Html {
+  const isDefault = ({ origin }: Setting) => origin?.endsWith('(default)') === true;
+  const table = (
+    settings: readonly Setting[],
+  ) => html`<table><thead><tr><th>key</th><th>value</th><th>written in</th></tr></thead>
+<tbody>${settings.map(
+    (setting) => html`<tr class="${!isDefault(setting) && 'given'}"><td><code>${setting.key}</code></td>
+<td><code>${JSON.stringify(setting.value)}</code></td><td class="from">${setting.origin}</td></tr>
+`,
+  )}</tbody></table>`;
+  const defaults = config.filter(isDefault);
+  return html`<h2>Configuration</h2>${table(config.filter((setting) => !isDefault(setting)))}
+${defaults.length > 0 && html`<details><summary>${defaults.length} value${defaults.length > 1 && 's'} from the defaults</summary>${table(defaults)}</details>`}`;
+}
+
+function environment({ record }: RunData): Html {
+  if (!record) return html``;
+  const facts = Object.entries({ command: record.command.join(' '), ...record.environment });
+  return html`<h2>Environment</h2><table><tbody>${facts.map(
+    ([name, value]) => html`<tr><th>${name}</th><td><code>${value}</code></td></tr>
+`,
+  )}</tbody></table>`;
+}

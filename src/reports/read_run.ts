@@ -1,0 +1,139 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DataError } from '../common/errors.js';
+import { expandHome } from '../common/paths.js';
+import { isPlainObject, type PlainObject, type PlainValue } from '../config/index.js';
+import {
+  type EvaluatedImage,
+  imagesFile,
+  type MetricsLine,
+  type RunRecord,
+  readMetrics,
+} from '../runners/index.js';
+import { linesOfLog, readLog } from './log_txt.js';
+
+/** A value of a run's configuration. */
+export interface Setting {
+  key: string;
+  value: PlainValue;
+  /** Where it was written; unknown where only log.txt is there. */
+  origin?: string;
+}
+
+/** A run as its folder tells it. */
+export interface RunData {
+  folder: string;
+  /** `<output folder>/<job>`. */
+  name: string;
+  config: Setting[];
+  lines: MetricsLine[];
+  /** Absent for a run of LAVIS, or of an older version. */
+  record?: RunRecord;
+}
+
+/** Reads a run's folder: ours, or LAVIS's own, whose log.txt holds the configuration and the epochs. */
+export async function readRun(folder: string): Promise<RunData> {
+  const record = (await readJson(join(folder, 'run.json'))) as RunRecord | undefined;
+  const logged = await readLog(join(folder, 'log.txt'));
+  const metrics = await readMetrics(folder);
+  return {
+    folder,
+    name: `${basename(dirname(folder))}/${basename(folder)}`,
+    config: record?.config ?? settingsOf(logged.config),
+    lines: metrics.length > 0 ? metrics : linesOfLog(logged.stats),
+    record,
+  };
+}
+
+/**
+ * The run folder that a path names: the folder itself, or the newest run under it.
+ * @throws DataError where there is none.
+ */
+export async function findRun(path: string): Promise<string> {
+  const folder = resolve(expandHome(path));
+  const found = await runsUnder(folder, 3);
+  if (found.length > 0) return found.reduce((a, b) => (b.time > a.time ? b : a)).folder;
+  throw new DataError('there is no run', {
+    where: folder,
+    found: existsSync(folder) ? 'no folder with metrics.jsonl, run.json or log.txt in it' : 'no such folder',
+    help: 'name the folder that lavis train printed, or the output_dir above it',
+  });
+}
+
+async function runsUnder(folder: string, depth: number): Promise<{ folder: string; time: number }[]> {
+  for (const name of ['metrics.jsonl', 'log.txt', 'run.json']) {
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    if (found) return [{ folder, time: found.mtimeMs }];
+  }
+  if (depth === 0) return [];
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const below = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+  return (await Promise.all(below.map(({ name }) => runsUnder(join(folder, name), depth - 1)))).flat();
+}
+
+/** Captions that an evaluation wrote. */
+export interface Result {
+  image_id: number | string;
+  caption: string;
+}
+
+/** The result file of an evaluation line. */
+export async function readResults({ folder }: RunData, line: MetricsLine): Promise<Result[]> {
+  const name = basename(`${line.split}_epoch${line.label}.json`);
+  const value = await readJson(join(folder, 'result', name));
+  if (!Array.isArray(value)) return [];
+  return value.filter(
+    (entry): entry is Result => typeof entry?.caption === 'string' && entry.image_id !== undefined,
+  );
+}
+
+/** The images of an evaluated split by their id as text; empty where the run did not write them. */
+export async function readImages(folder: string, split: string): Promise<Map<string, EvaluatedImage>> {
+  const value = await readJson(imagesFile(folder, basename(split)));
+  const entries = Array.isArray(value) ? (value as EvaluatedImage[]) : [];
+  return new Map(entries.map((entry) => [String(entry?.image_id), entry]));
+}
+
+/** The last evaluation of each split, in the order they came. */
+export function lastEvaluations(lines: readonly MetricsLine[]): MetricsLine[] {
+  const last = new Map<string, MetricsLine>();
+  for (const line of lines) {
+    if (line.kind !== 'evaluation' || line.split === undefined) continue;
+    last.delete(line.split);
+    last.set(line.split, line);
+  }
+  return [...last.values()];
+}
+
+/** The evaluation that chose the best checkpoint: the highest of the first split that was scored. */
+export function bestScore(lines: readonly MetricsLine[]): MetricsLine | undefined {
+  const scored = lines.filter(({ kind, CIDEr }) => kind === 'evaluation' && typeof CIDEr === 'number');
+  const own = scored.filter(({ split }) => split === scored[0].split);
+  return own.reduce<MetricsLine | undefined>(
+    (best, line) => (best === undefined || (line.CIDEr as number) > (best.CIDEr as number) ? line : best),
+    undefined,
+  );
+}
+
+/** Seconds between the first and the last line; pauses between stop and resume count. */
+export function duration(lines: readonly MetricsLine[]): number {
+  const times = lines.map(({ time }) => time).filter(Number.isFinite);
+  return times.length > 0 ? times.at(-1)! - times[0] : Number.NaN;
+}
+
+/** Undefined where the file is missing or half written. */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function settingsOf(value: PlainValue, path: string[] = []): Setting[] {
+  if (!isPlainObject(value) || Object.keys(value).length === 0) {
+    return path.length > 0 ? [{ key: path.join('.'), value }] : [];
+  }
+  return Object.entries(value as PlainObject).flatMap(([key, below]) => settingsOf(below, [...path, key]));
+}

@@ -1,0 +1,106 @@
+import { stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { messageOf } from '../common/errors.js';
+import { log } from '../common/logging.js';
+import { asset } from './pages/assets.js';
+import { thumbnail } from './pages/thumbnail.js';
+import { watchDocument, watchSections } from './pages/watch_page.js';
+import { readImages, readRun } from './read_run.js';
+
+/** The page may load what this server has, and nothing else. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'";
+
+interface Answer {
+  status?: number;
+  type: string;
+  body: string | Uint8Array;
+  headers?: Record<string, string>;
+}
+
+/**
+ * Serves the live page of a run folder: `/`, its files, `/state` with the parts of the page, and `/photo`,
+ * which knows the photos of the run's evaluated images by their ids and no other file.
+ * @param hosts names besides localhost that a browser may call the server by
+ */
+export function watchServer(folder: string, hosts: readonly string[] = []): Server {
+  return createServer((request, response) => {
+    answer(folder, hosts, request)
+      .catch((thrown): Answer => {
+        log.warnOnce(`lavis watch: ${messageOf(thrown)}`);
+        return { status: 500, ...text('the run cannot be read') };
+      })
+      .then((found) => send(response, found));
+  });
+}
+
+async function answer(folder: string, hosts: readonly string[], request: IncomingMessage): Promise<Answer> {
+  // A page of another site may point a name of its own at this machine; it must not read the run.
+  if (!isOwnHost(request.headers.host, hosts)) return { status: 403, ...text('not a name of this server') };
+  if (request.method !== 'GET') return { status: 405, ...text('only GET') };
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  switch (url.pathname) {
+    case '/':
+      return { type: 'text/html; charset=utf-8', body: watchDocument(await readRun(folder)) };
+    case '/page.css':
+      return { type: 'text/css; charset=utf-8', body: asset('page.css') };
+    case '/chart.js':
+    case '/live.js':
+      return {
+        type: 'text/javascript; charset=utf-8',
+        body: asset(url.pathname === '/live.js' ? 'live.js' : 'chart.js'),
+      };
+    case '/state':
+      return state(folder, request.headers['if-none-match']);
+    case '/photo':
+      return photo(folder, url.searchParams.get('split') ?? '', url.searchParams.get('id') ?? '');
+    default:
+      return { status: 404, ...text('no such page') };
+  }
+}
+
+/** The parts of the page; 304 where the run has written nothing since. */
+async function state(folder: string, known: string | undefined): Promise<Answer> {
+  const tag = await version(folder);
+  const headers = { etag: tag };
+  if (known === tag) return { status: 304, type: 'application/json', body: '', headers };
+  return {
+    type: 'application/json',
+    body: JSON.stringify(await watchSections(await readRun(folder))),
+    headers,
+  };
+}
+
+async function version(folder: string): Promise<string> {
+  const files = ['metrics.jsonl', 'log.txt', 'run.json', 'result', 'images'];
+  const stats = await Promise.all(files.map((name) => stat(join(folder, name)).catch(() => undefined)));
+  return `"${stats.map((file) => (file ? `${file.ino}.${file.size}.${file.mtimeMs}` : '-')).join('_')}"`;
+}
+
+/** Photos are decoded and drawn anew: what is no image is not sent, whatever the run's files name. */
+async function photo(folder: string, split: string, id: string): Promise<Answer> {
+  const file = /^\w[\w.-]*$/.test(split) ? (await readImages(folder, split)).get(id)?.file : undefined;
+  const body = file && (await thumbnail(file, 320));
+  if (!body) return { status: 404, ...text('no such photo') };
+  return { type: 'image/jpeg', body, headers: { 'cache-control': 'max-age=600' } };
+}
+
+function isOwnHost(host: string | undefined, hosts: readonly string[]): boolean {
+  const name = (host ?? '').replace(/:\d+$/, '');
+  return ['localhost', '127.0.0.1', '[::1]', ...hosts].includes(name);
+}
+
+const text = (body: string) => ({ type: 'text/plain; charset=utf-8', body: `${body}\n` });
+
+function send(response: ServerResponse, { status = 200, type, body, headers }: Answer): void {
+  response.writeHead(status, {
+    'content-type': type,
+    'content-security-policy': POLICY,
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+    ...headers,
+  });
+  response.end(body);
+}

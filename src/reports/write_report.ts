@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { messageOf } from '../common/errors.js';
+import { writeFileAtomic } from '../common/files.js';
+import { log } from '../common/logging.js';
+import { reportPage } from './pages/report_page.js';
+import { readRun } from './read_run.js';
+import { scoredImages } from './score_images.js';
+
+/** How many images of each split a report shows, unless told otherwise. */
+export const REPORT_IMAGES = 200;
+
+/** Writes report.html in a run's folder. @returns its path */
+export async function writeReport(
+  folder: string,
+  options: { images?: number; out?: string } = {},
+): Promise<string> {
+  const run = await readRun(folder);
+  const path = options.out ?? join(folder, 'report.html');
+  await writeFileAtomic(
+    path,
+    await reportPage(run, await scoredImages(run, options.images ?? REPORT_IMAGES)),
+  );
+  return path;
+}
+
+/** The same at the end of a run, which a report that fails must not spoil. */
+export async function reportAtEnd(folder: string): Promise<void> {
+  try {
+    log.info(`The report is ${await writeReport(folder)}`);
+  } catch (thrown) {
+    log.warn(`no report was written (lavis report ${folder} tries again): ${messageOf(thrown)}`);
+  }
+}

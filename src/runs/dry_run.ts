@@ -1,0 +1,180 @@
+import { mkdir, mkdtemp, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { CheckpointError } from '../common/errors.js';
+import { log } from '../common/logging.js';
+import { expandHome } from '../common/paths.js';
+import { formatBytes } from '../common/progress.js';
+import type { Config } from '../config/index.js';
+import { DataLoader, type Dataset } from '../datasets/index.js';
+import { readWorld } from '../distributed/index.js';
+import { tf } from '../engine/index.js';
+import type { Model } from '../models/index.js';
+import {
+  type BaseRunner,
+  loadWeights,
+  type Run,
+  type RunHook,
+  type RunnerOptions,
+  runSettings,
+  type StepEvent,
+} from '../runners/index.js';
+import { adviceOf, estimateMemory, type MemoryEstimate } from './memory_estimate.js';
+import { makeRunner, prepareRun } from './prepare_run.js';
+import { type DryRunFacts, dryRunReport, type Evaluations } from './report_dry_run.js';
+
+/** The first step makes what later ones find ready; the second tells how long a step takes. */
+const STEPS = 2;
+
+/**
+ * A run in small: everything is built as for training, two steps are taken, a checkpoint is written into a
+ * scratch folder of `output_dir` and read again, and a batch is captioned. Prints what the run will take.
+ * `loadConfig` reads the run's configuration with further options after its own.
+ */
+export async function dryRun(
+  loadConfig: (options: readonly string[]) => Promise<Config>,
+  device?: string,
+): Promise<void> {
+  const asked = await loadConfig([]);
+  const { outputDir, accumGradIters } = runSettings(asked);
+  const place = resolve(expandHome(outputDir));
+  // Only rank 0 writes: the others may be ended while they wait for it, and would leave their folders behind.
+  const writes = readWorld().rank === 0;
+  const made = writes && (await mkdir(place, { recursive: true }));
+  const scratch = writes ? await mkdtemp(join(place, 'dry-run-')) : join(place, 'dry-run');
+  try {
+    const config = await loadConfig([
+      `run.output_dir=${JSON.stringify(scratch)}`,
+      `run.accum_grad_iters=${Math.min(accumGradIters, STEPS)}`,
+    ]);
+    const prepared = await prepareRun(config, { device, training: true });
+    const facts = await tryOut(prepared, asked);
+    if (prepared.comm?.rank === 0) console.log(dryRunReport({ ...facts, free: await freeBytes(place) }));
+    await prepared.comm?.close();
+  } finally {
+    if (writes) await rm(scratch, { recursive: true, force: true });
+    if (made) await rmdir(place).catch(() => {});
+  }
+}
+
+async function tryOut(prepared: RunnerOptions, asked: Config): Promise<Omit<DryRunFacts, 'free'>> {
+  const settings = runSettings(asked);
+  const { model, comm } = prepared;
+  const estimate = estimateMemory(model, settings);
+  const limit = memoryLimit();
+  warnAhead(estimate, limit, asked);
+  const trial = new Trial();
+  const runner = await makeRunner({ ...prepared, hooks: [trial] }, 'dry-run');
+  log.info(
+    'A dry run: some steps, a checkpoint and a batch of captions are tried in a folder that goes again',
+  );
+  try {
+    await runner.train();
+  } catch (thrown) {
+    if (thrown !== trial.done) throw thrown;
+  }
+  const peak = process.resourceUsage().maxRSS * 1024;
+  if (comm?.rank === 0) await readAgain(trial.checkpoint!, model);
+  const evaluation = await evaluateBatch(prepared, runner);
+  return {
+    ...trial.facts!,
+    settings,
+    parameters: sizeOf(model.stateDict().values()),
+    trained: sizeOf(model.namedParameters().values()),
+    estimate,
+    peak,
+    limit,
+    advice: adviceOf(asked, peak, limit),
+    evaluation,
+    engine: prepared.engine,
+    worldSize: comm?.worldSize ?? 1,
+  };
+}
+
+/** Ends the run after a few steps, with a checkpoint. */
+class Trial implements RunHook {
+  readonly done = new Error('the dry run is done');
+  checkpoint?: string;
+  facts?: Pick<DryRunFacts, 'secondsPerStep' | 'losses' | 'steps' | 'rounds' | 'checkpointBytes' | 'unit'>;
+  #count = 0;
+
+  async afterStep(run: Run, step: StepEvent): Promise<void> {
+    if (++this.#count < STEPS && run.state.step < run.stepsOf(0)) return;
+    this.checkpoint = await run.save('dry');
+    const written = run.comm.rank === 0 ? await stat(this.checkpoint) : undefined;
+    const steps = Array.from({ length: run.rounds }, (_, round) => run.stepsOf(round));
+    this.facts = {
+      secondsPerStep: step.seconds,
+      losses: step.losses,
+      steps: steps.reduce((sum, count) => sum + count, 0),
+      rounds: run.rounds,
+      unit: run.unit,
+      checkpointBytes: written?.size ?? 0,
+    };
+    throw this.done;
+  }
+}
+
+/** @throws CheckpointError when other weights come back than were written. */
+async function readAgain(path: string, model: Model): Promise<void> {
+  const before = fingerprint(model);
+  await loadWeights(path, model);
+  if (before === fingerprint(model)) return;
+  throw new CheckpointError('the checkpoint holds other weights than were written', { where: dirname(path) });
+}
+
+const fingerprint = (model: Model) =>
+  tf.tidy(() => [...model.namedParameters().values()].map((v) => tf.sum(tf.square(v)).dataSync()[0]).join());
+
+/** Captions one batch, and tells how many there are in the run. */
+async function evaluateBatch(
+  { datasets, task, model, comm }: RunnerOptions,
+  { settings }: BaseRunner,
+): Promise<Evaluations | undefined> {
+  const { validSplits, testSplits, batchSizeEval: batchSize, numWorkers, seed } = settings;
+  const sharing = settings.useDistEvalSampler ? (comm?.worldSize ?? 1) : 1;
+  const sets = (splits: readonly string[]) =>
+    splits.flatMap((split) =>
+      Object.values(datasets).flatMap((dataset) => dataset[split] ?? []),
+    ) as Dataset[];
+  const [dataset] = sets([...validSplits, ...testSplits]);
+  if (!dataset) return undefined;
+  const loader = new DataLoader({ dataset, batchSize, numWorkers, seed });
+  model.eval();
+  try {
+    for await (const batch of loader.epoch(0)) {
+      const start = performance.now();
+      const results = await task.validStep(model, batch);
+      const seconds = (performance.now() - start) / 1000;
+      const batches = (splits: readonly string[]) =>
+        sets(splits).reduce((sum, set) => sum + Math.ceil(set.length / sharing / batchSize), 0);
+      const images = batch.image.shape[0];
+      return { seconds, images, first: results[0], valid: batches(validSplits), test: batches(testSplits) };
+    }
+  } finally {
+    await loader.close();
+  }
+  return undefined;
+}
+
+/** Before the step: a process that is ended for its memory says nothing any more. */
+function warnAhead(estimate: MemoryEstimate | undefined, limit: number, asked: Config): void {
+  if (!estimate || estimate.total < 0.9 * limit) return;
+  const advice = adviceOf(asked, estimate.total, limit).map((line) => `\n  ${line}`);
+  const size = `${formatBytes(estimate.total)} of ${formatBytes(limit)}`;
+  log.warn(`a step needs about ${size} memory; if it is ended for that:${advice.join('')}`);
+}
+
+/** What this process may take: the machine's memory, or less where it is limited. */
+function memoryLimit(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+}
+
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+const sizeOf = (tensors: Iterable<tf.Tensor>) =>
+  [...new Set(tensors)].reduce((sum, tensor) => sum + tensor.size, 0);

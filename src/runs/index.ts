@@ -1,0 +1,5 @@
+/** Door of runs: a run made ready, tried out and carried out; what it takes and what it must download. */
+export { SPLITS } from './dataset_downloads.js';
+export { itemsOf, itemsOfRun } from './downloads.js';
+export { dryRun } from './dry_run.js';
+export { checkRun, chooseEngine, makeRunner, type PrepareOptions, prepareRun } from './prepare_run.js';

@@ -1,0 +1,66 @@
+import { formatBytes } from '../common/progress.js';
+import type { Config } from '../config/index.js';
+import { BlipCaption, type Model } from '../models/index.js';
+import { type RunSettings, runSettings } from '../runners/index.js';
+
+/** What a training step keeps, in bytes. */
+export interface MemoryEstimate {
+  weights: number;
+  gradients: number;
+  moments: number;
+  /** What the forward pass keeps for the backward pass, of a batch; only known of BLIP. */
+  activations?: number;
+  total: number;
+}
+
+/** Numbers that a block keeps for each token and each number of its width. */
+const KEPT_A_TOKEN = 17;
+
+/** float32 throughout; activations after a rule of thumb that a dry run replaces by a measurement. */
+export function estimateMemory(model: Model, settings: RunSettings): MemoryEstimate | undefined {
+  const count = (tensors: Iterable<{ size: number }>) =>
+    [...new Set(tensors)].reduce((sum, { size }) => sum + size, 0);
+  const weights = 4 * count(model.stateDict().values());
+  const trained = 4 * count(model.namedParameters().values());
+  const gradients = settings.accumGradIters > 1 ? 2 * trained : trained;
+  const activations =
+    model instanceof BlipCaption ? activationsOf(model, settings.batchSizeTrain) : undefined;
+  const total = weights + gradients + 2 * trained + (activations ?? 0);
+  return { weights, gradients, moments: 2 * trained, activations, total };
+}
+
+function activationsOf({ visualEncoder, textDecoder, maxTextLength }: BlipCaption, batch: number): number {
+  const { imageSize, patchSize, width, depth, heads, recomputedBlocks } = visualEncoder.config;
+  const tokens = (imageSize / patchSize) ** 2 + 1;
+  const whole = KEPT_A_TOKEN * tokens * width + heads * tokens ** 2;
+  const recomputed = Math.min(depth, recomputedBlocks);
+  const image = (depth - recomputed) * whole + recomputed * tokens * width + (recomputed ? whole : 0);
+  const { hiddenSize, layers, vocabSize } = textDecoder.config;
+  const words = Math.min(16, maxTextLength); // most captions are shorter
+  const text = words * (layers * (2 * KEPT_A_TOKEN * hiddenSize + heads * tokens) + 3 * vocabSize);
+  const crossKeys = layers * 2 * tokens * hiddenSize;
+  return 4 * batch * (image + text + crossKeys);
+}
+
+/** What to change where memory is short; nothing where it is not. */
+export function adviceOf(config: Config, needed: number, limit: number): string[] {
+  if (needed < 0.85 * limit) return [];
+  const { batchSizeTrain: batch, accumGradIters: accumulated } = runSettings(config);
+  const advice: string[] = [];
+  if (batch > 1) {
+    const half = Math.floor(batch / 2);
+    const steps = Math.ceil((batch * accumulated) / half);
+    advice.push(
+      `--options run.batch_size_train=${half} run.accum_grad_iters=${steps}: half the activations, the same update`,
+    );
+  }
+  if (config.model.vit_grad_ckpt !== true) {
+    const depth = { base: 12, large: 24 }[String(config.model.vit_type)] ?? config.model.vit_depth;
+    advice.push(
+      `--options model.vit_grad_ckpt=True model.vit_ckpt_layer=${depth}: a third more time, far fewer activations`,
+    );
+  }
+  if (advice.length === 0)
+    advice.push(`a smaller model.image_size: ${formatBytes(needed)} is the least here`);
+  return advice;
+}

@@ -1,0 +1,149 @@
+import { DataError, EngineError, LavisError } from '../common/errors.js';
+import { configureLogging, log } from '../common/logging.js';
+import { registry } from '../common/registry.js';
+import { type Config, launchSchema } from '../config/index.js';
+import {
+  type Communicator,
+  initCommunicator,
+  onRankZero,
+  SingleCommunicator,
+  warnTogether,
+} from '../distributed/index.js';
+import { hasFloat16, setupEngine } from '../engine/index.js';
+import {
+  type BaseRunner,
+  newJobId,
+  type RunnerOptions,
+  type RunSettings,
+  runSettings,
+} from '../runners/index.js';
+import {
+  type BaseTask,
+  buildDataset,
+  buildModel,
+  datasetNames,
+  setupTask,
+  usedSplits,
+} from '../tasks/index.js';
+
+const FLOAT16 = 'products and what the backward pass keeps are float16, sums and weights float32';
+const FLOAT32 = 'this engine has no float16, float32 is used';
+
+export interface PrepareOptions {
+  /** As --device says; `run.device` unless given. */
+  device?: string;
+  /** Whether the train and valid splits are needed too. */
+  training: boolean;
+}
+
+/**
+ * Makes everything a run needs before its first step: names and numbers are checked, then annotations,
+ * images, vocabulary and weights, and all that is missing is told in one message.
+ * @throws LavisError
+ */
+export async function prepareRun(config: Config, options: PrepareOptions): Promise<RunnerOptions> {
+  const { settings, task } = checkRun(config);
+  const comm = await joinRun(config);
+  const warnings: string[] = [];
+  const engine = await chooseEngine(config, options.device, (message) => warnings.push(message));
+  await warnTogether(comm, warnings);
+  if (settings.amp && options.training) log.info(`run.amp: ${hasFloat16() ? FLOAT16 : FLOAT32}`);
+  let parts: BuiltParts | undefined;
+  // Rank 0 goes first: it downloads and draws, and the others find everything there.
+  await onRankZero(comm, 'prepares data and weights', async () => {
+    parts = await build(config, options);
+    return true;
+  });
+  return { config, task, comm, engine, ...(parts ?? (await build(config, options))) };
+}
+
+/** What of a run can be checked before anything is made or met. @throws ConfigError */
+export function checkRun(config: Config): { settings: RunSettings; task: BaseTask } {
+  const settings = runSettings(config);
+  const task = setupTask(config);
+  registry.getRunnerClass(settings.runner);
+  registry.getLrSchedulerClass(settings.lrSched);
+  registry.getModelClass(String(config.model.arch));
+  for (const name of datasetNames(config)) registry.getBuilderClass(name);
+  return { settings, task };
+}
+
+/** The runner that `run.runner` names. @param jobId as --job-id; rank 0's time of day unless given */
+export async function makeRunner(options: RunnerOptions, jobId?: string): Promise<BaseRunner> {
+  const Runner = registry.getRunnerClass(runSettings(options.config).runner);
+  const [first] = (await options.comm?.allGather(jobId ?? newJobId(), 'job id')) ?? [jobId];
+  return new Runner({ ...options, jobId: first });
+}
+
+/** Meets the other workers, where the environment says that there are some. */
+async function joinRun({ run }: Config): Promise<Communicator> {
+  if (run.distributed === false) return new SingleCommunicator();
+  const comm = await initCommunicator(process.env, {
+    backend: run.dist_backend === 'local' || run.dist_backend === 'mpi' ? run.dist_backend : 'auto',
+    timeoutSeconds: typeof run.dist_timeout === 'number' ? run.dist_timeout : undefined,
+  });
+  if (comm.rank > 0) configureLogging({ quiet: true });
+  return comm;
+}
+
+/**
+ * The engine of a run. LAVIS's YAMLs say cuda by habit: where only the file asks for a device that is not
+ * there, the best that is there is taken.
+ * @returns its description
+ */
+export async function chooseEngine(config: Config, asked?: string, warn = log.warn): Promise<string> {
+  const { device, gpu, threads } = config.read('run', launchSchema);
+  // each worker of a launcher sees one GPU, its own
+  const numbered =
+    gpu !== undefined && process.env.LOCAL_RANK === undefined && /^(cuda|webgpu)$/.test(device);
+  const wanted = asked ?? (numbered ? `${device}:${gpu}` : device);
+  const insists = asked !== undefined || config.originOf('run.device')?.kind === 'option';
+  try {
+    const { description } = await setupEngine({ device: wanted, threads });
+    log.info(description);
+    return description;
+  } catch (thrown) {
+    if (insists || !(thrown instanceof EngineError)) throw thrown;
+    const { description } = await setupEngine({ device: 'auto', threads });
+    warn(
+      `run.device is ${wanted}, which is not there (--device ${wanted} says why); instead: ${description}`,
+    );
+    return description;
+  }
+}
+
+type BuiltParts = Pick<RunnerOptions, 'datasets' | 'model'>;
+
+async function build(config: Config, { training }: PrepareOptions): Promise<BuiltParts> {
+  const splits = usedSplits(config, { training });
+  const failures: LavisError[] = [];
+  const datasets: BuiltParts['datasets'] = {};
+  for (const name of datasetNames(config)) {
+    datasets[name] = (await attempt(failures, () => buildDataset(config, name, splits))) ?? {};
+  }
+  const model = await attempt(failures, () => buildModel(config));
+  if (failures.length > 0 || !model) throw together(failures);
+  for (const [name, bySplit] of Object.entries(datasets)) {
+    const sizes = Object.entries(bySplit).map(
+      ([split, set]) => `${split} ${set && 'length' in set ? set.length : 'stream'}`,
+    );
+    log.info(`${name}: ${sizes.join(', ')}`);
+  }
+  return { datasets, model };
+}
+
+async function attempt<T>(failures: LavisError[], make: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await make();
+  } catch (thrown) {
+    if (!(thrown instanceof LavisError)) throw thrown;
+    failures.push(thrown);
+    return undefined;
+  }
+}
+
+function together(failures: LavisError[]): LavisError {
+  if (failures.length === 1) return failures[0];
+  const list = failures.map(({ message }, i) => `${i + 1}. ${message.replaceAll('\n', '\n   ')}`);
+  return new DataError(`${failures.length} things are needed before the run can start:\n${list.join('\n')}`);
+}
