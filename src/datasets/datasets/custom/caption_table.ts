@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { DataError, messageOf } from '../../../common/errors.js';
 import { didYouMean } from '../../../common/suggest.js';
 import { type Annotation, readAnnotations } from '../annotations.js';
+import { type CocoCaption, type CocoImage, fromCoco } from './coco_form.js';
 import { parseCsv, parseTsv } from './delimited.js';
 
 /** An image with all its captions, and the split it is assigned to where the file says so. */
@@ -107,28 +108,6 @@ async function readJson(file: string): Promise<Annotation[]> {
       ...entry,
       values: data === undefined ? { image: sample_id, ...values } : { image: sample_id, caption: data },
     };
-  });
-}
-
-interface CocoImage {
-  id: number | string;
-  file_name: string;
-}
-
-interface CocoCaption {
-  image_id: number | string;
-  caption: string;
-}
-
-function fromCoco(images: CocoImage[], captions: CocoCaption[], file: string): Annotation[] {
-  const names = new Map(images.map(({ id, file_name }) => [id, file_name]));
-  return captions.map(({ image_id, caption }, index) => {
-    const image = names.get(image_id);
-    if (image !== undefined) return { values: { image, caption }, file, index };
-    throw new DataError("an annotation's image is not among the images", {
-      where: `${file}, annotations entry ${index}`,
-      found: `image_id ${image_id}`,
-    });
   });
 }
 
