@@ -1,5 +1,5 @@
 import type { Rng } from '../common/random.js';
-import { decodeImage } from './decode.js';
+import { type Decoding, decodeImage } from './decode.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
 
 /** A plain section of the configuration: `name` and the processor's own keys. */
@@ -7,6 +7,9 @@ export type ProcessorSection = Readonly<Record<string, unknown>>;
 
 /** Turns decoded pixels into what the model takes. Keeps no state but scratch memory: safe to share and to rebuild in a worker. */
 export abstract class ImageProcessor {
+  /** How `process` takes the pixels of a file. */
+  readonly decode: Decoding = 'as_shown';
+
   /**
    * @param rng where a random processor draws from; one that is not random ignores it.
    * @param out where the pixels go, height * width * 3 long (a slice of a batch, say); a new array if absent.
@@ -19,7 +22,7 @@ export abstract class ImageProcessor {
    */
   async process(source: string | Uint8Array | RgbImage, rng?: Rng, out?: Float32Array): Promise<ImageArray> {
     const encoded = typeof source === 'string' || source instanceof Uint8Array;
-    return this.apply(encoded ? await decodeImage(source) : source, rng, out);
+    return this.apply(encoded ? await decodeImage(source, { decode: this.decode }) : source, rng, out);
   }
 }
 

@@ -1,30 +1,100 @@
 import { readFile } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { DataError, messageOf } from '../common/errors.js';
+import { decodeBmp } from './bmp.js';
+import { ALLOWED_FORMATS, CONVERT, describeBytes, endsEarly, kindOf } from './image_format.js';
 import type { RgbImage } from './rgb_image.js';
 
 /**
- * Reads an image as the reference does with Pillow's `open(path).convert('RGB')`: EXIF orientation and
- * colour profiles are ignored, alpha is dropped without blending, grey becomes three equal channels.
- * @param source a path, or a file's bytes.
- * @throws DataError when the file is missing, is no image, or ends too early.
+ * How the pixels of a file are taken.
+ *
+ * `as_shown`: as every viewer shows the picture. Turned and mirrored as its EXIF orientation says, what is
+ * transparent on white, 16-bit grey scaled to 8 bits.
+ *
+ * `reference`: as LAVIS reads it with Pillow's `open(path).convert('RGB')`. The orientation is ignored, alpha is
+ * dropped without blending, 16-bit grey is cut at 255. (Pixels of a GIF that are wholly transparent are black
+ * here, as libvips keeps no colour for them.)
  */
-export async function decodeImage(source: string | Uint8Array): Promise<RgbImage> {
+export type Decoding = 'as_shown' | 'reference';
+export const DECODINGS = ['as_shown', 'reference'] as const satisfies readonly Decoding[];
+
+/** The size from which Pillow refuses a picture: a small file may claim any. */
+export const MAX_PIXELS = 178_956_970;
+
+/**
+ * Reads an image as 8-bit RGB. Colour profiles are ignored; grey becomes three equal channels; of an animation
+ * the first frame is taken.
+ * @param source a path, or a file's bytes.
+ * @throws DataError when the file is missing, is not an image, ends too early, or has more than `MAX_PIXELS`.
+ */
+export async function decodeImage(
+  source: string | Uint8Array,
+  { decode = 'as_shown' }: { decode?: Decoding } = {},
+): Promise<RgbImage> {
   const where = typeof source === 'string' ? source : `${source.length} bytes in memory`;
   const bytes = typeof source === 'string' ? await readBytes(source) : source;
+  // Only what is known to be an image is handed on: the library would also draw SVG, which can name other files.
+  const kind = kindOf(bytes);
+  if (!kind?.decoded) throw notDecoded(where, bytes);
   try {
+    if (kind.name === 'a BMP') return fromBmp(bytes, decode);
     // 'error' refuses what Pillow refuses: files cut short, broken streams; not mere oddities.
-    const image = sharp(bytes, { failOn: 'error', ignoreIcc: true });
-    return await toRgb(image, isColourJpeg(bytes) ? { space: 'srgb', channels: 3 } : await image.metadata());
+    const autoOrient = decode === 'as_shown';
+    const image = sharp(bytes, {
+      failOn: 'error',
+      ignoreIcc: true,
+      limitInputPixels: MAX_PIXELS,
+      autoOrient,
+    });
+    const form = isColourJpeg(bytes)
+      ? { space: 'srgb', channels: 3, hasAlpha: false }
+      : await image.metadata();
+    return await toRgb(image, form as Form, decode);
   } catch (error) {
-    throw new DataError('an image cannot be decoded', {
+    throw notDecoded(where, bytes, error);
+  }
+}
+
+/** The error for bytes that are not decoded: its help fits what they are. */
+function notDecoded(where: string, bytes: Uint8Array, cause?: unknown): DataError {
+  const kind = kindOf(bytes);
+  const described = describeBytes(bytes);
+  const said = cause instanceof DataError ? (cause.details.found ?? '') : firstLine(messageOf(cause ?? ''));
+  if (/pixel limit|limit of pixels/.test(said)) {
+    return new DataError('an image is too large', {
       where,
-      found: `${describe(bytes)}: ${firstLine(messageOf(error))}`,
-      allowed: 'a whole JPEG, PNG, WebP, GIF, TIFF or AVIF file',
-      help: 'a file cut short or damaged on its way has to be fetched again',
-      cause: error,
+      found: `${described}: ${said}`,
+      allowed: `at most ${MAX_PIXELS} pixels (13377 x 13377)`,
+      help: 'make it smaller; a file that is small and claims such a size may be meant to exhaust the memory',
+      cause,
     });
   }
+  if (!kind || bytes.length === 0) {
+    return new DataError('an image cannot be decoded', {
+      where,
+      found: described,
+      allowed: ALLOWED_FORMATS,
+      help:
+        bytes.length === 0
+          ? 'nothing was written to it: fetch or copy it again'
+          : 'this is not an image: check the name, and what the file came from',
+    });
+  }
+  const early = endsEarly(bytes) || /premature end/i.test(said);
+  const why = early && !/premature end/i.test(said) ? 'premature end of the file' : said;
+  return new DataError('an image cannot be decoded', {
+    where,
+    // "Unknown error" is what the library says where another image failed in the same moment.
+    found: cause ? `${described}: ${/^unknown error/i.test(why) ? 'its data is damaged' : why}` : described,
+    allowed: ALLOWED_FORMATS,
+    help: kind.help ?? helpFor(said, early),
+    cause,
+  });
+}
+
+function helpFor(said: string, early: boolean): string {
+  if (early) return 'it was cut short on its way: fetch it again';
+  return /not read$/.test(said) ? CONVERT : 'it is damaged: fetch it again';
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
@@ -41,19 +111,32 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-async function toRgb(
-  image: Sharp,
-  { space, channels }: Pick<Metadata, 'space' | 'channels'>,
-): Promise<RgbImage> {
+type Form = Pick<Metadata, 'space' | 'channels' | 'hasAlpha'>;
+
+async function toRgb(image: Sharp, { space, channels, hasAlpha }: Form, decode: Decoding): Promise<RgbImage> {
   if (space === 'cmyk') return fromCmyk(image);
-  if (space === 'grey16' && channels === 1) return fromGrey16(image);
-  const { data, info } = await image
+  if (space === 'grey16' && channels === 1) return fromGrey16(image, decode);
+  const plain = hasAlpha && decode === 'as_shown' ? image.flatten({ background: '#fff' }) : image;
+  const { data, info } = await plain
     .removeAlpha()
     .toColourspace(space === 'b-w' ? 'b-w' : 'srgb')
     .raw()
     .toBuffer({ resolveWithObject: true });
   const { width, height } = info;
   return { data: info.channels === 1 ? repeatChannel(data) : data, width, height };
+}
+
+function fromBmp(bytes: Uint8Array, decode: Decoding): RgbImage {
+  const { data, width, height, opaque } = decodeBmp(bytes, MAX_PIXELS);
+  const rgb = new Uint8Array(width * height * 3);
+  const blended = !opaque && decode === 'as_shown';
+  for (let from = 0, to = 0; to < rgb.length; from += 4) {
+    const alpha = blended ? data[from + 3] : 255;
+    for (let channel = 0; channel < 3; channel++) {
+      rgb[to++] = Math.round((data[from + channel] * alpha + 255 * (255 - alpha)) / 255);
+    }
+  }
+  return { data: rgb, width, height };
 }
 
 /** Whether a JPEG's frame has three components: most images have, and need not be opened twice. */
@@ -87,14 +170,15 @@ async function fromCmyk(image: Sharp): Promise<RgbImage> {
   return { data: rgb, width, height };
 }
 
-/** Pillow cuts 16-bit grey at 255 where one would expect it to be scaled; the reference sees that. */
-async function fromGrey16(image: Sharp): Promise<RgbImage> {
+/** Pillow cuts 16-bit grey at 255 where it is to be scaled; the reference sees that. */
+async function fromGrey16(image: Sharp, decode: Decoding): Promise<RgbImage> {
   const { data, info } = await image
     .toColourspace('grey16')
     .raw({ depth: 'ushort' })
     .toBuffer({ resolveWithObject: true });
   const values = new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
-  const bytes = Uint8ClampedArray.from(values);
+  const bytes =
+    decode === 'reference' ? Uint8ClampedArray.from(values) : Uint8Array.from(values, (value) => value >> 8);
   return { data: repeatChannel(bytes), width: info.width, height: info.height };
 }
 
@@ -106,26 +190,6 @@ function repeatChannel(grey: ArrayLike<number>): Uint8Array {
     rgb[to++] = grey[from];
   }
   return rgb;
-}
-
-const SIGNATURES: [string, string][] = [
-  ['\xff\xd8\xff', 'a JPEG'],
-  ['\x89PNG', 'a PNG'],
-  ['GIF8', 'a GIF'],
-  ['RIFF', 'a WebP'],
-  ['BM', 'a BMP'],
-  ['PK\x03\x04', 'a zip archive'],
-  ['\x1f\x8b', 'a gzip archive'],
-  ['%PDF', 'a PDF'],
-];
-
-/** What the bytes look like, for an error message. */
-function describe(bytes: Uint8Array): string {
-  if (bytes.length === 0) return 'an empty file';
-  const start = Buffer.from(bytes.subarray(0, 24)).toString('latin1');
-  const known = SIGNATURES.find(([signature]) => start.startsWith(signature))?.[1];
-  const printable = /^[\t\r\n\x20-\x7e]*$/.test(start) && `text that starts with ${JSON.stringify(start)}`;
-  return `${known ?? (printable || 'bytes of no known format')}, ${bytes.length} bytes`;
 }
 
 function firstLine(text: string): string {

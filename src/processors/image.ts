@@ -4,6 +4,7 @@ import type { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
 import { key, readSection, types } from '../config/index.js';
 import { ImageProcessor, type ProcessorSection } from './base.js';
+import { DECODINGS, type Decoding } from './decode.js';
 import { CLIP_MEAN, CLIP_STD, Normalizer, type Triple } from './normalize.js';
 import { RandAugment } from './rand_augment.js';
 import { randomCrop } from './random_crop.js';
@@ -18,6 +19,11 @@ const commonKeys = {
   image_size: key(types.natural, 384, 'Pixels a side of the square that the model sees.'),
   mean: key(types.colour, CLIP_MEAN, 'Subtracted from red, green and blue, which go from 0 to 1.'),
   std: key(scale, CLIP_STD, 'What they are divided by then.'),
+  decode: key(
+    z.enum(DECODINGS),
+    'as_shown',
+    'How a file is read: `as_shown` turns it by its EXIF orientation, puts what is transparent on white and scales 16-bit grey; `reference` gives the pixels that LAVIS sees.',
+  ),
 };
 
 export interface BlipImageOptions {
@@ -25,18 +31,22 @@ export interface BlipImageOptions {
   imageSize?: number;
   mean?: Triple;
   std?: Triple;
+  decode?: Decoding;
 }
 
 /** Resizes to a square, whatever the aspect ratio, and normalises. Source: lavis/processors/blip_processors.py. */
 @registry.registerProcessor('blip_image_eval')
 export class BlipImageEvalProcessor extends ImageProcessor {
   readonly imageSize: number;
+  override readonly decode: Decoding;
   readonly #normalizer: Normalizer;
   readonly #resampler = new Resampler();
 
-  constructor({ imageSize = 384, mean = CLIP_MEAN, std = CLIP_STD }: BlipImageOptions = {}) {
+  constructor(options: BlipImageOptions = {}) {
     super();
+    const { imageSize = 384, mean = CLIP_MEAN, std = CLIP_STD, decode = 'as_shown' } = options;
     this.imageSize = imageSize;
+    this.decode = decode;
     this.#normalizer = new Normalizer(mean, std);
   }
 
@@ -44,12 +54,12 @@ export class BlipImageEvalProcessor extends ImageProcessor {
 
   /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BlipImageEvalProcessor {
-    const { image_size, mean, std } = readSection(
+    const { image_size, mean, std, decode } = readSection(
       'blip_image_eval',
       BlipImageEvalProcessor.configSchema,
       section,
     );
-    return new BlipImageEvalProcessor({ imageSize: image_size, mean, std });
+    return new BlipImageEvalProcessor({ imageSize: image_size, mean, std, decode });
   }
 
   apply(image: RgbImage, _rng?: Rng, out?: Float32Array): ImageArray {
@@ -72,6 +82,7 @@ export interface BlipImageTrainOptions extends BlipImageOptions {
 @registry.registerProcessor('blip_image_train')
 export class BlipImageTrainProcessor extends ImageProcessor {
   readonly imageSize: number;
+  override readonly decode: Decoding;
   readonly minScale: number;
   readonly maxScale: number;
   readonly #augment = new RandAugment({ operations: 2, level: 5 });
@@ -81,7 +92,14 @@ export class BlipImageTrainProcessor extends ImageProcessor {
 
   constructor(options: BlipImageTrainOptions = {}) {
     super();
-    const { imageSize = 384, mean = CLIP_MEAN, std = CLIP_STD, minScale = 0.5, maxScale = 1 } = options;
+    const {
+      imageSize = 384,
+      mean = CLIP_MEAN,
+      std = CLIP_STD,
+      minScale = 0.5,
+      maxScale = 1,
+      decode = 'as_shown',
+    } = options;
     if (minScale > maxScale) {
       throw new ConfigError('the processor blip_image_train cannot be set up', {
         found: `min_scale ${minScale}, max_scale ${maxScale}`,
@@ -89,6 +107,7 @@ export class BlipImageTrainProcessor extends ImageProcessor {
       });
     }
     this.imageSize = imageSize;
+    this.decode = decode;
     this.minScale = minScale;
     this.maxScale = maxScale;
     this.#normalizer = new Normalizer(mean, std);
@@ -103,11 +122,12 @@ export class BlipImageTrainProcessor extends ImageProcessor {
   /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BlipImageTrainProcessor {
     const keys = readSection('blip_image_train', BlipImageTrainProcessor.configSchema, section);
-    const { image_size, mean, std, min_scale, max_scale } = keys;
+    const { image_size, mean, std, min_scale, max_scale, decode } = keys;
     return new BlipImageTrainProcessor({
       imageSize: image_size,
       mean,
       std,
+      decode,
       minScale: min_scale,
       maxScale: max_scale,
     });

@@ -1,12 +1,13 @@
 /** Image and text processors: what lies between a file or a caption and the model. */
 export { ImageProcessor, type ProcessorClass, type ProcessorSection, TextProcessor } from './base.js';
-export { decodeImage } from './decode.js';
+export { type Decoding, decodeImage } from './decode.js';
 export {
   BlipImageEvalProcessor,
   type BlipImageOptions,
   type BlipImageTrainOptions,
   BlipImageTrainProcessor,
 } from './image.js';
+export { ALLOWED_FORMATS, HEIC_HELP, isHidden, type NameKind, nameKind } from './image_format.js';
 export { loadImageProcessor, loadProcessor, loadTextProcessor } from './load.js';
 export { CLIP_MEAN, CLIP_STD } from './normalize.js';
 export type { ImageArray, RgbImage } from './rgb_image.js';

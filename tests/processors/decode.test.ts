@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { DataError } from '#src/common/errors.js';
 import { decodeImage } from '#src/processors/index.js';
@@ -63,29 +64,188 @@ test('a PNG that is cut or damaged is an error', async () => {
 });
 
 test('what is no image is described', async () => {
-  assert.match((await failure('page.jpg', '<!DOCTYPE html>')).details.found!, /text that starts with "<!DOC/);
+  assert.match((await failure('page.jpg', 'HTTP/1.1 404')).details.found!, /text that starts with "HTTP/);
   assert.match((await failure('empty.jpg', '')).details.found!, /an empty file/);
   assert.match((await failure('archive.jpg', 'PK\x03\x04rest')).details.found!, /a zip archive/);
   assert.match((await failure('noise.jpg', Uint8Array.of(1, 2, 3, 250))).details.found!, /no known format/);
 });
 
-test('16-bit colour keeps the upper byte, and 16-bit grey is cut at 255, as by Pillow', async () => {
-  const values = Uint16Array.from({ length: 3 * 4 * 5 }, (_, i) => i * 1000 + 131);
-  const colour = await sharp(values, { raw: { width: 4, height: 5, channels: 3 } })
-    .toColourspace('rgb16')
-    .png()
-    .toBuffer();
-  assert.equal((await sharp(colour).metadata()).depth, 'ushort');
-  assert.deepEqual([...(await decodeImage(colour)).data], [...values.map((v) => v >> 8)]);
+/** A picture of other bytes of pixels, saved by sharp. */
+const saved = (values: Uint8Array | Uint16Array, width: number, height: number, channels: 1 | 2 | 3 | 4) =>
+  sharp(values, { raw: { width, height, channels } });
 
-  const steps = Uint16Array.from({ length: 20 }, (_, i) => i * 30);
-  const grey = await sharp(steps, { raw: { width: 4, height: 5, channels: 1 } })
-    .toColourspace('grey16')
-    .png()
+test('16-bit colour keeps the upper byte; 16-bit grey too, and is cut at 255 for `decode: reference`, as by Pillow', async () => {
+  const values = Uint16Array.from({ length: 3 * 4 * 5 }, (_, i) => i * 1000 + 131);
+  const colour = await saved(values, 4, 5, 3).toColourspace('rgb16').png().toBuffer();
+  assert.equal((await sharp(colour).metadata()).depth, 'ushort');
+  for (const decode of ['as_shown', 'reference'] as const) {
+    assert.deepEqual([...(await decodeImage(colour, { decode })).data], [...values.map((v) => v >> 8)]);
+  }
+  const steps = Uint16Array.from({ length: 20 }, (_, i) => i * 3000);
+  for (const format of ['png', 'tiff'] as const) {
+    const grey = await saved(steps, 4, 5, 1)
+      .toColourspace('grey16')
+      .toFormat(format, { compression: 'lzw' })
+      .toBuffer();
+    assert.equal((await sharp(grey).metadata()).space, 'grey16');
+    const threefold = (value: (v: number) => number) => [...steps].flatMap((v) => Array(3).fill(value(v)));
+    assert.deepEqual(
+      [...(await decodeImage(grey)).data],
+      threefold((v) => v >> 8),
+    );
+    assert.deepEqual(
+      [...(await decodeImage(grey, { decode: 'reference' })).data],
+      threefold((v) => Math.min(v, 255)),
+    );
+  }
+});
+
+test('a picture is turned and mirrored as its EXIF orientation says, in every format that has one', async () => {
+  // 3 x 2 pixels: a b c over d e f, each a grey of its own; wide blocks, so that JPEG keeps them apart.
+  const greys = [10, 60, 110, 160, 210, 250];
+  const block = 16;
+  const pixels = new Uint8Array(3 * block * 2 * block * 3);
+  for (let y = 0, at = 0; y < 2 * block; y++) {
+    for (let x = 0; x < 3 * block; x++, at += 3) {
+      pixels.fill(greys[3 * Math.floor(y / block) + Math.floor(x / block)], at, at + 3);
+    }
+  }
+  const shown: [orientation: number, columns: number, order: number[]][] = [
+    [1, 3, [0, 1, 2, 3, 4, 5]],
+    [2, 3, [2, 1, 0, 5, 4, 3]],
+    [3, 3, [5, 4, 3, 2, 1, 0]],
+    [4, 3, [3, 4, 5, 0, 1, 2]],
+    [5, 2, [0, 3, 1, 4, 2, 5]],
+    [6, 2, [3, 0, 4, 1, 5, 2]],
+    [7, 2, [5, 2, 4, 1, 3, 0]],
+    [8, 2, [2, 5, 1, 4, 0, 3]],
+  ];
+  for (const format of ['jpeg', 'png', 'webp', 'tiff'] as const) {
+    for (const [orientation, columns, order] of shown) {
+      const bytes = await saved(pixels, 3 * block, 2 * block, 3)
+        .withMetadata({ orientation })
+        .toFormat(format, { quality: 100 })
+        .toBuffer();
+      const { data, width, height } = await decodeImage(bytes);
+      assert.deepEqual([width, height], [columns * block, (6 / columns) * block], `${format} ${orientation}`);
+      order.forEach((cell, i) => {
+        const x = (i % columns) * block + block / 2;
+        const y = Math.floor(i / columns) * block + block / 2;
+        const off = Math.abs(data[3 * (y * width + x)] - greys[cell]);
+        assert.ok(off <= 6, `${format}, orientation ${orientation}, cell ${i}: ${off} off`);
+      });
+      const reference = await decodeImage(bytes, { decode: 'reference' });
+      assert.deepEqual([reference.width, reference.height], [3 * block, 2 * block]);
+    }
+  }
+});
+
+test('a CMYK picture is turned too', async () => {
+  const bytes = await sharp(new Uint8Array(32 * 16 * 3).fill(120), {
+    raw: { width: 32, height: 16, channels: 3 },
+  })
+    .toColourspace('cmyk')
+    .withMetadata({ orientation: 6, icc: 'cmyk' })
+    .jpeg()
     .toBuffer();
-  assert.equal((await sharp(grey).metadata()).space, 'grey16');
-  const expected = [...steps].flatMap((v) => Array(3).fill(Math.min(v, 255)));
-  assert.deepEqual([...(await decodeImage(grey)).data], expected);
+  assert.equal((await sharp(bytes).metadata()).space, 'cmyk');
+  const { width, height } = await decodeImage(bytes);
+  assert.deepEqual([width, height], [16, 32]);
+});
+
+test('what is transparent is put on white, whatever colour hides there; the reference drops alpha', async () => {
+  const rgba = Uint8Array.of(200, 0, 0, 0, 200, 0, 0, 255, 100, 0, 50, 128);
+  const blended = [255, 255, 255, 200, 0, 0, 177, 127, 152];
+  const near = (actual: Uint8Array, expected: number[], name: string) => {
+    assert.equal(actual.length, expected.length, name);
+    actual.forEach((value, i) => {
+      assert.ok(Math.abs(value - expected[i]) <= 1, `${name}: ${[...actual]} for ${expected}`);
+    });
+  };
+  const kinds = {
+    png: await saved(rgba, 3, 1, 4).png().toBuffer(),
+    webp: await saved(rgba, 3, 1, 4).webp({ lossless: true, exact: true }).toBuffer(),
+    tiff: await saved(rgba, 3, 1, 4).tiff({ compression: 'lzw' }).toBuffer(),
+    'png of 16 bits': await saved(
+      Uint16Array.from(rgba, (v) => v * 257),
+      3,
+      1,
+      4,
+    )
+      .toColourspace('rgb16')
+      .png()
+      .toBuffer(),
+  };
+  for (const [name, bytes] of Object.entries(kinds)) {
+    near((await decodeImage(bytes)).data, blended, name);
+    const reference = await decodeImage(bytes, { decode: 'reference' });
+    near(reference.data, [200, 0, 0, 200, 0, 0, 100, 0, 50], name);
+  }
+  const grey = Uint8Array.of(40, 0, 40, 255);
+  for (const [name, bytes] of Object.entries({
+    'grey with alpha': await saved(grey, 2, 1, 2).toColourspace('b-w').png().toBuffer(),
+    '16-bit grey with alpha': await saved(
+      Uint16Array.from(grey, (v) => v * 257),
+      2,
+      1,
+      2,
+    )
+      .toColourspace('grey16')
+      .png()
+      .toBuffer(),
+  })) {
+    near((await decodeImage(bytes)).data, [255, 255, 255, 40, 40, 40], name);
+  }
+  const sheer = Uint8Array.of(200, 0, 0, 0, 200, 0, 0, 255);
+  for (const [name, bytes] of Object.entries({
+    'palette png': await saved(sheer, 2, 1, 4).png({ palette: true }).toBuffer(),
+    gif: await saved(sheer, 2, 1, 4).gif().toBuffer(),
+  })) {
+    near((await decodeImage(bytes)).data, [255, 255, 255, 200, 0, 0], name);
+  }
+});
+
+test('the help fits what the file is', async () => {
+  const cases: [name: string, bytes: Uint8Array | string, found: RegExp, help: RegExp][] = [
+    ['page.jpg', '\n<!DOCTYPE html><html>', /^a web page, 22 bytes$/, /address of a page/],
+    ['paper.png', '%PDF-1.7 and so on', /^a PDF/, /document/],
+    ['phone.jpg', '\0\0\0\x18ftypheic\0\0\0\0mif1heic', /^a HEIC/, /heif-convert/],
+    ['empty.jpg', '', /^an empty file$/, /nothing was written/],
+    ['archive.jpg', 'PK\x03\x04rest', /^a zip archive/, /unpack/],
+    ['drawing.png', '<svg xmlns="http://www.w3.org/2000/svg"/>', /^an SVG drawing/, /make a PNG/],
+    ['notes.jpg', 'BM is how this text begins', /^text that starts with/, /not an image/],
+    ['lfs.jpg', 'version https://git-lfs.github.com/spec/v1', /^a pointer of Git LFS/, /git lfs pull/],
+    ['cut.jpg', jpeg.subarray(0, 400), /premature end/, /cut short/],
+    ['cut.png', png.subarray(0, 400), /premature end/, /cut short/],
+  ];
+  for (const [name, bytes, found, help] of cases) {
+    const { details } = await failure(name, bytes);
+    assert.match(details.found!, found);
+    assert.match(details.help!, help, name);
+    if (!name.startsWith('cut')) assert.doesNotMatch(details.help!, /cut short/);
+  }
+});
+
+test('many broken images at once are each told apart', async () => {
+  const damaged = Buffer.from(png);
+  damaged[png.length >> 1] ^= 0x55;
+  const broken = [jpeg.subarray(0, 400), png.subarray(0, 9000), damaged];
+  const all = await Promise.all(
+    Array.from({ length: 24 }, (_, i) => failure(`many_${i}.jpg`, broken[i % 3])),
+  );
+  for (const [i, { details }] of all.entries()) {
+    assert.doesNotMatch(details.found!, /unknown error/i);
+    assert.match(details.help!, i % 3 === 2 ? /damaged/ : /cut short/);
+  }
+});
+
+test('a small file that claims a huge picture is refused, with its limit', async () => {
+  const bomb = Buffer.from(png);
+  bomb.writeUInt32BE(60_000, 16);
+  bomb.writeUInt32BE(60_000, 20);
+  bomb.writeUInt32BE(crc32(bomb.subarray(12, 29)), 29);
+  const error = await failure('bomb.png', bomb);
+  assert.match(error.message, /too large[\s\S]*178956970 pixels[\s\S]*make it smaller/);
 });
 
 test('a colour profile changes nothing', async () => {

@@ -51,7 +51,7 @@ export function channelsLast({ shape: [channels, height, width], data }: StoredT
 
 /** The exact pixels of an image fixture, after decoding. */
 export function decodedFixture(name: string, lossless: string | null): Promise<RgbImage> {
-  return decodeImage(fixture('image_eval', lossless ?? name));
+  return decodeImage(fixture('image_eval', lossless ?? name), { decode: 'reference' });
 }
 
 /** The largest and the mean absolute difference. */
