@@ -18,7 +18,7 @@ import { chooseEngine } from '../runs/index.js';
 import { buildModel, CaptionTask } from '../tasks/index.js';
 import { CaptionOutput } from './caption_output.js';
 import { type Arguments, defineCommand, UsageError } from './command.js';
-import { configOptions, loadClasses, loadConfig } from './config_options.js';
+import { configOptions, loadClasses, loadConfig, NO_NAMED_WEIGHTS } from './config_options.js';
 import { imagesOf, readImage } from './image_sources.js';
 import { newImages } from './watch_folders.js';
 
@@ -245,13 +245,9 @@ async function fromZoo(args: CaptionArguments): Promise<Captioner> {
 }
 
 async function fromConfig(args: CaptionArguments): Promise<Captioner> {
-  const cfgPath = args['cfg-path'] as string;
-  const load = (more: string[] = []) =>
-    loadConfig({ ...args, 'cfg-path': cfgPath, options: [...args.options, ...more] }, { captionsOnly: true });
-  const first = await load();
-  const checkpoint = args.checkpoint ?? (await trainedBy(first));
-  const without = checkpoint ? ['model.load_finetuned=False', 'model.load_pretrained=False'] : [];
-  const config = await load(without);
+  const asked = await loadConfig({ ...args, 'cfg-path': args['cfg-path'] as string }, { training: false });
+  const checkpoint = args.checkpoint ?? (await trainedBy(asked));
+  const config = checkpoint ? asked.with({ model: NO_NAMED_WEIGHTS }, `--checkpoint ${checkpoint}`) : asked;
   await chooseEngine(config, args.device);
   const model = captionModel(await buildModel(config));
   if (checkpoint) await model.loadCheckpoint(checkpoint);

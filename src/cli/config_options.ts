@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Options } from 'yargs';
 import { expandHome } from '../common/paths.js';
-import { type CheckOptions, Config, loadPlugin } from '../config/index.js';
+import { Config, loadPlugin, type Overrides } from '../config/index.js';
 
 /** The options of every command that reads a run configuration; spread them into the command's table. */
 export const configOptions = {
@@ -48,14 +48,21 @@ export async function loadClasses(plugins: readonly string[] = []): Promise<void
 
 /**
  * The configuration that a command line names, ready for use: plug-ins loaded, cache root set.
+ * @param more what the command adds by itself; whether it uses what prepares images for training
  * @throws ConfigError
  */
-export async function loadConfig(args: ConfigArguments, checks: CheckOptions = {}): Promise<Config> {
+export async function loadConfig(
+  args: ConfigArguments,
+  { overrides, training }: { overrides?: readonly Overrides[]; training?: boolean } = {},
+): Promise<Config> {
   await loadClasses(args.plugin);
-  const check = { ...checks, allowUnknown: args['allow-unknown'] };
-  const config = await Config.fromFile(args['cfg-path'], args.options, { check });
+  const check = { training, allowUnknown: args['allow-unknown'] };
+  const config = await Config.fromFile(args['cfg-path'], args.options, { check, overrides });
   const { cache_root } = config.section('env');
   // by the environment, as worker threads and processes are to look in the same place
   if (typeof cache_root === 'string') process.env.LAVIS_CACHE_ROOT ||= resolve(expandHome(cache_root));
   return config;
 }
+
+/** Of the model section, beside a checkpoint: it holds all weights, and none are loaded before it. */
+export const NO_NAMED_WEIGHTS = { load_finetuned: false, load_pretrained: false } as const;

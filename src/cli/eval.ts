@@ -1,7 +1,8 @@
+import type { Overrides } from '../config/index.js';
 import { reportAtEnd } from '../reports/index.js';
 import { makeRunner, prepareRun } from '../runs/index.js';
 import { defineCommand } from './command.js';
-import { loadConfig } from './config_options.js';
+import { loadConfig, NO_NAMED_WEIGHTS } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { printScores } from './print_scores.js';
 import { runOptions } from './run_options.js';
@@ -29,12 +30,14 @@ export const evaluate = defineCommand({
     ],
   ],
   async handler(args) {
-    const ended = await launchWorkers('eval', args);
+    const overrides: Overrides[] = [{ values: { run: { evaluate: true } }, origin: 'lavis eval' }];
+    if (args.checkpoint) {
+      const values = { run: { resume_ckpt_path: args.checkpoint }, model: NO_NAMED_WEIGHTS };
+      overrides.push({ values, origin: `--checkpoint ${args.checkpoint}` });
+    }
+    const config = await loadConfig(args, { overrides });
+    const ended = await launchWorkers('eval', args, config);
     if (ended !== undefined) return ended;
-    const weights = args.checkpoint ? [`run.resume_ckpt_path=${args.checkpoint}`] : [];
-    const unused = args.checkpoint ? ['model.load_finetuned=False', 'model.load_pretrained=False'] : [];
-    const options = [...args.options, ...weights, ...unused, 'run.evaluate=True'];
-    const config = await loadConfig({ ...args, options });
     const runner = await makeRunner(
       await prepareRun(config, { device: args.device, training: false }),
       args['job-id'],

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import type { Options } from 'yargs';
 import { ConfigError } from '../common/errors.js';
-import { describeOrigin } from '../config/index.js';
+import { type Config, describeOrigin } from '../config/index.js';
 import { launch } from '../distributed/index.js';
 import { parseDevice } from '../engine/index.js';
 import { checkRun } from '../runs/index.js';
 import { UsageError } from './command.js';
-import { type ConfigArguments, loadConfig } from './config_options.js';
+import type { ConfigArguments } from './config_options.js';
 
 /** The options of commands that can run in several workers. */
 export const launchOptions = {
@@ -31,14 +31,15 @@ export interface LaunchArguments {
 }
 
 /**
- * Runs a command in workers, where several or restarts are asked for. The configuration is read and checked
- * first, so that its faults are told once.
+ * Runs a command in workers, where several or restarts are asked for.
+ * @param config read and checked before, so that its faults are told once
  * @param restartArguments what a restarted command has more: where to resume
  * @returns their exit code; undefined where the command is to run in this process
  */
 export async function launchWorkers(
   name: string,
   args: LaunchArguments & ConfigArguments,
+  config: Config,
   restartArguments: string[] = [],
 ): Promise<number | undefined> {
   const { 'nproc-per-node': count, 'max-restarts': maxRestarts, device, ...rest } = args;
@@ -47,7 +48,6 @@ export async function launchWorkers(
     throw new UsageError(`--nproc-per-node is a whole number from 1, or auto, not '${count}'`);
   }
   if (device) parseDevice(device);
-  const config = await loadConfig(args);
   checkRun(config);
   if (count !== '1' && config.run.distributed === false) {
     const origin = config.originOf('run.distributed');

@@ -1,11 +1,12 @@
 import { basename, dirname, resolve } from 'node:path';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
+import type { Config } from '../config/index.js';
 import { reportAtEnd } from '../reports/index.js';
 import { newestCheckpoint, type Run, RunInterrupted, runSettings } from '../runners/index.js';
 import { dryRun, makeRunner, prepareRun } from '../runs/index.js';
 import { calledAs, defineCommand } from './command.js';
-import { type ConfigArguments, loadConfig } from './config_options.js';
+import { loadConfig } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { printScores } from './print_scores.js';
 import { runOptions } from './run_options.js';
@@ -49,14 +50,15 @@ export const train = defineCommand({
   epilogue:
     'Ctrl-C finishes the step, saves checkpoint_latest.pth and exits with 130; a second one stops at once.',
   async handler(args) {
-    const ended = await launchWorkers('train', args, ['--resume']);
+    const asked = await loadConfig(args);
+    const ended = await launchWorkers('train', args, asked, ['--resume']);
     if (ended !== undefined) return ended;
     if (args['dry-run']) {
-      await dryRun((options) => loadConfig({ ...args, options: [...args.options, ...options] }), args.device);
+      await dryRun(asked, args.device);
       return 0;
     }
-    const resumed = args.resume ? await findCheckpoint(args) : undefined;
-    const config = await loadConfig(withCheckpoint(args, resumed));
+    const resumed = args.resume ? await findCheckpoint(asked) : undefined;
+    const config = resumed ? asked.with({ run: { resume_ckpt_path: resumed } }, '--resume') : asked;
     const prepared = await prepareRun(config, { device: args.device, training: !config.run.evaluate });
     const runner = await makeRunner(
       { ...prepared, hooks: [{ beforeTraining: tellFolder }] },
@@ -83,14 +85,10 @@ function tellFolder({ folder: { path } }: Run): void {
   log.info(`Logs and checkpoints go to ${path}\nTo follow the run: ${calledAs()} watch ${path}`);
 }
 
-async function findCheckpoint(args: ConfigArguments): Promise<string | undefined> {
-  const { outputDir } = runSettings(await loadConfig(args));
+async function findCheckpoint(config: Config): Promise<string | undefined> {
+  const { outputDir } = runSettings(config);
   const folder = resolve(expandHome(outputDir));
   const found = await newestCheckpoint(folder);
   if (!found) log.info(`There is no checkpoint under ${folder} yet: the run starts at the beginning`);
   return found;
-}
-
-function withCheckpoint<A extends ConfigArguments>(args: A, path: string | undefined): A {
-  return path ? { ...args, options: [...args.options, `run.resume_ckpt_path=${path}`] } : args;
 }

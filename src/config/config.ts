@@ -16,15 +16,17 @@ import {
   emptyMap,
   findTree,
   isPlainObject,
+  isShared,
   mergeTrees,
   type Origin,
+  type OverrideSection,
   type PlainObject,
   type PlainValue,
   splitKey,
   type Tree,
   toPlain,
+  treeOf,
   without,
-  wrap,
 } from './tree.js';
 import { parseYaml } from './yaml.js';
 
@@ -33,10 +35,20 @@ export interface ConfigOptions {
   registry?: Registry;
   /** Look for every fault at once, as the command line does; a library call reads what it needs. */
   check?: boolean | CheckOptions;
+  /** What a command adds by itself, over file and options, before anything is checked. */
+  overrides?: readonly Overrides[];
+}
+
+/** Values that are nobody's text: a checkpoint that was found, `run.evaluate` of `lavis eval`. */
+export interface Overrides {
+  values: OverrideSection;
+  /** What asked for them, as a message and the run's record name it: `--checkpoint FILE`. */
+  origin: string;
 }
 
 /** Sections of the user's file that are taken over; the default files may bring others. */
 const SECTIONS = ['run', 'model', 'datasets', 'plugins', 'env'];
+const isTakenOver = (name: string) => SECTIONS.includes(name) || isShared(name);
 
 /**
  * A run's configuration: the defaults of the model and the datasets, the user's YAML over them, the
@@ -62,7 +74,7 @@ export class Config {
   static async fromFile(
     path: string,
     options: readonly string[] = [],
-    { registry: known = registry, check = false }: ConfigOptions = {},
+    { registry: known = registry, check = false, overrides = [] }: ConfigOptions = {},
   ): Promise<Config> {
     const file = readConfigFile(path);
     const user = parseYaml(file.text, { kind: 'file', file: file.shown });
@@ -73,14 +85,15 @@ export class Config {
       });
     }
     const typed = parseOptions(options, Boolean(check));
-    const chosen = mergeTrees(user, typed);
+    const added = overrides.map(treeOfOverrides);
+    const chosen = [user, typed, ...added].reduce(mergeTrees);
     for (const plugin of pluginsOf(chosen, file.path)) await loadPlugin(plugin);
 
     const early: ConfigError[] = [];
     const defaults = defaultsOf(chosen, known, check ? early : undefined);
     // other sections of the user's file are dropped, as the reference does, unless they are to be found fault with
-    const own = check ? [user] : SECTIONS.map((name) => pick(user, name));
-    const merged = [...own, typed].filter((tree) => tree !== undefined).reduce(mergeTrees, defaults);
+    const own = check ? user : sectionsOf(user, isTakenOver);
+    const merged = [own, typed, ...added].reduce(mergeTrees, defaults);
     if (!check) return new Config(file.path, merged, known, merged);
 
     const asked = check === true ? {} : check;
@@ -89,6 +102,16 @@ export class Config {
     const all = [...early, ...faults.list];
     if (all.length > 0) throw joinFaults(all);
     return new Config(file.path, merged, known, faults.unused.reduce(without, merged));
+  }
+
+  /**
+   * This configuration with other values over it, which were decided after it was read and checked.
+   * @param origin what asked for them, as messages name it: `--resume`.
+   */
+  with(values: OverrideSection, origin: string): Config {
+    const over = treeOfOverrides({ values, origin });
+    const [tree, used] = [this.tree, this.used].map((below) => mergeTrees(below, over));
+    return new Config(this.path, tree, this.registry, used);
   }
 
   /** The `model` section, interpolations resolved. */
@@ -147,9 +170,12 @@ export class Config {
   }
 }
 
-function pick(tree: Tree, name: string): Tree | undefined {
-  const entry = tree.kind === 'map' ? tree.entries.get(name) : undefined;
-  return entry && wrap(name, entry.tree, entry.keyOrigin);
+const treeOfOverrides = ({ values, origin }: Overrides) =>
+  treeOf(values, { kind: 'command', command: origin });
+
+function sectionsOf(tree: Tree, isWanted: (name: string) => boolean): Tree {
+  if (tree.kind !== 'map') return tree;
+  return { ...tree, entries: new Map([...tree.entries].filter(([name]) => isWanted(name))) };
 }
 
 /** `plugins: my.js` or a list; looked for beside the YAML, then in the working directory. */

@@ -1,6 +1,6 @@
 /** Door of config: reading, merging, checking configurations. */
 export type { CheckOptions } from './check/faults.js';
-export { Config, type ConfigOptions } from './config.js';
+export { Config, type ConfigOptions, type Overrides } from './config.js';
 export type { HasDefaults } from './defaults.js';
 export { shownPath } from './files.js';
 export { loadPlugin } from './plugins.js';

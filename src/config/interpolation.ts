@@ -24,9 +24,6 @@ export function resolveTree(root: Tree, tree: Tree, path: readonly string[]): Pl
   return new Resolver(root).resolve(tree, path);
 }
 
-/** Whether a text holds an interpolation. */
-export const hasInterpolation = (text: string) => /(^|[^\\])(\\\\)*\$\{/.test(text);
-
 class Resolver {
   /** The paths being resolved, to notice circles. */
   readonly #open: string[] = [];

@@ -5,27 +5,39 @@ export interface PlainObject {
 
 /** Where a value was written. */
 export interface Origin {
-  kind: 'default' | 'file' | 'option';
-  /** As the user would type it; absent for options. */
+  /** `option`: a value after --options. `command`: what a command or a program adds by itself. */
+  kind: 'default' | 'file' | 'option' | 'command';
+  /** As the user would type it; absent for options and commands. */
   file?: string;
-  /** 1-based; absent for options. */
+  /** 1-based; absent for options and commands. */
   line?: number;
   column?: number;
   /** The option as typed, for options. */
   option?: string;
+  /** What asked for the value, for commands: `--checkpoint FILE`, `lavis eval`. */
+  command?: string;
 }
 
 /** A configuration whose every value knows where it was written. Trees are never changed in place. */
 export type Tree =
   | { readonly kind: 'map'; readonly origin: Origin; readonly entries: ReadonlyMap<string, Entry> }
   | { readonly kind: 'list'; readonly origin: Origin; readonly items: readonly Tree[] }
-  | { readonly kind: 'scalar'; readonly origin: Origin; readonly value: string | number | boolean | null };
+  | {
+      readonly kind: 'scalar';
+      readonly origin: Origin;
+      readonly value: string | number | boolean | null;
+      /** The characters of the source, of an unquoted scalar: what 017 or .inf was before it was read. */
+      readonly written?: string;
+    };
 
 export interface Entry {
   /** Where the key stands: unknown keys are reported there. */
   readonly keyOrigin: Origin;
   readonly tree: Tree;
 }
+
+/** A section at the top that only holds blocks for `*aliases`, as in Compose files. */
+export const isShared = (section: string) => section.startsWith('x-');
 
 export const emptyMap = (origin: Origin): Tree => ({ kind: 'map', origin, entries: new Map() });
 
@@ -42,7 +54,7 @@ export function mergeTrees(lower: Tree, upper: Tree): Tree {
     entries.set(key, below ? { ...entry, tree: mergeTrees(below.tree, entry.tree) } : entry);
   }
   // an option inside a section does not make the section an option's
-  const origin = upper.origin.kind === 'option' ? lower.origin : upper.origin;
+  const origin = /option|command/.test(upper.origin.kind) ? lower.origin : upper.origin;
   return { kind: 'map', origin, entries };
 }
 
@@ -60,6 +72,29 @@ export function without(tree: Tree, [key, ...rest]: readonly string[]): Tree {
   else entries.delete(key);
   return { ...tree, entries };
 }
+
+/**
+ * Plain values as a tree of one origin. Texts are taken as they are: a path with `${` in it is not an
+ * interpolation. Keys whose value is undefined are left out.
+ */
+export function treeOf(value: Override, origin: Origin): Tree {
+  if (typeof value === 'string') return { kind: 'scalar', origin, value: literalText(value) };
+  if (value === null || typeof value !== 'object') return { kind: 'scalar', origin, value };
+  if (Array.isArray(value)) return { kind: 'list', origin, items: value.map((item) => treeOf(item, origin)) };
+  const entries = Object.entries(value).flatMap(([key, inner]): [string, Entry][] =>
+    inner === undefined ? [] : [[key, { keyOrigin: origin, tree: treeOf(inner, origin) }]],
+  );
+  return { kind: 'map', origin, entries: new Map(entries) };
+}
+
+/** What `treeOf` takes. */
+export type Override = string | number | boolean | null | readonly Override[] | OverrideSection;
+export interface OverrideSection {
+  readonly [key: string]: Override | undefined;
+}
+
+/** A text that resolves to itself. */
+export const literalText = (text: string) => text.replaceAll('${', '\\${');
 
 export function toPlain(tree: Tree): PlainValue {
   if (tree.kind === 'scalar') return tree.value;
@@ -102,8 +137,9 @@ export function* leaves(tree: Tree, path: string[] = []): Generator<{ path: stri
   }
 }
 
-/** `file:line:column`, or the option as typed. */
+/** `file:line:column`, or the option as typed, or what the command was asked. */
 export function describeOrigin(origin: Origin): string {
+  if (origin.kind === 'command') return origin.command!;
   if (origin.kind === 'option') return `--options ${origin.option}`;
   const place = origin.line === undefined ? origin.file! : `${origin.file}:${origin.line}:${origin.column}`;
   return origin.kind === 'default' ? `${place} (default)` : place;

@@ -29,13 +29,8 @@ const STEPS = 2;
 /**
  * A run in small: everything is built as for training, two steps are taken, a checkpoint is written into a
  * scratch folder of `output_dir` and read again, and a batch is captioned. Prints what the run will take.
- * `loadConfig` reads the run's configuration with further options after its own.
  */
-export async function dryRun(
-  loadConfig: (options: readonly string[]) => Promise<Config>,
-  device?: string,
-): Promise<void> {
-  const asked = await loadConfig([]);
+export async function dryRun(asked: Config, device?: string): Promise<void> {
   const { outputDir, accumGradIters } = runSettings(asked);
   const place = resolve(expandHome(outputDir));
   // Only rank 0 writes: the others may be ended while they wait for it, and would leave their folders behind.
@@ -43,10 +38,8 @@ export async function dryRun(
   const made = writes && (await mkdir(place, { recursive: true }));
   const scratch = writes ? await mkdtemp(join(place, 'dry-run-')) : join(place, 'dry-run');
   try {
-    const config = await loadConfig([
-      `run.output_dir=${JSON.stringify(scratch)}`,
-      `run.accum_grad_iters=${Math.min(accumGradIters, STEPS)}`,
-    ]);
+    const small = { output_dir: scratch, accum_grad_iters: Math.min(accumGradIters, STEPS) };
+    const config = asked.with({ run: small }, '--dry-run');
     const prepared = await prepareRun(config, { device, training: true });
     const facts = await tryOut(prepared, asked);
     if (prepared.comm?.rank === 0) console.log(dryRunReport({ ...facts, free: await freeBytes(place) }));

@@ -2,8 +2,18 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { z } from 'zod';
 import { ConfigError } from '#src/common/errors.js';
-import { Config, describeOrigin, type PlainObject, parseYaml, toPlain } from '#src/config/index.js';
+import {
+  Config,
+  describeOrigin,
+  key,
+  type Overrides,
+  type PlainObject,
+  parseYaml,
+  toPlain,
+  types,
+} from '#src/config/index.js';
 import { fixture, fixtureJson, temporaryFolder } from '../support.js';
 import { referenceRegistry } from './config_fixture.js';
 
@@ -233,4 +243,57 @@ test('a plug-in named in the YAML is loaded before the defaults are looked up', 
     Config.fromFile(configFile(`plugins: bad.mjs\n${minimal('  seed: 1')}`), [], { registry }),
     /bad\.mjs failed while loading: no such thing[\s\S]*bad\.mjs:2:7/,
   );
+});
+
+describe('values that a program adds', () => {
+  const odd = [
+    'a: b',
+    'a #b',
+    '${run.seed}',
+    '\\${x}',
+    '\\\\${x}',
+    '$${x}',
+    '[a',
+    '&a',
+    '*a',
+    '!a',
+    ' a ',
+    '',
+    '010',
+    'null',
+    'yes',
+  ];
+  const load = (overrides: Overrides[] = []) =>
+    Config.fromFile(configFile(minimal('  seed: 7\n')), ['run.max_epoch', '2'], { registry, overrides });
+
+  test('are taken as they are, whatever YAML would make of them', async () => {
+    for (const text of odd) {
+      const config = (await load()).with({ run: { output_dir: text, nested: [text, { text }] } }, '--here');
+      assert.equal(config.run.output_dir, text);
+      assert.deepEqual(config.run.nested, [text, { text }]);
+      const [values, origin] = [{ run: { output_dir: text } }, '--here'];
+      assert.equal((await load([{ values, origin }])).run.output_dir, text);
+    }
+  });
+
+  test('lie over file and options, which stay as they were', async () => {
+    const before = await load();
+    const after = before.with({ run: { max_epoch: 5, seed: null, min_lr: undefined }, model: {} }, '--here');
+    assert.deepEqual([before.run.max_epoch, before.run.seed], [2, 7]);
+    assert.deepEqual([after.run.max_epoch, after.run.seed, 'min_lr' in after.run], [5, null, false]);
+    assert.equal(after.run.task, before.run.task);
+  });
+
+  test('name what asked for them', async () => {
+    const config = (await load()).with({ run: { seed: 8 } }, '--resume');
+    assert.equal(describeOrigin(config.originOf('run.seed')!), '--resume');
+    assert.match(describeOrigin(config.originOf('run')!), /yaml:\d+:\d+$/);
+    const schema = z.object({ seed: key(types.text, undefined, 'x') });
+    assert.throws(() => config.read('run', schema), /where: {3}--resume\n/);
+  });
+
+  test('choose the model whose defaults are read', async () => {
+    const values = { model: { model_type: 'large_coco' } };
+    assert.equal((await load([{ values, origin: 'here' }])).model.vit_type, 'large');
+  });
 });

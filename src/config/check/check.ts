@@ -2,7 +2,7 @@ import { ConfigError } from '../../common/errors.js';
 import type { Kind } from '../../common/registry.js';
 import { resolveTree } from '../interpolation.js';
 import { RUN_CLASSES, runSchema, schemaOf } from '../schema/compose.js';
-import { isPlainObject, type PlainObject, type PlainValue } from '../tree.js';
+import { isPlainObject, isShared, type PlainObject, type PlainValue } from '../tree.js';
 import type { Faults } from './faults.js';
 import { checkSection } from './section.js';
 import { checkTogether } from './together.js';
@@ -17,7 +17,8 @@ export function checkTree(faults: Faults): void {
   const plain = resolve(faults);
   if (!plain) return;
   for (const name of Object.keys(plain)) {
-    if (!SECTIONS.includes(name)) faults.addUnknown([name], SECTIONS);
+    if (isShared(name)) faults.unused.push([name]);
+    else if (!SECTIONS.includes(name)) faults.addUnknown([name], SECTIONS);
   }
   checkModel(faults, plain.model);
   if (isPlainObject(plain.datasets)) {

@@ -8,8 +8,8 @@ import { describeOrigin, findEntry, findTree, type PlainValue, type Tree } from 
 export interface CheckOptions {
   /** Keys that nothing here knows pass. */
   allowUnknown?: boolean;
-  /** Only images are captioned: what prepares them for training is not looked at. */
-  captionsOnly?: boolean;
+  /** Whether processors of the train split are used; they are unless the run only evaluates. */
+  training?: boolean;
   /** Defaults could not all be read, so that what goes together cannot be told. */
   incomplete?: boolean;
 }

@@ -9,7 +9,7 @@ export function checkTogether(faults: Faults, { model, datasets, run }: PlainObj
   const [modelKeys, runKeys] = [mapping(model), mapping(run)];
   checkLengths(faults, runKeys);
   checkSplits(faults, runKeys, mapping(datasets));
-  const training = runKeys.evaluate !== true && !faults.options.captionsOnly;
+  const training = faults.options.training ?? runKeys.evaluate !== true;
   checkImageSizes(faults, modelKeys.image_size, mapping(datasets), training);
 }
 
