@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { DataLoader } from '../dist/datasets/index.js';
+import { DataLoader, batchSize as sizeOf } from '../dist/datasets/index.js';
 import { registry } from '../dist/index.js';
 import { peakGb } from './lib/bench/machine.mjs';
 import { photoDataset } from './lib/bench/photos.mjs';
@@ -53,7 +53,7 @@ async function measure(loader, images) {
     for await (const batch of loader.epoch(epoch++)) {
       // The first batches start workers and fill what is read ahead.
       if (start === 0 && epoch > 1) [start, cpuStart] = [performance.now(), process.cpuUsage()];
-      else if (start > 0) done += batch.image.shape[0];
+      else if (start > 0) done += sizeOf(batch);
       if (done < images) continue;
       const { user, system } = process.cpuUsage(cpuStart);
       return { seconds: (performance.now() - start) / 1000, processor: (user + system) / 1e6, images: done };

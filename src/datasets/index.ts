@@ -19,7 +19,7 @@ export { drawScene, scenesOf } from './datasets/shapes/draw.js';
 export { ShardDataset, ShardReader } from './datasets/shards/shard_dataset.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';
 export { type BatchSource, endless, type LoadingOptions } from './loading/batch_source.js';
-export { collate } from './loading/collate.js';
+export { batchSize, collate, idsOf, isNumericArray } from './loading/collate.js';
 export { DataLoader, type DataLoaderOptions } from './loading/data_loader.js';
 export { MixedLoader } from './loading/mixed_loader.js';
 export { batchCount, batchesOf, epochOrder, shard } from './loading/sampler.js';
@@ -30,6 +30,7 @@ export type {
   Dataset,
   GroundTruth,
   IterableDataset,
+  NumericArray,
   ReaderSpec,
   Sample,
   SampleJob,

@@ -1,26 +1,19 @@
 import type { Rng } from '../common/random.js';
-import type { ImageArray } from '../processors/index.js';
 
 /** `train`, `val` and `test`; a builder may have others. */
 export type Split = string;
 
-/** One example in host memory. */
-export interface Sample {
-  image: ImageArray;
-  text_input?: string;
-  image_id?: number | string;
-  instance_id?: string;
-  [key: string]: unknown;
+/** Numbers with their shape, row-major, in host memory: an image [H, W, 3], for one. */
+export interface NumericArray {
+  data: Float32Array | Int32Array;
+  shape: readonly number[];
 }
 
-/** Samples put together: images stacked [B, H, W, 3], every other key a list of B values. */
-export interface Batch {
-  image: { data: Float32Array; shape: [number, number, number, number] };
-  text_input?: string[];
-  image_id?: (number | string)[];
-  instance_id?: string[];
-  [key: string]: unknown;
-}
+/** One example in host memory, by the reference's keys: `image`, `text_input`, `image_id` … */
+export type Sample = Record<string, unknown>;
+
+/** Samples put together: numeric arrays stacked [B, …], of every other key a list of the B values. */
+export type Batch = Record<string, unknown>;
 
 /** Makes a sample of a record; lives in the main thread or in a worker. */
 export interface SampleReader {

@@ -1,6 +1,6 @@
 import { TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import type { Batch } from '../datasets/index.js';
+import { type Batch, batchSize, idsOf } from '../datasets/index.js';
 import type { Run } from './hooks.js';
 import type { StepReport, UpdateReport } from './train_step.js';
 
@@ -17,7 +17,7 @@ export function handleBadStep(run: Run, report: UpdateReport & Partial<StepRepor
   const { batch, lr } = place;
   const value = report.bad === 'loss' ? report.losses?.loss : report.gradNorm;
   const where = `${place.at}, learning rate ${lr}`;
-  const ids = (batch.image_id ?? batch.instance_id ?? []).join(', ');
+  const ids = idsOf(batch).join(', ');
   if (run.settings.onNan === 'skip') {
     run.state.skipped++;
     log.warn(`the ${report.bad} is ${value} (${where}; ids ${ids}): the batch is left out`);
@@ -25,7 +25,7 @@ export function handleBadStep(run: Run, report: UpdateReport & Partial<StepRepor
   }
   throw new TrainingError(`the ${report.bad} is ${value}`, {
     where,
-    found: `a batch of ${batch.image.shape[0]}${ids && `, ids ${ids}`}`,
+    found: `a batch of ${batchSize(batch)}${ids && `, ids ${ids}`}`,
     allowed: 'a finite number',
     help: [
       'a lower run.init_lr, a longer run.warmup_steps or run.clip_grad_norm=1; run.on_nan=skip leaves it out',

@@ -4,7 +4,7 @@ import { CheckpointError, ConfigError, TrainingError } from '../common/errors.js
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { type Config, trainingSchema } from '../config/index.js';
-import { BadSamples, type Batch, type BatchSource } from '../datasets/index.js';
+import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
 import type { Model } from '../models/index.js';
@@ -249,7 +249,7 @@ export abstract class BaseRunner implements Run {
       state.step++;
       if (isLogged(this)) Object.assign(report, await this.#settle());
       const done = performance.now();
-      const images = batch.image.shape[0] * comm.worldSize;
+      const images = batchSize(batch) * comm.worldSize;
       const times = { images, dataSeconds: (arrived - before) / 1000, seconds: (done - before) / 1000 };
       await this.#tell((hook) => hook.afterStep?.(this, { ...report, lr, ...times }));
       await this.#stopIfAsked();

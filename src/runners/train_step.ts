@@ -3,7 +3,7 @@ import { type Communicator, GradientAverager } from '../distributed/index.js';
 import { isHostMemory, tf, updateFactor, valueAndGrads } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
-import { type BaseTask, toSamples } from '../tasks/index.js';
+import { type BaseTask, disposeSamples, toSamples } from '../tasks/index.js';
 import {
   addGradients,
   clipGradients,
@@ -126,7 +126,7 @@ export class TrainStep {
       value.dispose();
       return { losses: await losses!, weight, grads };
     } finally {
-      samples.image.dispose();
+      disposeSamples(samples);
       tf.dispose(kept);
     }
   }

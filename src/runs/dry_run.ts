@@ -6,7 +6,7 @@ import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { formatBytes } from '../common/progress.js';
 import type { Config } from '../config/index.js';
-import { DataLoader, type Dataset } from '../datasets/index.js';
+import { DataLoader, type Dataset, batchSize as sizeOfBatch } from '../datasets/index.js';
 import { readWorld } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
@@ -141,7 +141,7 @@ async function evaluateBatch(
       const seconds = (performance.now() - start) / 1000;
       const batches = (splits: readonly string[]) =>
         sets(splits).reduce((sum, set) => sum + Math.ceil(set.length / sharing / batchSize), 0);
-      const images = batch.image.shape[0];
+      const images = sizeOfBatch(batch);
       return { seconds, images, first: results[0], valid: batches(validSplits), test: batches(testSplits) };
     }
   } finally {

@@ -1,7 +1,7 @@
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
 import type { Config } from '../config/index.js';
-import type { Batch } from '../datasets/index.js';
+import { type Batch, isNumericArray } from '../datasets/index.js';
 import { tf } from '../engine/index.js';
 import type { CaptionAnnotations } from '../metrics/index.js';
 import type { Model, ModelOutput, Samples } from '../models/index.js';
@@ -94,9 +94,18 @@ export function setupTask(config: Config): BaseTask {
   return registry.getTaskClass(task).setupTask(config);
 }
 
-/** A batch of host memory as samples; the caller disposes the image. */
+/** A batch as a model takes it: its numeric arrays as tensors, which `disposeSamples` gives back. */
 export function toSamples(batch: Batch): Samples {
-  return { ...batch, image: tf.tensor4d(batch.image.data, batch.image.shape, 'float32') };
+  const onDevice = ([key, value]: [string, unknown]) => {
+    if (!isNumericArray(value)) return [key, value];
+    const { data, shape } = value;
+    return [key, tf.tensor(data, [...shape], data instanceof Int32Array ? 'int32' : 'float32')];
+  };
+  return Object.fromEntries(Object.entries(batch).map(onDevice));
+}
+
+export function disposeSamples(samples: Samples): void {
+  tf.dispose(Object.values(samples).filter((value) => value instanceof tf.Tensor));
 }
 
 /** Labels that the loss is the mean over; -100 marks those it leaves out. */

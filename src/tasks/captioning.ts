@@ -6,7 +6,7 @@ import { type Config, captioningSchema } from '../config/index.js';
 import type { Batch } from '../datasets/index.js';
 import { cocoEvaluate } from '../metrics/index.js';
 import { captionModel, type GenerateOptions, type Model } from '../models/index.js';
-import { BaseTask, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
+import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { type EvaluationResult, pythonJson, resultFile } from './results.js';
 
 /**
@@ -45,11 +45,12 @@ export class CaptionTask extends BaseTask {
 
   override async validStep(model: Model, batch: Batch): Promise<EvaluationResult[]> {
     const samples = toSamples(batch);
+    const ids = batch.image_id as (number | string)[] | undefined;
     try {
       const captions = await captionModel(model).generate(samples, this.settings);
-      return captions.map((caption, i) => ({ caption, image_id: evaluationId(batch.image_id?.[i]) }));
+      return captions.map((caption, i) => ({ caption, image_id: evaluationId(ids?.[i]) }));
     } finally {
-      samples.image.dispose();
+      disposeSamples(samples);
     }
   }
 

@@ -1,6 +1,7 @@
 /** The tasks: what a training step and an evaluation mean. A new task is one file and one line here. */
 export {
   BaseTask,
+  disposeSamples,
   type EvaluationContext,
   type Metrics,
   type StepLosses,

@@ -6,7 +6,7 @@ import { Config } from '#src/config/index.js';
 import { type CaptionEvalDataset, type Dataset, datasetZoo, loadDataset } from '#src/datasets/index.js';
 import { ConfigError, registry } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
-import { tinyCoco } from './support.js';
+import { imageOf, tinyCoco } from './support.js';
 
 test('the zoo lists every dataset with its types', () => {
   const zoo = datasetZoo();
@@ -73,7 +73,7 @@ test('loadDataset takes the default configuration, or another, and an image fold
   });
   const sample = await (val as Dataset).get(0, Rng.of(0));
   // no processor: the picture as it is
-  assert.deepEqual(sample.image.shape, [20, 24, 3]);
+  assert.deepEqual(imageOf(sample).shape, [20, 24, 3]);
   await assert.rejects(loadDataset('coco_captoin'), /did you mean 'coco_caption'/);
   await assert.rejects(
     loadDataset('coco_caption', { type: 'other' }),

@@ -10,7 +10,7 @@ import {
 } from '#src/datasets/index.js';
 import { DataError, registry } from '#src/index.js';
 import { shared } from '../support.js';
-import { collect, tinyCoco } from './support.js';
+import { collect, imageOf, tinyCoco } from './support.js';
 
 const build = async (section: Record<string, unknown>) =>
   (await CocoCaptionBuilder.fromConfig(section).buildDatasets()) as Record<string, Dataset>;
@@ -23,7 +23,7 @@ test('coco_caption has train, val and test, with the keys of the reference', asy
   assert.deepEqual(Object.keys(sample).sort(), ['image', 'image_id', 'text_input']);
   assert.equal(sample.text_input, 'picture number 2');
   assert.equal(sample.image_id, 'coco_2');
-  assert.deepEqual(sample.image.shape, [16, 16, 3]);
+  assert.deepEqual(imageOf(sample).shape, [16, 16, 3]);
   const evaluated = await val.get(1, Rng.of(0));
   assert.deepEqual(Object.keys(evaluated).sort(), ['image', 'image_id', 'instance_id']);
   assert.equal(evaluated.image_id, 1);
@@ -59,7 +59,7 @@ test('real photographs load in batches, and their ground truth is the one that l
   assert.equal(train.length, 144);
   const batches = await collect(new DataLoader({ dataset: val, batchSize: 5 }).epoch(0));
   assert.deepEqual(
-    batches.map((batch) => batch.image.shape),
+    batches.map((batch) => imageOf(batch).shape),
     [
       [5, 32, 32, 3],
       [5, 32, 32, 3],

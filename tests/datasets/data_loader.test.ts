@@ -10,13 +10,13 @@ import {
 } from '#src/datasets/index.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
-import { collect, tinyCoco, trainOf } from './support.js';
+import { collect, imageIdsOf, imageOf, tinyCoco, trainOf } from './support.js';
 
 type Options = Omit<DataLoaderOptions, 'dataset' | 'batchSize'>;
 const training = (dataset: Dataset, options: Options = {}) =>
   new DataLoader({ dataset, batchSize: 3, shuffle: true, dropLast: true, seed: 7, ...options });
 
-const ids = (batches: Batch[]) => batches.map((batch) => batch.image_id);
+const ids = (batches: Batch[]) => batches.map(imageIdsOf);
 
 test('training drops the last partial batch, evaluation keeps it', async () => {
   const dataset = await trainOf(await tinyCoco(8));
@@ -54,7 +54,7 @@ test('augmentation differs between epochs and seeds', async () => {
   const pixels = async (epoch: number, seed: number) => {
     const [batch] = await collect(training(dataset, { shuffle: false, seed }).epoch(epoch));
     assert.deepEqual(batch.image_id, ['coco_0', 'coco_1', 'coco_2']);
-    return batch.image.data;
+    return imageOf(batch).data;
   };
   const first = await pixels(0, 7);
   assert.deepEqual(await pixels(0, 7), first);
@@ -136,7 +136,7 @@ test('a consumer that leaves early leaves nothing behind', async () => {
   const dataset = await trainOf(await tinyCoco(9));
   const loader = training(dataset, { numWorkers: 1 });
   for await (const batch of loader.epoch(0)) {
-    assert.equal(batch.image.shape[0], 3);
+    assert.equal(imageOf(batch).shape[0], 3);
     break;
   }
   await loader.close();

@@ -17,7 +17,7 @@ import {
 } from '#src/datasets/index.js';
 import { ConfigError, DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
-import { collect, tinyCoco, trainOf } from './support.js';
+import { collect, imageOf, textsOf, tinyCoco, trainOf } from './support.js';
 
 /** The batches of a source from its `start`-th on, over epochs. */
 async function take(source: BatchSource, start: number, count: number): Promise<Batch[]> {
@@ -45,11 +45,11 @@ test('concatenated datasets follow each other, and a batch keeps the keys they s
 
 async function sampleOf(dataset: Dataset) {
   const [batch] = await collect(trainSource([dataset], { batchSize: 1, seed: 1 }).epoch(0));
-  const [, height, width] = batch.image.shape;
-  return { image: { data: batch.image.data, shape: [height, width, 3] as [number, number, 3] } };
+  const [, height, width] = imageOf(batch).shape;
+  return { image: { data: imageOf(batch).data, shape: [height, width, 3] as [number, number, 3] } };
 }
 
-const names = (batches: Batch[]) => batches.map((batch) => batch.text_input?.[0].split(' ')[0]);
+const names = (batches: Batch[]) => batches.map((batch) => textsOf(batch)?.[0].split(' ')[0]);
 
 /** Datasets whose captions begin with a word of their own. */
 async function worded(...words: string[]): Promise<Dataset[]> {
@@ -170,9 +170,9 @@ test('a sample of a shard is augmented anew each epoch', async () => {
   const source = trainSource([await shards()], { batchSize: 15, seed: 1 });
   const pixelsOf = async (epoch: number) => {
     const [batch] = await collect(source.epoch(epoch));
-    const size = batch.image.data.length / 15;
+    const size = imageOf(batch).data.length / 15;
     return new Map(
-      batch.text_input!.map((text, i) => [text, batch.image.data.slice(i * size, (i + 1) * size)]),
+      textsOf(batch).map((text, i) => [text, imageOf(batch).data.slice(i * size, (i + 1) * size)]),
     );
   };
   const [first, second] = [await pixelsOf(0), await pixelsOf(1)];

@@ -14,6 +14,7 @@ import {
 } from '#src/datasets/index.js';
 import { ConfigError, decodeImage } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
+import { imageOf } from './support.js';
 
 const sectionOf = (storage: string, scenes: object = {}) => ({
   vis_processor: { eval: { name: 'blip_image_eval', image_size: 32 } },
@@ -55,7 +56,7 @@ test('the splits have two captions a training scene, seven a test scene, and the
   assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), truth);
   const sample = await val.get(1, Rng.of(0));
   assert.equal(sample.image_id, 2_000_001);
-  assert.deepEqual(sample.image.shape, [32, 32, 3]);
+  assert.deepEqual(imageOf(sample).shape, [32, 32, 3]);
 });
 
 test('no pair of shapes in val or test occurs in train', () => {

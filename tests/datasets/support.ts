@@ -1,7 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { type Batch, CocoCaptionBuilder, type Dataset } from '#src/datasets/index.js';
+import {
+  type Batch,
+  CocoCaptionBuilder,
+  type Dataset,
+  type NumericArray,
+  type Sample,
+} from '#src/datasets/index.js';
 import { temporaryFolder } from '../support.js';
 
 export interface TinyCoco {
@@ -59,3 +65,10 @@ export async function trainOf({ section }: TinyCoco): Promise<Dataset> {
   const { train } = await CocoCaptionBuilder.fromConfig(section).buildDatasets(['train']);
   return train as Dataset;
 }
+
+/** The pixels of a sample or a batch. */
+export const imageOf = ({ image }: Sample | Batch) => image as NumericArray;
+
+export const textsOf = ({ text_input }: Batch) => text_input as string[];
+
+export const imageIdsOf = ({ image_id }: Batch) => image_id as (number | string)[];

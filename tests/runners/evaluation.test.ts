@@ -4,7 +4,7 @@ import { type Batch, DataLoader } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
 import { evaluateSplit } from '#src/runners/evaluation.js';
 import { BaseTask } from '#src/tasks/index.js';
-import { tinyCoco, trainOf } from '../datasets/support.js';
+import { imageIdsOf, tinyCoco, trainOf } from '../datasets/support.js';
 import { tinyModel } from '../models/tiny.js';
 
 /** Tells the ids of each batch; fails at one. */
@@ -15,9 +15,10 @@ class Ids extends BaseTask {
     super();
   }
 
-  override async validStep(_: unknown, { image_id }: Batch) {
-    if (this.fault && image_id!.includes(this.fault)) throw new Error('a fault');
-    return image_id!.map((id) => ({ image_id: id }));
+  override async validStep(_: unknown, batch: Batch) {
+    const ids = imageIdsOf(batch);
+    if (this.fault && ids.includes(this.fault)) throw new Error('a fault');
+    return ids.map((id) => ({ image_id: id }));
   }
 
   override async afterEvaluation(results: { image_id?: unknown }[]) {

@@ -4,6 +4,7 @@ import { Config } from '#src/index.js';
 import { runSettings } from '#src/runners/index.js';
 import { Splits } from '#src/runners/splits.js';
 import { prepareRun } from '#src/runs/prepare_run.js';
+import { imageIdsOf } from '../datasets/support.js';
 import { temporaryFolder } from '../support.js';
 import { tinyRun } from './tiny_run.js';
 
@@ -14,7 +15,7 @@ test('workers share out an evaluation, or each evaluates everything: run.use_dis
     const { datasets } = await prepareRun(config, { device: 'cpu', training: true });
     const loader = new Splits(datasets, runSettings(config), { rank, worldSize: 2 }, []).evalLoader('val');
     const ids: unknown[] = [];
-    for await (const batch of loader.epoch(0)) ids.push(...(batch.image_id ?? []));
+    for await (const batch of loader.epoch(0)) ids.push(...(imageIdsOf(batch) ?? []));
     await loader.close();
     return ids;
   };

@@ -8,6 +8,7 @@ import { AdamW, GradScaler } from '#src/optim/index.js';
 import { Meters } from '#src/runners/meters.js';
 import { TrainStep } from '#src/runners/train_step.js';
 import { CaptionTask } from '#src/tasks/index.js';
+import { imageOf } from '../datasets/support.js';
 import { images, maxDifference, readTensors, tinyModel } from '../models/tiny.js';
 import { fixtureJson } from '../support.js';
 
@@ -163,7 +164,7 @@ describe('training steps', () => {
 
   it('tensors do not leak: memory after step 3 equals memory after step 30', async () => {
     const { model, step } = await trainer(2);
-    const small = { ...batches[0], image: { data: batches[0].image.data, shape: batches[0].image.shape } };
+    const small = { ...batches[0], image: { ...imageOf(batches[0]) } };
     const counts: { tensors: number; bytes: number }[] = [];
     for (let i = 1; i <= 30; i++) {
       await step.run(small, 1e-5, i % 3 === 0);
@@ -195,9 +196,9 @@ describe('training steps', () => {
     const { model, step } = await trainer(1);
     const poisoned: Batch = {
       ...batches[0],
-      image: { ...batches[0].image, data: new Float32Array(2 * 64 * 64 * 3) },
+      image: { ...imageOf(batches[0]), data: new Float32Array(2 * 64 * 64 * 3) },
     };
-    poisoned.image.data[5] = Number.NaN;
+    imageOf(poisoned).data[5] = Number.NaN;
     const before = [...model.namedParameters().values()].map((parameter) => parameter.dataSync().slice());
     const report = await step.run(poisoned, LR, true);
     assert.equal(report.bad, 'loss');

@@ -1,4 +1,4 @@
-/** Runs in a worker thread: reads samples and hands their pixels over. */
+/** Runs in a worker thread: reads samples and hands their arrays over. */
 import sharp from 'sharp';
 import Tinypool from 'tinypool';
 import { Rng } from '../../common/random.js';
@@ -6,6 +6,7 @@ import { registry } from '../../common/registry.js';
 import { loadPlugin } from '../../config/index.js';
 import '../builders/index.js';
 import type { ReaderSpec, SampleReader } from '../types.js';
+import { isNumericArray } from './collate.js';
 import { attempt, mapConcurrently, type Outcome } from './executor.js';
 import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
 
@@ -48,13 +49,13 @@ function plain(outcome: Outcome): WorkerOutcome {
   return { headline, details: { ...details, cause: undefined } };
 }
 
-/** Marks the pixels' buffers as moved, not copied, between the threads. */
+/** Marks the buffers of numeric arrays as moved, not copied, between the threads. */
 class HandedOver {
   constructor(readonly outcomes: WorkerOutcome[]) {}
 
   get [Tinypool.transferableSymbol](): ArrayBufferLike[] {
-    const buffers = this.outcomes.map((o) => ('sample' in o ? o.sample.image.data.buffer : undefined));
-    return [...new Set(buffers.filter((buffer) => buffer !== undefined))];
+    const values = this.outcomes.flatMap((o) => ('sample' in o ? Object.values(o.sample) : []));
+    return [...new Set(values.filter(isNumericArray).map(({ data }) => data.buffer))];
   }
 
   get [Tinypool.valueSymbol](): WorkerOutcome[] {

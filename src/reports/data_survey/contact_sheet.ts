@@ -59,8 +59,8 @@ export async function drawSheet(parts: readonly SheetPart[], path: string): Prom
     for (const [i, sample] of samples.entries()) {
       const left = GAP + (i % COLUMNS) * (CELL + GAP);
       const y = top + Math.floor(i / COLUMNS) * (CELL + TEXT);
-      layers.push({ input: await thumbnail(sample.image, mean, std), left, top: y });
-      const caption = sample.text_input ?? `id ${sample.image_id ?? ''}`;
+      layers.push({ input: await thumbnail(sample.image as ImageArray, mean, std), left, top: y });
+      const caption = String(sample.text_input ?? `id ${sample.image_id ?? ''}`);
       wrapped(caption, 32, 3).forEach((line, row) => {
         texts.push(
           `<text x="${left}" y="${y + CELL + 14 + row * 13}" font-size="12">${escaped(line)}</text>`,
