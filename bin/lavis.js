@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from '../dist/cli/index.js';
+import { program } from '../dist/cli/program.js';
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await program(process.argv.slice(2));

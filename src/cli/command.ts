@@ -16,6 +16,11 @@ export interface Command<O extends OptionTable = OptionTable, P extends Position
   readonly examples: readonly (readonly [commandLine: string, what: string])[];
   /** What else a reader of --help needs: files, environment, the next command. */
   readonly epilogue?: string;
+  /**
+   * When standard output cannot be written: `end` at once (the default); or finish first, as the work is kept in
+   * files too, and `fail`, or `warn` where the output was only a summary.
+   */
+  readonly whenOutputIsLost?: 'end' | 'fail' | 'warn';
   /** @returns the exit code where it is not 0. */
   handler(args: Arguments<O, P>): Promise<number | undefined> | Promise<void>;
 }

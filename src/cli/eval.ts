@@ -9,6 +9,7 @@ import { runOptions } from './run_options.js';
 
 export const evaluate = defineCommand({
   command: 'eval',
+  whenOutputIsLost: 'fail',
   describe: 'Caption and score the test images of a YAML',
   options: {
     ...runOptions,

@@ -6,6 +6,7 @@ import { log } from '../common/logging.js';
 import { packageRoot } from '../common/paths.js';
 import { didYouMean, nearest } from '../common/suggest.js';
 import { leaveToLauncher } from '../distributed/index.js';
+import { RunInterrupted } from '../runners/index.js';
 import { caption } from './caption.js';
 import { type Command, UsageError } from './command.js';
 import { compare } from './compare.js';
@@ -20,6 +21,11 @@ import { report as reportCommand } from './report.js';
 import { train } from './train.js';
 import { watch } from './watch.js';
 import { zoo } from './zoo.js';
+
+/** The command that a command line names; undefined where there is none of its name. */
+export function commandOf([name]: readonly string[]): Command | undefined {
+  return commands.find((candidate) => nameOf(candidate) === name);
+}
 
 /** In the order that the help lists them. */
 const commands: readonly Command[] = [
@@ -44,7 +50,6 @@ const commands: readonly Command[] = [
  * @returns the exit code: 0, 1 for a failure, 2 for a command line that cannot be understood.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  process.stdout.once('error', closedPipe);
   try {
     return await run(argv);
   } catch (thrown) {
@@ -128,12 +133,16 @@ function examplesText(examples: Command['examples']): string {
 function report(thrown: unknown, argv: readonly string[]): number {
   const [name] = argv;
   log.status('');
-  const command = commands.find((candidate) => nameOf(candidate) === name);
+  if (thrown instanceof RunInterrupted) {
+    log.info(thrown.message);
+    return thrown.exitCode;
+  }
+  const command = commandOf(argv);
   const usage = thrown instanceof UsageError;
   const text = usage ? explain(thrown.message, command, argv) : textOf(thrown);
   const help = command ? `lavis ${name} --help` : 'lavis --help';
   const message = usage ? `lavis: ${text}\n  help:    ${help}\n` : text;
-  if (!leaveToLauncher(message)) process.stderr.write(message);
+  if (!leaveToLauncher(message)) log.print(message);
   return usage ? 2 : 1;
 }
 
@@ -176,10 +185,4 @@ const nameOf = (command: Command) => command.command.split(' ')[0];
 
 function version(): string {
   return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
-}
-
-/** `lavis zoo | head`: the reader has seen enough. */
-function closedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
 }

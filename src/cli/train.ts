@@ -13,6 +13,7 @@ import { runOptions } from './run_options.js';
 
 export const train = defineCommand({
   command: 'train',
+  whenOutputIsLost: 'warn',
   describe: 'Train a model as a YAML says, then test it',
   options: {
     ...runOptions,
@@ -48,7 +49,8 @@ export const train = defineCommand({
     ],
   ],
   epilogue:
-    'Ctrl-C finishes the step, saves checkpoint_latest.pth and exits with 130; a second one stops at once.',
+    'Ctrl-C finishes the step, saves checkpoint_latest.pth and exits with 130; a second one stops at once. ' +
+    'SIGTERM and a closed terminal (SIGHUP) save too; nohup lavis train … goes on without its terminal.',
   async handler(args) {
     const asked = await loadConfig(args);
     const ended = await launchWorkers('train', args, asked, ['--resume']);

@@ -5,6 +5,8 @@ export interface Logger {
   /** Warns once per process for the same message. */
   warnOnce(message: string): void;
   debug(message: string): void;
+  /** Writes text as it is; where standard error cannot take it (its reader is gone, the disk is full), it is lost. */
+  print(text: string): void;
   /** Whether standard error is a terminal that shows this process's lines: what moves goes to `status`. */
   readonly terminal: boolean;
   /** Its width in characters. */
@@ -25,7 +27,16 @@ const CLEAR = '\r\x1b[K';
 
 function write(message: string): void {
   const line = `${state.prefix}${message}\n`;
-  process.stderr.write(state.status ? `${CLEAR}${line}${state.status}` : line);
+  print(state.status ? `${CLEAR}${line}${state.status}` : line);
+}
+
+/** What is for people to read ends no work: some versions of Node throw here what others tell later. */
+function print(text: string): void {
+  try {
+    process.stderr.write(text);
+  } catch {
+    // nobody reads it
+  }
 }
 
 export const log: Logger = {
@@ -43,6 +54,7 @@ export const log: Logger = {
   debug: (message) => {
     if (process.env.LAVIS_DEBUG === '1') write(message);
   },
+  print,
   get terminal() {
     return process.stderr.isTTY === true && !state.quiet && process.env.TERM !== 'dumb';
   },
@@ -52,6 +64,6 @@ export const log: Logger = {
   status: (line) => {
     if (!log.terminal || line === state.status) return;
     state.status = line;
-    process.stderr.write(`${CLEAR}${line}`);
+    print(`${CLEAR}${line}`);
   },
 };

@@ -33,7 +33,7 @@ export function downloadProgress(label: string): (received: number, total: numbe
     if (terminal) {
       if (!done && now - told < 200) return;
       told = now;
-      process.stderr.write(`\r\x1b[K${line}${done ? '\n' : ''}`);
+      log.print(`\r\x1b[K${line}${done ? '\n' : ''}`);
     } else {
       const reached = total ? Math.floor((received / total) * 10) : Math.floor(received / 1e8);
       if (reached === tenth) return;

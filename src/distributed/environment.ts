@@ -35,6 +35,9 @@ export function readWorld(env: Environment = process.env): World {
   return world;
 }
 
+/** Whether a launcher started this process: it passes on the signals that it gets. */
+export const isLaunched = (env: Environment = process.env): boolean => read(env).launcher !== 'none';
+
 function read(env: Environment): World {
   const number = (name: string, otherwise: number) => {
     const text = env[name]?.trim();

@@ -7,7 +7,7 @@ export {
   type NumericArray,
   type ReduceOptions,
 } from './communicator.js';
-export { readWorld, type World } from './environment.js';
+export { isLaunched, readWorld, type World } from './environment.js';
 export { leaveToLauncher } from './faults.js';
 export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
 export { type InitOptions, initCommunicator } from './init.js';

@@ -1,8 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../common/errors.js';
 import { writeFileAtomic } from '../common/files.js';
-import { log } from '../common/logging.js';
+import { attempt } from './run_folder.js';
 import { EventFile } from './tensorboard/event_file.js';
 
 /**
@@ -44,7 +43,7 @@ export class MetricsLog {
   async open(from: string, stays: (line: MetricsLine) => boolean): Promise<void> {
     const own = await readMetrics(this.folder);
     const lines = (own.length > 0 ? own : await readMetrics(from)).filter(stays);
-    await this.#attempt(async () => {
+    await attempt(this.#path, async () => {
       await writeFileAtomic(this.#path, lines.map(serialize).join(''));
       this.#events = await EventFile.create(this.folder);
       await this.#events.append(lines.flatMap(scalarsOf));
@@ -52,19 +51,11 @@ export class MetricsLog {
   }
 
   async append(line: MetricsLine): Promise<void> {
-    await this.#attempt(async () => {
+    await attempt(this.#path, async () => {
       await appendFile(this.#path, serialize(line));
       this.#events ??= await EventFile.create(this.folder);
       await this.#events.append(scalarsOf(line));
     });
-  }
-
-  async #attempt(write: () => Promise<void>): Promise<void> {
-    try {
-      await write();
-    } catch (thrown) {
-      log.warnOnce(`${this.#path} cannot be written, the run goes on without: ${messageOf(thrown)}`);
-    }
   }
 }
 

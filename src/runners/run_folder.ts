@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../common/files.js';
+import { LavisError } from '../common/errors.js';
+import { explainWriteFailure, writeFileAtomic } from '../common/files.js';
+import { log } from '../common/logging.js';
 
 /** The lines of a run's log files, as a checkpoint keeps them. */
 export type LogState = Record<string, string[]>;
@@ -23,7 +25,7 @@ export class RunFolder {
     if (writes) mkdirSync(this.resultDir, { recursive: true });
   }
 
-  /** Appends one line to `file`, on disk when it returns. */
+  /** Appends one line to `file`, on disk when it returns, unless the disk cannot take it. */
   async append(file: string, line: string): Promise<void> {
     this.#lines[file] = [...(this.#lines[file] ?? []), line];
     await this.#write(file);
@@ -39,9 +41,23 @@ export class RunFolder {
     for (const file of Object.keys(state)) await this.#write(file);
   }
 
+  /** Its lines wait for the next one where the disk is full: the log describes the run, and does not end it. */
   async #write(file: string): Promise<void> {
     if (!this.writes) return;
-    await writeFileAtomic(join(this.path, file), this.#lines[file].map((line) => `${line}\n`).join(''));
+    await attempt(join(this.path, file), (path) =>
+      writeFileAtomic(path, this.#lines[file].map((line) => `${line}\n`).join('')),
+    );
+  }
+}
+
+/** Writes a file that only describes the run: where that fails, the run goes on, and says so once. */
+export async function attempt(path: string, write: (path: string) => Promise<void> | void): Promise<void> {
+  try {
+    await write(path);
+  } catch (thrown) {
+    const why = thrown instanceof LavisError ? thrown.details.found : explainWriteFailure(thrown);
+    const [reason] = (why ?? '').split(','); // Node's own words name a file that is new each time
+    log.warnOnce(`${path} cannot be written, the run goes on without: ${reason}`);
   }
 }
 

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../common/files.js';
 import { packageRoot } from '../common/paths.js';
 import { describeOrigin, leaves, type PlainValue, toPlain } from '../config/index.js';
 import type { Run, RunHook } from './hooks.js';
+import { attempt } from './run_folder.js';
 
 /** run.json: what a report says of a run besides its numbers. */
 export interface RunRecord {
@@ -37,7 +38,9 @@ export class RunRecordHook implements RunHook {
     await this.#write(run);
     if (this.#splits.has(split)) return;
     this.#splits.add(split);
-    await writeFileAtomic(imagesFile(run.folder.path, split), JSON.stringify(run.imagesOf(split)));
+    await attempt(imagesFile(run.folder.path, split), (path) =>
+      writeFileAtomic(path, JSON.stringify(run.imagesOf(split))),
+    );
   }
 
   /** Captions that nothing scores have a report too. */
@@ -49,7 +52,9 @@ export class RunRecordHook implements RunHook {
     if (this.#written || run.comm.rank !== 0) return;
     this.#written = true;
     const record = recordOf(run, rounds);
-    await writeFileAtomic(join(run.folder.path, 'run.json'), `${JSON.stringify(record, null, 1)}\n`);
+    await attempt(join(run.folder.path, 'run.json'), (path) =>
+      writeFileAtomic(path, `${JSON.stringify(record, null, 1)}\n`),
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { DataError } from '../../common/errors.js';
+import { explainWriteFailure } from '../../common/files.js';
 import { log } from '../../common/logging.js';
 
 /** A sample that cannot be read. */
@@ -46,7 +47,7 @@ export class BadSamples {
     if (this.limit === 0) throw error;
     const bad = { dataset, index, where: error.details.where, reason: reasonOf(error) };
     this.#add(bad);
-    if (this.#file) appendFileSync(this.#file, `${JSON.stringify(bad)}\n`);
+    this.#list(bad);
     this.#onBadSample?.(bad);
     log.warn(
       `${dataset}: sample ${index} is skipped (${this.list.length} of at most ${this.limit}): ${bad.reason}`,
@@ -58,6 +59,16 @@ export class BadSamples {
         help: '--options run.max_bad_samples=N allows more',
         cause: error,
       });
+    }
+  }
+
+  /** A full disk costs the line, not the run. */
+  #list(bad: BadSample): void {
+    if (!this.#file) return;
+    try {
+      appendFileSync(this.#file, `${JSON.stringify(bad)}\n`);
+    } catch (thrown) {
+      log.warnOnce(`${this.#file} cannot be written: ${explainWriteFailure(thrown)}`);
     }
   }
 

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DistributedError } from '../../common/errors.js';
+import { NOHUP, startedByNohup } from '../../common/hangup.js';
 import { log } from '../../common/logging.js';
 import { MEETING_FOLDER, readWorld } from '../environment.js';
 import { FAULT_FOLDER, faultOf } from '../faults.js';
@@ -75,6 +76,8 @@ class Group {
   readonly #folder = mkdtempSync(join(socketFolder(), 'lavis-run-'));
   readonly #workers: WorkerProcess[];
   readonly #graceSeconds: number;
+  /** The terminal may close: nohup started the run. */
+  readonly #nohup: boolean;
   #interruption: NodeJS.Signals | undefined;
   /** Whether the workers were asked to end: how they do is no failure then. */
   #asked = false;
@@ -88,6 +91,7 @@ class Group {
     const count = workerCount(options.nprocPerNode, options);
     const gpus = usableGpus(options);
     this.#graceSeconds = options.graceSeconds ?? 5;
+    this.#nohup = startedByNohup(env);
     this.#workers = Array.from(
       { length: count },
       (_, rank) =>
@@ -105,19 +109,21 @@ class Group {
           [MEETING_FOLDER]: this.#folder,
           [FAULT_FOLDER]: this.#folder,
           [LIFELINE]: '3',
+          ...(this.#nohup && { [NOHUP]: '1' }),
         }),
     );
   }
 
   async run(): Promise<{ code: number; interrupted: boolean }> {
+    let asked = false;
     const interrupt = (signal: NodeJS.Signals) => {
-      // Workers save and end at the first signal; a second one does not wait.
-      if (this.#interruption) this.#kill('SIGKILL');
-      // Ctrl-C reaches them by the terminal.
-      else if (signal !== 'SIGINT' || !process.stdin.isTTY) this.#kill(signal);
-      this.#interruption = signal;
+      // Workers save and end at the first signal, which may reach them from the terminal too; Ctrl-C once more
+      // does not wait. A terminal that closes may say so more than once.
+      this.#kill(asked && signal !== 'SIGHUP' ? 'SIGKILL' : signal);
+      if (signal !== 'SIGHUP') asked = true;
+      this.#interruption ??= signal;
     };
-    const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+    const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', ...(this.#nohup ? [] : ['SIGHUP' as const])];
     const lastResort = () => this.#kill('SIGKILL');
     for (const signal of signals) process.on(signal, interrupt);
     process.on('exit', lastResort);
