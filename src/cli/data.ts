@@ -96,7 +96,7 @@ async function survey(
     captions: surveyCaptions(dataset, section, limit),
     images: await surveyImages(dataset, mostImages),
     ids: split === 'train' ? undefined : await surveyIds(dataset, split, config),
-    files: new Set(dataset.imageFiles?.().values()),
+    files: new Set([...(dataset.sources?.() ?? [])].flatMap(({ file }) => file ?? [])),
   };
 }
 

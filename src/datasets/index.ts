@@ -12,6 +12,7 @@ export {
 } from './datasets/caption_dataset.js';
 export { CaptionReader, type CaptionRecord } from './datasets/caption_reader.js';
 export { ChainDataset } from './datasets/chain_dataset.js';
+export { checkSamples, sampleFaults } from './datasets/check_samples.js';
 export { ConcatDataset } from './datasets/concat_dataset.js';
 export { imageId, numericId } from './datasets/image_id.js';
 export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './datasets/shapes/captions.js';
@@ -33,9 +34,11 @@ export type {
   NumericArray,
   ReaderSpec,
   Sample,
+  SampleFault,
   SampleJob,
   SampleReader,
   SampleRecord,
+  SampleSource,
   Split,
   StreamPosition,
 } from './types.js';

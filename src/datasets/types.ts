@@ -42,6 +42,33 @@ export interface Dataset {
   job?(index: number): SampleJob;
   /** Where the image of each id lies; a dataset without files, or without ids, has none. */
   imageFiles?(): Map<number | string, string>;
+  /** Where each sample comes from, in order: what can be checked before an image is read. */
+  sources?(): Iterable<SampleSource>;
+  /** What the captions of an evaluation split are scored against; undefined where there is nothing. */
+  groundTruth?(): GroundTruth | undefined;
+  /** Samples that are known to be unreadable, besides those whose image is missing. */
+  faults?(): Promise<SampleFault[]>;
+}
+
+/** A sample that cannot be read. */
+export interface SampleFault {
+  what: string;
+  /** The file, and the annotation it comes from. */
+  where: string;
+  found?: string;
+  /** The image file, where that is what is missing. */
+  file?: string;
+}
+
+/** What is known of a sample without reading it. */
+export interface SampleSource {
+  image_id?: number | string;
+  /** As the annotations name it. */
+  image: string;
+  /** The file of its image, where it has one of its own. */
+  file?: string;
+  /** The annotation it comes from. */
+  source: string;
 }
 
 /** Stream-style: shards that are read from front to back. */
@@ -55,6 +82,8 @@ export interface IterableDataset {
   collate(samples: Sample[]): Batch;
   /** Samples an epoch, of all ranks together. */
   readonly samplesPerEpoch: number;
+  /** Samples that are known to be unreadable. */
+  faults?(): Promise<SampleFault[]>;
 }
 
 export interface StreamPosition {

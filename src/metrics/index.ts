@@ -1,5 +1,12 @@
 export { type CocoOptions, type CocoScores, cocoEvaluate, type ImageScores } from './coco/evaluate.js';
-export type { CaptionAnnotations, CaptionResult } from './coco/files.js';
+export {
+  type CaptionAnnotations,
+  type CaptionResult,
+  type CaptionsById,
+  idKey,
+  readReferences,
+  some,
+} from './coco/files.js';
 export { coreNlpArchive, type MetricFile, metricFiles } from './java/archives.js';
 export { javaScorers, type Scorer } from './java/index.js';
 export { evalLine, Meteor, parseScore, scoreLine } from './java/meteor.js';

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { messageOf } from '../common/errors.js';
 import { resolveFile } from '../common/paths.js';
-import { type CaptionAnnotations, cocoEvaluate } from '../metrics/index.js';
+import { type CaptionAnnotations, cocoEvaluate, idKey, readReferences } from '../metrics/index.js';
 import type { MetricsLine } from '../runners/index.js';
 import { lastEvaluations, type RunData, readImages, readResults } from './read_run.js';
 
@@ -39,13 +38,13 @@ async function tableOf(run: RunData, line: MetricsLine, limit: number): Promise<
   const scores = await cidersOf(run, split, results, images);
   const scored = results.map(({ image_id, caption }): ScoredImage => {
     const image = images.get(String(image_id));
-    const references = scores.references.get(String(image_id)) ?? [];
+    const references = scores.references.get(idKey(image_id)) ?? [];
     return {
       id: image_id,
       file: image?.file,
       caption,
       references,
-      cider: scores.ciders.get(String(image_id)),
+      cider: scores.ciders.get(idKey(image_id)),
     };
   });
   scored.sort((a, b) => (a.cider ?? 0) - (b.cider ?? 0));
@@ -62,15 +61,14 @@ async function cidersOf(run: RunData, split: string, results: Results, images: I
   const ciders = new Map<string, number>();
   if (results.length === 0) return { references, ciders };
   try {
-    const truth = await groundTruth(run, split, images);
-    for (const { image_id, caption } of truth.annotations) {
-      const id = String(image_id);
-      references.set(id, [...(references.get(id) ?? []), caption]);
+    const truth = groundTruth(run, split, images);
+    for (const [id, { captions }] of await readReferences(truth)) {
+      if (captions.length > 0) references.set(id, captions);
     }
     if (references.size === 0)
       return { references, ciders, note: 'There are no references to score against.' };
     const { evalImgs } = await cocoEvaluate(results, truth, { scorers: [] });
-    for (const { image_id, CIDEr } of evalImgs) ciders.set(String(image_id), Number(CIDEr));
+    for (const { image_id, CIDEr } of evalImgs) ciders.set(idKey(image_id), Number(CIDEr));
     return { references, ciders };
   } catch (thrown) {
     return { references, ciders, note: `Not scored: ${messageOf(thrown).split('\n')[0]}` };
@@ -78,11 +76,10 @@ async function cidersOf(run: RunData, split: string, results: Results, images: I
 }
 
 /** The dataset's references, or those of `run.annotation_file`. */
-async function groundTruth(run: RunData, split: string, images: Images): Promise<CaptionAnnotations> {
+function groundTruth(run: RunData, split: string, images: Images): string | CaptionAnnotations {
   const named = (key: string) => run.config.find((setting) => setting.key === key)?.value;
   const file = named(`run.annotation_file.${split}`) ?? named('run.annotation_file');
-  if (typeof file === 'string')
-    return JSON.parse(await readFile(resolveFile(file), 'utf8')) as CaptionAnnotations;
+  if (typeof file === 'string') return resolveFile(file);
   const entries = [...images.values()];
   return {
     images: entries.map(({ image_id }) => ({ id: image_id })),

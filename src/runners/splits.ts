@@ -63,8 +63,7 @@ export class Splits {
 
   /** What the captions of a split are scored against, in COCO's form. */
   groundTruth(split: string): GroundTruth | undefined {
-    const dataset = this.#of(split) as Dataset & { groundTruth?(): GroundTruth | undefined };
-    return dataset.groundTruth?.();
+    return this.#of(split).groundTruth?.();
   }
 
   /** The images of an evaluation split with their references, in the order of the dataset. */

@@ -21,6 +21,7 @@ import {
   type BaseTask,
   buildDataset,
   buildModel,
+  checkData,
   datasetNames,
   setupTask,
   usedSplits,
@@ -52,6 +53,7 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
   // Rank 0 goes first: it downloads and draws, and the others find everything there.
   await onRankZero(comm, 'prepares data and weights', async () => {
     parts = await build(config, options);
+    await checkData({ ...settings, task, datasets: parts.datasets, evaluated: evaluatedSplits(settings) });
     return true;
   });
   return { config, task, comm, engine, ...(parts ?? (await build(config, options))) };
@@ -111,6 +113,10 @@ export async function chooseEngine(config: Config, asked?: string, warn = log.wa
     return description;
   }
 }
+
+const evaluatedSplits = ({ evaluate, validSplits, testSplits }: RunSettings) => [
+  ...new Set(evaluate ? testSplits : [...validSplits, ...testSplits]),
+];
 
 type BuiltParts = Pick<RunnerOptions, 'datasets' | 'model'>;
 

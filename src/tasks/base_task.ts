@@ -1,7 +1,7 @@
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
 import type { Config } from '../config/index.js';
-import { type Batch, isNumericArray } from '../datasets/index.js';
+import { type Batch, type Dataset, isNumericArray } from '../datasets/index.js';
 import { tf } from '../engine/index.js';
 import type { CaptionAnnotations } from '../metrics/index.js';
 import type { Model, ModelOutput, Samples } from '../models/index.js';
@@ -66,6 +66,12 @@ export abstract class BaseTask {
     }
     return results;
   }
+
+  /**
+   * Looks at everything that evaluating a split will need, before a run's first step.
+   * @throws DataError for what would fail once the captions are made
+   */
+  async checkEvaluation(_split: string, _dataset: Dataset): Promise<void> {}
 
   /** Writes and scores the merged results of a split; undefined where nothing is scored. */
   abstract afterEvaluation(

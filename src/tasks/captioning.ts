@@ -3,10 +3,11 @@ import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { type Config, captioningSchema } from '../config/index.js';
-import type { Batch } from '../datasets/index.js';
-import { cocoEvaluate } from '../metrics/index.js';
+import { type Batch, type Dataset, numericId } from '../datasets/index.js';
+import { cocoEvaluate, readReferences } from '../metrics/index.js';
 import { captionModel, type GenerateOptions, type Model } from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
+import { compareIds, type IdComparison, refuseIds } from './evaluation_ids.js';
 import { type EvaluationResult, pythonJson, resultFile } from './results.js';
 
 /**
@@ -63,8 +64,7 @@ export class CaptionTask extends BaseTask {
     log.info(`${results.length} captions of ${split} are in ${file}`);
     // Not the reference's score of 0 for every epoch: the first would be the best, and be tested.
     if (!this.reportMetric) return undefined;
-    const given = typeof this.annotationFile === 'object' ? this.annotationFile[split] : this.annotationFile;
-    const references = given ? resolveFile(given) : groundTruth;
+    const references = this.#givenTruth(split) ?? groundTruth;
     if (references === undefined) {
       log.warnOnce(`there is no ground truth for ${split}: its captions are written, not scored`);
       return undefined;
@@ -75,9 +75,27 @@ export class CaptionTask extends BaseTask {
     await writeLine('evaluate.txt', pythonJson({ [split]: reported }));
     return scores;
   }
+
+  override async checkEvaluation(split: string, dataset: Dataset): Promise<void> {
+    refuseIds(dataset.name, await this.compareIds(split, dataset), this.#givenTruth(split));
+  }
+
+  /**
+   * How the ids of a split go with what its captions are scored against.
+   * @throws DataError for ground truth that cannot be used
+   */
+  async compareIds(split: string, dataset: Dataset): Promise<IdComparison> {
+    const truth = this.reportMetric ? (this.#givenTruth(split) ?? dataset.groundTruth?.()) : undefined;
+    return compareIds(dataset, truth === undefined ? undefined : await readReferences(truth));
+  }
+
+  /** The file of `run.annotation_file`. */
+  #givenTruth(split: string): string | undefined {
+    const given = typeof this.annotationFile === 'object' ? this.annotationFile[split] : this.annotationFile;
+    return given ? resolveFile(given) : undefined;
+  }
 }
 
 /** An id as result files hold it: a number where the text is one, '000000391895' -> 391895. */
-export function evaluationId(id: number | string | undefined): number | string | undefined {
-  return typeof id === 'string' && /^-?\d+$/.test(id) && Number.isSafeInteger(Number(id)) ? Number(id) : id;
-}
+export const evaluationId = (id: number | string | undefined) =>
+  typeof id === 'string' ? numericId(id) : id;

@@ -11,4 +11,6 @@ export {
 } from './base_task.js';
 export { buildDataset, buildDatasets, buildModel, datasetNames, usedSplits } from './build.js';
 export { CaptionTask, evaluationId } from './captioning.js';
+export { type CheckedData, checkData } from './check_data.js';
+export { compareIds, type IdComparison } from './evaluation_ids.js';
 export { type EvaluationResult, mergeResults, pythonJson, resultFile } from './results.js';

@@ -120,4 +120,4 @@ refuses(
   /no COCO caption file/,
   /a list of 0/,
 );
-refuses('a file that is not there', () => evaluate(join(folder, 'none.json'), groundTruth), /ENOENT/);
+refuses('a file that is not there', () => evaluate(join(folder, 'none.json'), groundTruth), /no such file/);

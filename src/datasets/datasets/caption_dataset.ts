@@ -1,8 +1,18 @@
 import { resolve } from 'node:path';
 import { DataError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
 import type { Rng } from '../../common/random.js';
 import { collate } from '../loading/collate.js';
-import type { Batch, Dataset, GroundTruth, ReaderSpec, Sample, SampleJob, SampleReader } from '../types.js';
+import type {
+  Batch,
+  Dataset,
+  GroundTruth,
+  ReaderSpec,
+  Sample,
+  SampleJob,
+  SampleReader,
+  SampleSource,
+} from '../types.js';
 import { type Annotation, requireKey } from './annotations.js';
 import { CaptionReader, type CaptionRecord } from './caption_reader.js';
 import { imageId, numericId } from './image_id.js';
@@ -25,7 +35,12 @@ export abstract class AnnotatedDataset implements Dataset {
     this.name = name;
     this.#reader = reader;
     this.#readerKey = JSON.stringify(readerSpec);
-    this.records = annotations.map((annotation, i) => this.toRecord(annotation, i));
+    this.records = this.entriesOf(annotations).map((annotation, i) => this.toRecord(annotation, i));
+  }
+
+  /** What becomes a sample each, of what the files hold. */
+  protected entriesOf(annotations: Annotation[]): Annotation[] {
+    return annotations;
   }
 
   /** @param position of the sample in the dataset. @throws DataError when a key is missing. */
@@ -45,12 +60,18 @@ export abstract class AnnotatedDataset implements Dataset {
 
   imageFiles(): Map<number | string, string> {
     const files = new Map<number | string, string>();
-    const reader = this.#reader;
-    if (!(reader instanceof CaptionReader)) return files;
-    for (const { image_id, image } of this.records) {
-      if (image_id !== undefined) files.set(image_id, resolve(reader.folder, image));
+    for (const { image_id, file } of this.sources()) {
+      if (image_id !== undefined && file !== undefined) files.set(image_id, file);
     }
     return files;
+  }
+
+  *sources(): Generator<SampleSource> {
+    const reader = this.#reader;
+    const folder = reader instanceof CaptionReader ? reader.folder : undefined;
+    for (const { image_id, image, source } of this.records) {
+      yield { image_id, image, file: folder === undefined ? undefined : resolve(folder, image), source };
+    }
   }
 
   collate(samples: Sample[]): Batch {
@@ -96,13 +117,33 @@ function referencesOf(annotation: Annotation): string[] {
   });
 }
 
-/** One entry an image, with a list of captions to score against: `image`, `image_id`, `instance_id`. */
+/**
+ * One sample an image, with a list of captions to score against: `image`, `image_id`, `instance_id`. Entries
+ * of one image are put together. The id is the number in the image's name; where two images would share one,
+ * the annotations' own `image_id`, or else the path: one caption would be dropped, and references mixed.
+ */
 export class CaptionEvalDataset extends AnnotatedDataset {
   readonly #references: string[][];
 
   constructor(parts: CaptionDatasetParts) {
     super(parts);
-    this.#references = parts.annotations.map(referencesOf);
+    const entries = this.entriesOf(parts.annotations);
+    this.#references = entries.map(referencesOf);
+    const ids = this.distinctIds(entries);
+    for (const [i, record] of this.records.entries()) record.image_id = ids[i];
+  }
+
+  protected override entriesOf(annotations: Annotation[]): Annotation[] {
+    const byImage = new Map<string, Annotation>();
+    for (const annotation of annotations) {
+      const image = requireKey(annotation, 'image', 'string');
+      const captions = referencesOf(annotation);
+      const key = JSON.stringify([this.idOf(annotation, image), image]);
+      const known = byImage.get(key);
+      if (known) (known.values.caption as string[]).push(...captions);
+      else byImage.set(key, { ...annotation, values: { ...annotation.values, caption: [...captions] } });
+    }
+    return [...byImage.values()];
   }
 
   protected toRecord(annotation: Annotation, position: number): CaptionRecord {
@@ -117,6 +158,19 @@ export class CaptionEvalDataset extends AnnotatedDataset {
 
   protected idOf(_annotation: Annotation, image: string): number | string {
     return imageId(image);
+  }
+
+  /** The id of each sample; two images have different ones. */
+  protected distinctIds(entries: readonly Annotation[]): (number | string)[] {
+    const byName = this.records.map(({ image_id }) => image_id!);
+    if (new Set(byName).size === byName.length) return byName;
+    const own = entries.map(({ values: { image_id } }) => image_id);
+    const given = own.every(isId) && new Set(own.map(String)).size === own.length;
+    log.info(
+      `${this.name}: images share the numbers of their names; ` +
+        `their ids are ${given ? "the annotations' image_id" : 'their paths'}`,
+    );
+    return given ? own.map((id) => numericId(String(id))) : this.records.map(({ image }) => image);
   }
 
   /** What the captions are scored against; undefined where the annotations carry none (nocaps, test). */
@@ -134,15 +188,25 @@ export class CaptionEvalDataset extends AnnotatedDataset {
   }
 }
 
+const isId = (value: unknown): value is number | string =>
+  typeof value === 'string' || Number.isFinite(value);
+
+/** Images with ids of their own: these stand, and what shares one is refused before it is evaluated. */
+abstract class NumberedEvalDataset extends CaptionEvalDataset {
+  protected override distinctIds(): (number | string)[] {
+    return this.records.map(({ image_id }) => image_id!);
+  }
+}
+
 /** One's own images: the id stands in the annotation. */
-export class CustomEvalDataset extends CaptionEvalDataset {
+export class CustomEvalDataset extends NumberedEvalDataset {
   protected override idOf(annotation: Annotation): number | string {
     return requireKey(annotation, 'image_id', 'string', 'number');
   }
 }
 
 /** nocaps names its images by `img_id`. */
-export class NoCapsEvalDataset extends CaptionEvalDataset {
+export class NoCapsEvalDataset extends NumberedEvalDataset {
   protected override idOf(annotation: Annotation): number | string {
     return numericId(String(requireKey(annotation, 'img_id', 'string', 'number')));
   }

@@ -1,5 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
+import { counted } from '../../common/progress.js';
 import { javaScorers, type Scorer } from '../java/index.js';
 import { overallScores, type Scores, scoreImages } from '../scores/score.js';
 import type { ImageId, TokenizedImage } from '../scores/tokens.js';
@@ -8,8 +9,10 @@ import {
   type CaptionAnnotations,
   type CaptionResult,
   type CaptionsById,
+  idKey,
   readReferences,
   readResults,
+  some,
 } from './files.js';
 
 /** An image's id and its value of every metric. */
@@ -79,7 +82,7 @@ function byImage(results: readonly CaptionResult[]): Map<string, string> {
   const captions = new Map<string, string>();
   const repeated = new Set<string>();
   for (const { image_id, caption } of results) {
-    const id = String(image_id);
+    const id = idKey(image_id);
     if (captions.has(id)) repeated.add(id);
     else captions.set(id, caption);
   }
@@ -129,12 +132,4 @@ function tokenize(
     references: tokenized.slice(at, (at += references.get(id)!.captions.length)),
     hypothesis: hypotheses[i].join(' '),
   }));
-}
-
-const counted = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
-
-/** The first few, and how many there are beyond. */
-function some(ids: readonly string[]): string {
-  const shown = ids.slice(0, 5).join(', ');
-  return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
 }

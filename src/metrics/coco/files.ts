@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { DataError, messageOf } from '../../common/errors.js';
+import { DataError } from '../../common/errors.js';
+import { parseJson } from '../../common/json.js';
+import { counted } from '../../common/progress.js';
+import { readText } from '../../common/text_file.js';
 import type { ImageId } from '../scores/tokens.js';
 
 /** One generated caption, as `result/<split>_epoch<k>.json` lists them. */
@@ -14,8 +16,11 @@ export interface CaptionAnnotations {
   readonly annotations: readonly CaptionResult[];
 }
 
-/** Captions of each image in the file's order; ids are compared as text, so 42 and "42" are one image. */
+/** Captions of each image in the file's order, by `idKey`. */
 export type CaptionsById = Map<string, { readonly id: ImageId; readonly captions: string[] }>;
+
+/** Ids are compared as text without leading zeros: 42, "42" and "000042" are one image. */
+export const idKey = (id: ImageId): string => String(id).replace(/^(-?)0+(?=\d+$)/, '$1');
 
 /** @throws DataError naming the file, the entry's index and its key. */
 export async function readResults(results: string | readonly object[]): Promise<CaptionResult[]> {
@@ -34,14 +39,18 @@ export async function readReferences(groundTruth: string | CaptionAnnotations): 
       where,
       found: isRecord(value) ? `keys ${Object.keys(value).join(', ') || '(none)'}` : kindOf(value),
       allowed: '{ "images": [{ "id" }], "annotations": [{ "image_id", "caption" }] }',
+      help: Array.isArray(value)
+        ? "a list is what a dataset's annotation file or a result file holds; " +
+          'without run.annotation_file the references of the dataset are taken'
+        : undefined,
     });
   }
   const byId: CaptionsById = new Map();
   if (value.images !== undefined) {
-    for (const id of imagesOf(value.images, where)) byId.set(String(id), { id, captions: [] });
+    for (const id of imagesOf(value.images, where)) byId.set(idKey(id), { id, captions: [] });
   }
   for (const { image_id, caption } of captionsOf(value.annotations, where, 'annotations')) {
-    const key = String(image_id);
+    const key = idKey(image_id);
     let entry = byId.get(key);
     if (!entry) byId.set(key, (entry = { id: image_id, captions: [] }));
     entry.captions.push(caption);
@@ -51,25 +60,26 @@ export async function readReferences(groundTruth: string | CaptionAnnotations): 
 
 async function open(source: unknown, what: string): Promise<{ value: unknown; where: string }> {
   if (typeof source !== 'string') return { value: source, where: `${what} given as a value` };
-  let content: string;
-  try {
-    content = await readFile(source, 'utf8');
-  } catch (cause) {
-    throw new DataError(`${what} cannot be read`, { where: source, found: messageOf(cause), cause });
-  }
-  try {
-    return { value: JSON.parse(content), where: source };
-  } catch (cause) {
-    throw new DataError(`${what} is not JSON`, { where: source, found: messageOf(cause), cause });
-  }
+  const text = await readText(source, { what });
+  return { value: parseJson(text, what, source), where: source };
 }
 
 function imagesOf(images: unknown, where: string): ImageId[] {
   if (!Array.isArray(images)) throw wrong(where, 'images', images, 'a list of { "id" }');
-  return images.map((image, i) => {
-    const id = isRecord(image) ? image.id : undefined;
+  const names = new Map<string, unknown>();
+  const shared = new Set<ImageId>();
+  const ids = images.map((image, i) => {
+    const { id, file_name } = isRecord(image) ? image : {};
     if (!isId(id)) throw wrong(where, `images[${i}].id`, id, 'a number or a string');
+    if (names.has(idKey(id)) && names.get(idKey(id)) !== file_name) shared.add(id);
+    names.set(idKey(id), file_name);
     return id;
+  });
+  if (shared.size === 0) return ids;
+  throw new DataError(`${counted(shared.size, 'id')} of several images each`, {
+    where: `${where}, images`,
+    found: some([...shared]),
+    allowed: 'an id an image: captions find their image by it',
   });
 }
 
@@ -97,11 +107,17 @@ const wrong = (file: string, key: string, found: unknown, allowed: string) =>
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const isId = (value: unknown): value is ImageId => typeof value === 'number' || typeof value === 'string';
+const isId = (value: unknown): value is ImageId => Number.isFinite(value) || typeof value === 'string';
+
+/** The first few, and how many there are beyond. */
+export function some(ids: readonly ImageId[]): string {
+  const shown = ids.slice(0, 5).join(', ');
+  return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
+}
 
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return `an object with ${Object.keys(value).join(', ') || 'no keys'}`;
-  return JSON.stringify(value);
+  return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }

@@ -1,7 +1,6 @@
-import { stat } from 'node:fs/promises';
 import { DataError, messageOf } from '../../common/errors.js';
 import { Rng } from '../../common/random.js';
-import type { Dataset } from '../../datasets/index.js';
+import { type Dataset, sampleFaults } from '../../datasets/index.js';
 import { decodeImage } from '../../processors/index.js';
 import { timedProgress } from '../../runners/index.js';
 
@@ -20,26 +19,20 @@ export interface ImageSurvey {
 
 /** Looks for every image of a split, and decodes some, evenly spread. @param most how many are decoded */
 export async function surveyImages(dataset: Dataset, most: number): Promise<ImageSurvey> {
-  const files = [...new Set(dataset.imageFiles?.().values())];
-  return files.length > 0 ? surveyFiles(dataset.name, files, most) : surveySamples(dataset, most);
+  const sources = [...(dataset.sources?.() ?? [])];
+  const files = [...new Set(sources.flatMap(({ file }) => file ?? []))];
+  return files.length > 0 ? surveyFiles(dataset, files, most) : surveySamples(dataset, most);
 }
 
-async function surveyFiles(name: string, files: readonly string[], most: number): Promise<ImageSurvey> {
-  const survey: ImageSurvey = { count: files.length, read: 0, missing: [], broken: [] };
-  const there: string[] = [];
-  for (const file of files) {
-    if (
-      await stat(file).then(
-        (info) => info.isFile(),
-        () => false,
-      )
-    )
-      there.push(file);
-    else survey.missing.push(file);
-  }
+async function surveyFiles(dataset: Dataset, files: readonly string[], most: number): Promise<ImageSurvey> {
+  const faults = await sampleFaults(dataset);
+  const missing = [...new Set(faults.flatMap(({ file }) => file ?? []))];
+  const survey: ImageSurvey = { count: files.length, read: 0, missing, broken: [] };
+  const gone = new Set(missing);
+  const there = files.filter((file) => !gone.has(file));
   const sizes: { width: number; height: number }[] = [];
   const chosen = spread(there, most);
-  const progress = timedProgress(`Reading ${name}`, chosen.length);
+  const progress = timedProgress(`Reading ${dataset.name}`, chosen.length);
   for (const [i, image] of chosen.entries()) {
     try {
       const { width, height } = await decodeImage(image);
