@@ -1,0 +1,121 @@
+import { DataError } from '../../common/errors.js';
+import { normalizeAnswer, normalizePunctuation } from './normalize.js';
+
+type QuestionId = number | string;
+
+/** One predicted answer. */
+export interface VqaResult {
+  question_id: QuestionId;
+  answer: string;
+}
+
+/** The ground truth of the VQA datasets (`v2_mscoco_val2014_annotations.json`), as far as it is scored. */
+export interface VqaAnnotations {
+  annotations: {
+    question_id: QuestionId;
+    question_type: string;
+    answer_type: string;
+    answers: { answer: string }[];
+  }[];
+}
+
+/** The questions file (`v2_OpenEnded_mscoco_val2014_questions.json`). */
+export interface VqaQuestions {
+  questions: { question_id: QuestionId }[];
+}
+
+/** Accuracies in percent, with two decimals. */
+export interface VqaScores {
+  overall: number;
+  perQuestionType: Record<string, number>;
+  perAnswerType: Record<string, number>;
+  perQuestion: Map<QuestionId, number>;
+}
+
+/**
+ * Scores answers as the official VQA evaluation does: an answer that at least three of the other people gave
+ * is right. Source: lavis/common/vqa_tools/vqa_eval.py.
+ * @param questions tells which questions are asked; every annotated one where it is left out
+ * @throws DataError where results and ground truth are not of the same questions.
+ */
+export function vqaEvaluate(
+  results: readonly VqaResult[],
+  { annotations }: VqaAnnotations,
+  questions?: VqaQuestions,
+): VqaScores {
+  // 7 and '7' are one question: files of different makers write them differently.
+  const answers = new Map(results.map(({ question_id, answer }) => [String(question_id), answer]));
+  const asked = questions && new Set(questions.questions.map(({ question_id }) => String(question_id)));
+  const scored = annotations.filter(({ question_id }) => !asked || asked.has(String(question_id)));
+  checkQuestions(answers, new Set(scored.map(({ question_id }) => String(question_id))));
+  const perQuestion = new Map<QuestionId, number>();
+  const byQuestionType = new Means();
+  const byAnswerType = new Means();
+  const all = new Means();
+  for (const { question_id, question_type, answer_type, answers: human } of scored) {
+    const accuracy = accuracyOf(
+      answers.get(String(question_id))!,
+      human.map(({ answer }) => answer),
+    );
+    perQuestion.set(question_id, twoDecimals(100 * accuracy));
+    byQuestionType.add(question_type, accuracy);
+    byAnswerType.add(answer_type, accuracy);
+    all.add('', accuracy);
+  }
+  return {
+    overall: all.percent()[''] ?? 0,
+    perQuestionType: byQuestionType.percent(),
+    perAnswerType: byAnswerType.percent(),
+    perQuestion,
+  };
+}
+
+/** The mean over the human answers, each left out in turn, of what the others say for the prediction. */
+function accuracyOf(predicted: string, human: readonly string[]): number {
+  const answer = normalizeAnswer(predicted);
+  // Where everybody says the same, the scorer leaves it as it is written.
+  const given = new Set(human).size > 1 ? human.map(normalizePunctuation) : human;
+  const matches = given.filter((one) => one === answer).length;
+  const others = given.map((one) => Math.min(1, (matches - (one === answer ? 1 : 0)) / 3));
+  return others.reduce((sum, value) => sum + value, 0) / others.length;
+}
+
+class Means {
+  readonly #values = new Map<string, number[]>();
+
+  add(name: string, value: number): void {
+    const values = this.#values.get(name);
+    if (values) values.push(value);
+    else this.#values.set(name, [value]);
+  }
+
+  percent(): Record<string, number> {
+    const percent = (values: number[]) =>
+      twoDecimals((100 * values.reduce((sum, value) => sum + value, 0)) / values.length);
+    return Object.fromEntries([...this.#values].map(([name, values]) => [name, percent(values)]));
+  }
+}
+
+/** As Python's round(value, 2): a tie goes to the even digit. */
+function twoDecimals(value: number): number {
+  const [whole, fraction] = value.toFixed(20).split('.');
+  if (!/^..50*$/.test(fraction)) return Number(value.toFixed(2));
+  const hundredths = Number(whole) * 100 + Number(fraction.slice(0, 2));
+  return (hundredths + (hundredths % 2)) / 100;
+}
+
+function checkQuestions(answers: ReadonlyMap<string, string>, asked: ReadonlySet<string>): void {
+  const missing = [...asked].filter((id) => !answers.has(id));
+  const unknown = [...answers.keys()].filter((id) => !asked.has(id));
+  if (missing.length === 0 && unknown.length === 0) return;
+  const some = (ids: string[]) => `${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', …' : ''}`;
+  throw new DataError('the answers are not those to the questions of the ground truth', {
+    found: [
+      missing.length > 0 && `no answer to ${missing.length} of ${asked.size} questions: ${some(missing)}`,
+      unknown.length > 0 && `${unknown.length} answers to questions that are not there: ${some(unknown)}`,
+    ]
+      .filter(Boolean)
+      .join('\n'),
+    help: 'the annotations and questions of the split that was evaluated',
+  });
+}
