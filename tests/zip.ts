@@ -7,6 +7,8 @@ export interface ZipMember {
   mode?: number;
   /** What the archive says, where it lies. */
   size?: number;
+  /** What the archive says its checksum is. */
+  crc?: number;
 }
 
 /** A zip archive, its members deflated or stored; nothing is aligned. */
@@ -14,14 +16,14 @@ export function zipOf(members: readonly ZipMember[], method: 'deflate' | 'store'
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let at = 0;
-  for (const { name: fileName, data = '', mode = 0o100644, size } of members) {
+  for (const { name: fileName, data = '', mode = 0o100644, size, crc } of members) {
     const name = Buffer.from(fileName);
     const content = Buffer.from(data as Uint8Array);
     const packed = method === 'store' ? content : deflateRawSync(content);
     const shared = Buffer.alloc(26);
     shared.writeUInt16LE(20, 0);
     shared.writeUInt16LE(method === 'store' ? 0 : 8, 4);
-    shared.writeUInt32LE(crc32(content), 10);
+    shared.writeUInt32LE(crc ?? crc32(content), 10);
     shared.writeUInt32LE(packed.length, 14);
     shared.writeUInt32LE(size ?? content.length, 18);
     shared.writeUInt16LE(name.length, 22);

@@ -2,7 +2,9 @@ import { convertFloat, isFloat } from '../common/convert_tensor.js';
 import { CheckpointError } from '../common/errors.js';
 import { openCheckpoint } from './open.js';
 import { saveSafetensors, saveTorch } from './save.js';
-import { isTensorRef, type LazyTensor, OrderedDict, type TensorRef } from './values.js';
+import { indexOfShard, shardOf } from './shards.js';
+import { sharedWrappers, withoutInnerWrappers } from './state_dict.js';
+import { type LazyTensor, OrderedDict, type TensorRef } from './values.js';
 
 export interface ConvertOptions {
   /** What floating-point tensors become; as they are where absent. Other tensors stay as they are. */
@@ -13,11 +15,14 @@ export interface Converted {
   tensors: number;
   /** Parameters and buffers, tied ones counted once. */
   elements: number;
+  /** Tensors of types that cannot be read, by name; absent where there are none. */
+  leftOut?: ReadonlyMap<string, string>;
 }
 
 /**
  * Writes the weights of a checkpoint anew, one tensor at a time: a .safetensors file where `to` ends so,
- * else a PyTorch file {"model": …}, tied tensors sharing a storage. Only weights go over, no optimizer.
+ * else a PyTorch file {"model": …}, tied tensors sharing a storage. Only weights go over, no optimizer; what
+ * torch.compile, DistributedDataParallel or Lightning put before every name is taken off.
  * @throws CheckpointError when `from` cannot be read or `to` not written.
  */
 export async function convertCheckpoint(
@@ -30,19 +35,23 @@ export async function convertCheckpoint(
       allowed: 'a name in .pth, .pt, .bin or .safetensors',
     });
   }
+  refuseShard(from);
   const checkpoint = await openCheckpoint(from);
   try {
     const state = checkpoint.stateDict();
+    const wrapped = sharedWrappers([...state.keys()]);
+    const nameOf = (name: string) => withoutInnerWrappers(name.slice(wrapped));
     const tensors = new OrderedDict<string, LazyTensor>();
-    for (const [name, tensor] of state) tensors.set(name, converted(tensor, options.dtype));
+    for (const [name, tensor] of state) tensors.set(nameOf(name), converted(tensor, options.dtype));
     if (to.endsWith('.safetensors')) await saveSafetensors(to, tensors, { format: 'pt' });
     else {
-      tensors.attributes = attributesOf(checkpoint.root);
+      if (wrapped === 0) tensors.attributes = checkpoint.attributes();
       await saveTorch(to, { model: tensors });
     }
     const distinct = new Map([...state.values()].map((tensor) => [tensor.identity ?? tensor, tensor]));
     const elements = [...distinct.values()].reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
-    return { tensors: state.size, elements };
+    const unreadable = checkpoint.unreadable();
+    return { tensors: state.size, elements, ...(unreadable.size > 0 && { leftOut: unreadable }) };
   } finally {
     await checkpoint.close();
   }
@@ -53,8 +62,14 @@ function converted(tensor: TensorRef, dtype: ConvertOptions['dtype']): LazyTenso
   return { ...tensor, dtype, read: async () => convertFloat(await tensor.read(), dtype) };
 }
 
-/** The `_metadata` that PyTorch keeps on a state dict, where the checkpoint has it. */
-function attributesOf(root: unknown): Record<string, unknown> | undefined {
-  const model = root instanceof OrderedDict ? root : (root as { model?: unknown } | null)?.model;
-  return model instanceof OrderedDict && !isTensorRef(model) ? model.attributes : undefined;
+/** @throws CheckpointError for a part of a model, which would pass for the whole under its new name. */
+function refuseShard(path: string): void {
+  const shard = shardOf(path);
+  if (!shard) return;
+  throw new CheckpointError('the file is a part of a checkpoint', {
+    where: path,
+    found: `by its name, part ${shard.number} of ${shard.count}`,
+    allowed: 'the index of all parts, or the folder that they lie in',
+    help: indexOfShard(path),
+  });
 }

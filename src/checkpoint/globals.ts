@@ -1,13 +1,19 @@
-import type { HostDType } from '../common/host_tensor.js';
-import { DTYPE_NAMES, DTYPES } from './dtypes.js';
+import {
+  DTYPE_NAMES,
+  DTYPES,
+  type ElementType,
+  FOREIGN_DTYPE_NAMES,
+  FOREIGN_DTYPES,
+  isForeign,
+} from './dtypes.js';
 import { numpyGlobals } from './numpy.js';
-import { AttributeInstance, Global } from './pickled.js';
+import { AttributeInstance, ForeignGlobal, Global, OpaqueInstance } from './pickled.js';
 import { type TorchStorage, viewOf } from './storage.js';
 import { OrderedDict } from './values.js';
 
 /** The class of a storage in a persistent id. */
 export class StorageType {
-  constructor(readonly dtype: HostDType | undefined) {}
+  constructor(readonly dtype: ElementType | undefined) {}
 }
 
 /** What a persistent id becomes: a storage that tensors look into. */
@@ -19,12 +25,33 @@ export class StorageInstance {
 const argument = (index: number) => (args: readonly unknown[]) => args[index];
 
 /**
- * Every name that a checkpoint may use, and what it does. Whatever is not here is refused.
+ * Every name that does something here, and what. For others see `foreignGlobal`.
  * @param error the error for tensors that cannot be, from the file they are in.
  */
 export function allowedGlobals(error: TorchStorage['error']): ReadonlyMap<string, Global> {
   const globals = [...torchGlobals(), ...pythonGlobals(), ...omegaconfGlobals(), ...numpyGlobals(error)];
   return new Map(globals.map((global) => [global.name, global]));
+}
+
+/** Modules that start programs, run code or open files: no weights need them, and a file that asks is hostile. */
+const HOSTILE_MODULES =
+  /^(os|posix|nt|subprocess|sys|importlib|imp|runpy|pty|shutil|socket|ctypes|_ctypes|webbrowser|code|codeop|commands|popen2|marshal|pickle|_pickle|cPickle|dill|cloudpickle|joblib|operator|_operator|io|_io|pdb|timeit|cProfile|pip|distutils|setuptools|multiprocessing|signal|torch\.(hub|jit|package|serialization|storage))$/;
+
+/** Builtins that are no more than values. */
+const HARMLESS_BUILTINS =
+  /^(range|slice|type|NoneType|ellipsis|Ellipsis|NotImplemented|bytearray|memoryview|\w+(Error|Exception|Warning))$/;
+
+/**
+ * What stands for a name that is not known here: nothing of it is run, and what it would make is known by the
+ * name alone. undefined for what is refused: modules that run code, names that begin with two underscores.
+ */
+export function foreignGlobal(module: string, name: string): ForeignGlobal | undefined {
+  if (/(^|\.)__\w+__$/.test(name)) return undefined;
+  const [top] = module.split('.');
+  const harmless = /^(builtins|__builtin__)$/.test(module)
+    ? HARMLESS_BUILTINS.test(name)
+    : !HOSTILE_MODULES.test(module) && !HOSTILE_MODULES.test(top);
+  return harmless ? new ForeignGlobal(`${module}.${name}`) : undefined;
 }
 
 function torchGlobals(): Global[] {
@@ -35,6 +62,15 @@ function torchGlobals(): Global[] {
       globals.push(new Global(`${module}.${DTYPES[dtype].torchStorage}`, { value }));
     }
     globals.push(new Global(`torch.${dtype}`, { value: dtype }));
+  }
+  for (const dtype of FOREIGN_DTYPE_NAMES) {
+    const { torchStorage } = FOREIGN_DTYPES[dtype];
+    const value = new StorageType(dtype);
+    if (torchStorage) globals.push(new Global(`torch.${torchStorage}`, { value }));
+    globals.push(new Global(`torch.${dtype}`, { value: dtype }));
+  }
+  for (const [name, kind] of Object.entries(FOREIGN_TENSORS)) {
+    globals.push(new ForeignGlobal(`torch._utils._rebuild_${name}`, kind));
   }
   for (const name of [
     'torch.UntypedStorage',
@@ -49,7 +85,12 @@ function torchGlobals(): Global[] {
     ...tensorClasses.map((name) => new Global(name)),
     new Global('torch._utils._rebuild_tensor', { call: (args) => rebuildTensor(args) }),
     new Global('torch._utils._rebuild_tensor_v2', { call: (args) => rebuildTensor(args) }),
-    new Global('torch._utils._rebuild_tensor_v3', { call: (args) => rebuildTensor(args, dtypeIn(args[6])) }),
+    new Global('torch._utils._rebuild_tensor_v3', {
+      call: (args) =>
+        args[6] instanceof ForeignGlobal
+          ? new OpaqueInstance(`a tensor of ${args[6].name}`)
+          : rebuildTensor(args, dtypeIn(args[6])),
+    }),
     new Global('torch._utils._rebuild_parameter', { call: argument(0) }),
     new Global('torch._utils._rebuild_parameter_with_state', { call: argument(0) }),
     new Global('torch._tensor._rebuild_from_type_v2', { call: rebuildFromType }),
@@ -61,21 +102,32 @@ function torchGlobals(): Global[] {
   ];
 }
 
+/** Tensors of forms that are not read here, by the end of the function that rebuilds them. */
+const FOREIGN_TENSORS = {
+  qtensor: 'a quantised tensor',
+  sparse_tensor: 'a sparse tensor',
+  sparse_csr_tensor: 'a sparse tensor',
+  nested_tensor: 'a nested tensor',
+  meta_tensor_no_storage: 'a tensor without numbers (device meta)',
+};
+
 /** `(storage, offset, size, stride, …)`. */
-function rebuildTensor(args: readonly unknown[], dtype?: HostDType): unknown {
+function rebuildTensor(args: readonly unknown[], dtype?: ElementType): unknown {
   const [storage, offset, shape, strides] = args;
   if (!(storage instanceof StorageInstance)) throw new TypeError('a tensor without a storage');
   if (typeof offset !== 'number' || !isNumbers(shape) || !isNumbers(strides)) {
     throw new TypeError('a tensor of unknown form');
   }
   const type = dtype ?? storage.storage.dtype;
-  if (!type) throw new TypeError('a tensor of unknown element type');
+  if (!type) return new OpaqueInstance('a tensor of unknown element type');
+  if (isForeign(type)) return new OpaqueInstance(`a tensor of ${type}`);
   return viewOf(storage.storage, type, offset, shape, strides);
 }
 
 /** `(function, class, args, state)`: tensors that carry attributes. The attributes are let go. */
 function rebuildFromType(args: readonly unknown[]): unknown {
   const [rebuild, , inner] = args;
+  if (rebuild instanceof ForeignGlobal) return rebuild.call!([]);
   if (
     !(rebuild instanceof Global) ||
     !rebuild.name.startsWith('torch._utils._rebuild_') ||
@@ -86,10 +138,10 @@ function rebuildFromType(args: readonly unknown[]): unknown {
   return rebuild.call!(inner);
 }
 
-function dtypeIn(global: unknown): HostDType {
+function dtypeIn(global: unknown): ElementType {
   const value = global instanceof Global ? global.value : undefined;
   if (typeof value !== 'string') throw new TypeError('a tensor of unknown element type');
-  return value as HostDType;
+  return value as ElementType;
 }
 
 function isNumbers(value: unknown): value is number[] {
@@ -159,6 +211,7 @@ function pythonGlobals(): Global[] {
     new Global('collections.deque', { call: ([items]) => [...iterable(items)] }),
     new Global('_codecs.encode', { call: encode }),
     new Global('argparse.Namespace', { call: namespace }),
+    new Global('types.SimpleNamespace', { call: namespace }),
   ];
 }
 

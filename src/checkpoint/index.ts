@@ -1,7 +1,11 @@
 /** Checkpoints: PyTorch files and safetensors, read and written. */
+
+export type { Checkpoint, CheckpointFormat } from './checkpoint.js';
 export { type Converted, type ConvertOptions, convertCheckpoint } from './convert.js';
-export { type Checkpoint, type CheckpointFormat, openCheckpoint } from './open.js';
+export { openCheckpoint } from './open.js';
 export { saveSafetensors, saveTorch } from './save.js';
+export { indexOfShard, shardOf } from './shards.js';
+export { withoutInnerWrappers } from './state_dict.js';
 export {
   type CheckpointValue,
   dictEntries,
@@ -17,4 +21,5 @@ export {
   savedTensor,
   type TensorRef,
   tuple,
+  Unreadable,
 } from './values.js';

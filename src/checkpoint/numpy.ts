@@ -1,8 +1,10 @@
 import { halfValue } from '../common/convert_tensor.js';
 import { type HostDType, sizeOf } from '../common/host_tensor.js';
 import { bytesOf, DTYPES, swapBytes, viewAs } from './dtypes.js';
-import { Global, Instance } from './pickled.js';
+import { LIMITS } from './limits.js';
+import { Global, Instance, OpaqueInstance } from './pickled.js';
 import { type TorchStorage, viewOf } from './storage.js';
+import { Unreadable } from './values.js';
 
 /** numpy's type codes, and the type that holds their values here. */
 const KINDS: Record<string, { bytes: number; dtype: HostDType }> = {
@@ -20,11 +22,47 @@ const KINDS: Record<string, { bytes: number; dtype: HostDType }> = {
   b1: { bytes: 1, dtype: 'bool' },
 };
 
+/** Types that stand for no numbers, by the first letter of their code, as numpy names them. */
+const FOREIGN_KINDS: Record<string, string> = {
+  M: 'datetime64',
+  m: 'timedelta64',
+  c: 'complex',
+  f: 'longdouble',
+  V: 'void (records)',
+  O: 'object',
+};
+
 class NumpyDType extends Instance {
   bigEndian = false;
   constructor(readonly code: string) {
     super();
-    if (!Object.hasOwn(KINDS, code)) throw new TypeError(`the element type '${code}'`);
+  }
+
+  /** Whether the elements are numbers of a kind that a checkpoint knows. */
+  get isNumeric(): boolean {
+    return Object.hasOwn(KINDS, this.code);
+  }
+
+  get name(): string {
+    return `numpy.${FOREIGN_KINDS[this.code[0]] ?? this.code.slice(0, 40)}`;
+  }
+
+  /** The texts (U) or bytes (S) of an array; undefined for other types. */
+  texts(raw: Uint8Array): (string | Uint8Array)[] | undefined {
+    const width = /^[US]([1-9]\d{0,8})$/.exec(this.code)?.[1];
+    if (!width) return undefined;
+    const size = Number(width) * (this.code[0] === 'U' ? 4 : 1);
+    if (raw.length / size > LIMITS.objects) return undefined;
+    const items: (string | Uint8Array)[] = [];
+    for (let at = 0; at + size <= raw.length; at += size) {
+      const bytes = new Uint8Array(raw.subarray(at, at + size));
+      if (this.code[0] === 'S') items.push(bytes);
+      else {
+        if (this.bigEndian) swapBytes(bytes, 4);
+        items.push(textOf(new Uint32Array(bytes.buffer)));
+      }
+    }
+    return items;
   }
 
   override setState(state: unknown): void {
@@ -52,7 +90,14 @@ class NumpyDType extends Instance {
   }
 }
 
-/** A numpy array; it becomes a tensor. */
+/** UTF-32 as numpy pads it. @throws RangeError for what is not a character. */
+function textOf(codes: Uint32Array): string {
+  return Array.from(codes, (code) => String.fromCodePoint(code))
+    .join('')
+    .replace(/\0+$/, '');
+}
+
+/** A numpy array: of numbers, a tensor; of texts or objects, a flat list; of other types, only their name. */
 class NumpyArray extends Instance {
   #made: unknown;
 
@@ -67,8 +112,11 @@ class NumpyArray extends Instance {
   }
 
   fill(raw: unknown, dtype: unknown, shape: unknown, fortran: boolean): void {
-    if (!(dtype instanceof NumpyDType) || !Array.isArray(shape))
-      throw new TypeError('a numpy array of unknown form');
+    if (!Array.isArray(shape)) throw new TypeError('a numpy array of unknown form');
+    if (!(dtype instanceof NumpyDType && dtype.isNumeric)) {
+      this.#made = plainItems(raw, dtype) ?? new Unreadable(`an array of ${nameOf(dtype)}`);
+      return;
+    }
     const { bytes, dtype: type } = dtype.elements(bytesIn(raw));
     if (!shape.every(Number.isSafeInteger)) throw new TypeError('a numpy array of impossible shape');
     if (sizeOf(shape) * DTYPES[type].bytes !== bytes.length) throw new TypeError('a numpy array cut short');
@@ -89,6 +137,15 @@ class NumpyArray extends Instance {
     return this.#made;
   }
 }
+
+/** The items of an array of objects or texts. */
+function plainItems(raw: unknown, dtype: unknown): unknown[] | undefined {
+  if (!(dtype instanceof NumpyDType)) return undefined;
+  if (Array.isArray(raw)) return raw;
+  return typeof raw === 'string' || raw instanceof Uint8Array ? dtype.texts(bytesIn(raw)) : undefined;
+}
+
+const nameOf = (dtype: unknown) => (dtype instanceof NumpyDType ? dtype.name : 'an unknown type');
 
 function stridesOf(shape: readonly number[], fortran: boolean): number[] {
   const strides = shape.map(() => 1);
@@ -111,8 +168,10 @@ function bytesIn(raw: unknown): Uint8Array {
 
 function scalar(args: readonly unknown[]): unknown {
   const [dtype, raw] = args;
-  if (!(dtype instanceof NumpyDType) || raw === undefined)
-    throw new TypeError('a numpy scalar of unknown form');
+  if (raw === undefined) throw new TypeError('a numpy scalar of unknown form');
+  if (!(dtype instanceof NumpyDType && dtype.isNumeric)) {
+    return plainItems(raw, dtype)?.[0] ?? new OpaqueInstance(nameOf(dtype));
+  }
   const { bytes, dtype: type } = dtype.elements(bytesIn(raw));
   if (bytes.length !== DTYPES[type].bytes) throw new TypeError('a numpy scalar cut short');
   const value = viewAs(type, bytes)[0];
@@ -128,8 +187,7 @@ export function numpyGlobals(error: TorchStorage['error']): Global[] {
     ndarray,
     new Global('numpy.dtype', {
       call: ([code]) => {
-        if (typeof code !== 'string') throw new TypeError('a numpy dtype without a code');
-        return new NumpyDType(code);
+        return typeof code === 'string' ? new NumpyDType(code) : new OpaqueInstance('numpy.dtype');
       },
     }),
   ];
@@ -138,8 +196,8 @@ export function numpyGlobals(error: TorchStorage['error']): Global[] {
       new Global(`${core}.multiarray.scalar`, { call: scalar }),
       new Global(`${core}.multiarray._reconstruct`, {
         call: ([type]) => {
-          if (type !== ndarray) throw new TypeError('a numpy array of another class');
-          return new NumpyArray(error);
+          if (type === ndarray) return new NumpyArray(error);
+          return new OpaqueInstance(type instanceof Global ? type.name : 'an array of unknown class');
         },
       }),
       new Global(`${core}.numeric._frombuffer`, {

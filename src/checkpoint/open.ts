@@ -1,34 +1,32 @@
 import { CheckpointError } from '../common/errors.js';
+import type { Checkpoint, CheckpointFormat } from './checkpoint.js';
+import { DTYPE_NAMES } from './dtypes.js';
 import { readSafetensors } from './safetensors.js';
-import { Source } from './source.js';
+import { fileInFolder, isIndex, openShards } from './shards.js';
+import { Source, sourceError } from './source.js';
+import { findStateDict, pickledObject, type StateDict } from './state_dict.js';
 import { readTorchLegacy } from './torch_legacy.js';
+import { refusal } from './torch_pickle.js';
 import { readTorchZip } from './torch_zip.js';
-import { dictEntries, isTensorRef, type TensorRef } from './values.js';
-
-export type CheckpointFormat = 'pth' | 'pth-legacy' | 'safetensors';
-
-/** An open checkpoint file: its structure in memory, its numbers still in the file. */
-export interface Checkpoint {
-  readonly path: string;
-  readonly format: CheckpointFormat;
-  /** Dicts as plain objects (text keys) or Maps, lists and tuples as arrays, TensorRef leaves. */
-  readonly root: unknown;
-  /** safetensors: the texts of `__metadata__`. */
-  readonly metadata: Readonly<Record<string, string>>;
-  /**
-   * The weights: what lies under "model" (or "state_dict"), or the file itself where it is a bare state
-   * dict. @throws CheckpointError when there are none.
-   */
-  stateDict(): Map<string, TensorRef>;
-  close(): Promise<void>;
-}
+import { dictEntries } from './values.js';
 
 /**
- * Opens a PyTorch file (zip or legacy) or a safetensors file of any size. Only weights and plain data are
- * read: a pickle that asks for anything else is refused, and never run.
+ * Opens a PyTorch file (zip or legacy) or a safetensors file of any size; or several that an index
+ * (`*.index.json`) names; or a folder with such a file, as Hugging Face's libraries write it. Only weights and
+ * plain data are read: nothing in a pickle is ever run, and one that asks for what runs code is refused.
  * @throws CheckpointError when the file is none of these, is damaged or asks too much.
  */
-export async function openCheckpoint(path: string): Promise<Checkpoint> {
+export async function openCheckpoint(place: string): Promise<Checkpoint> {
+  const path = fileInFolder(place);
+  if (isIndex(path)) {
+    const { root, close } = await openShards(path, openFile);
+    const format = path.endsWith('.safetensors.index.json') ? 'safetensors' : 'pth';
+    return { path, format, root, metadata: {}, ...weightsOf(root, path), close };
+  }
+  return openFile(path);
+}
+
+async function openFile(path: string): Promise<Checkpoint> {
   const source = await Source.open(path);
   try {
     const format = await detect(source);
@@ -37,18 +35,21 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     if (format === 'pth') root = await readTorchZip(source);
     else if (format === 'pth-legacy') root = await readTorchLegacy(source);
     else ({ tensors: root, metadata } = await readSafetensors(source));
-    return {
-      path,
-      format,
-      root,
-      metadata,
-      stateDict: () => stateDictOf(root, path),
-      close: () => source.close(),
-    };
+    return { path, format, root, metadata, ...weightsOf(root, path), close: () => source.close() };
   } catch (thrown) {
     await source.close();
     throw thrown;
   }
+}
+
+function weightsOf(root: unknown, path: string): Pick<Checkpoint, 'stateDict' | 'unreadable' | 'attributes'> {
+  let found: StateDict | undefined;
+  const weights = () => (found ??= stateDictOf(root, path));
+  return {
+    stateDict: () => new Map(weights().tensors),
+    unreadable: () => new Map(weights().unreadable),
+    attributes: () => weights().attributes,
+  };
 }
 
 const ALLOWED = 'a PyTorch file (.pth, .pt, .bin) or a .safetensors file';
@@ -82,25 +83,26 @@ function describe(head: Buffer, text: string): string {
   return `bytes ${head.subarray(0, 8).toString('hex')}`;
 }
 
-function stateDictOf(root: unknown, path: string): Map<string, TensorRef> {
-  const top = dictEntries(root);
-  const nested = top?.find(([key]) => key === 'model') ?? top?.find(([key]) => key === 'state_dict');
-  for (const entries of [nested && dictEntries(nested[1]), top]) {
-    const tensors = (entries ?? []).filter(
-      (entry): entry is [string, TensorRef] => typeof entry[0] === 'string' && isTensorRef(entry[1]),
-    );
-    if (tensors.length > 0) return new Map(tensors);
+/** The weights, which are looked for when they are first asked for. @throws CheckpointError when there are none. */
+function stateDictOf(root: unknown, path: string): StateDict {
+  const found = findStateDict(root);
+  if (found && found.tensors.size > 0) return found;
+  const where = { where: path };
+  if (found) {
+    const [[name, kind]] = found.unreadable;
+    throw new CheckpointError('the checkpoint holds elements of an unknown type only', {
+      ...where,
+      found: `${found.unreadable.size} tensors, the first, '${name.slice(0, 200)}', is ${kind}`,
+      allowed: DTYPE_NAMES.join(', '),
+      help: 'in Python: convert them with .float() and save the state dict again',
+    });
   }
+  const object = pickledObject(root);
+  if (object) throw refusal({ error: (what, f, c, help) => sourceError(path, what, f, c, help) }, object);
+  const keys = dictEntries(root)?.map(([key]) => String(key));
   throw new CheckpointError('the checkpoint holds no weights', {
-    where: path,
-    found: top
-      ? `keys ${
-          top
-            .map(([key]) => String(key))
-            .slice(0, 10)
-            .join(', ') || '(none)'
-        }`
-      : typeof root,
-    allowed: '"model" with tensors by name, or tensors by name',
+    ...where,
+    found: keys ? `keys ${keys.slice(0, 10).join(', ') || '(none)'}` : typeof root,
+    allowed: '"model" (or "state_dict", "net", …) with tensors by name, or tensors by name',
   });
 }

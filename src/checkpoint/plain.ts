@@ -1,7 +1,7 @@
 import type { CheckpointError } from '../common/errors.js';
 import { LIMITS } from './limits.js';
-import { Global, Instance } from './pickled.js';
-import { isLazyTensor, OrderedDict } from './values.js';
+import { ForeignGlobal, Global, Instance } from './pickled.js';
+import { isLazyTensor, OrderedDict, Unreadable } from './values.js';
 
 /**
  * Turns what a pickle made into plain data: dicts with text keys become objects, other dicts Maps,
@@ -15,9 +15,8 @@ export function toPlain(raw: unknown, error: (what: string, found?: string) => C
 
   /** The plain value, and its size. */
   function convert(value: unknown, depth: number): { plain: unknown; count: number } {
-    if (typeof value !== 'object' || value === null || value instanceof Uint8Array || isLazyTensor(value)) {
-      return { plain: value, count: 1 };
-    }
+    if (typeof value !== 'object' || value === null || isLeaf(value)) return { plain: value, count: 1 };
+    if (value instanceof ForeignGlobal) return { plain: new Unreadable(value.name), count: 1 };
     if (value instanceof Global) return { plain: value.name, count: 1 };
     const known = done.get(value);
     if (known) return known;
@@ -60,6 +59,9 @@ export function toPlain(raw: unknown, error: (what: string, found?: string) => C
 
   return convert(raw, 0).plain;
 }
+
+const isLeaf = (value: object) =>
+  value instanceof Uint8Array || value instanceof Unreadable || isLazyTensor(value);
 
 function plainDict(dict: Map<unknown, unknown>, part: (inner: unknown) => unknown): unknown {
   const entries: [unknown, unknown][] = [];

@@ -1,15 +1,26 @@
-import { type HostDType, sizeOf } from '../common/host_tensor.js';
-import { DTYPE_NAMES, DTYPES, viewAs } from './dtypes.js';
+import { sizeOf } from '../common/host_tensor.js';
+import {
+  DTYPE_NAMES,
+  DTYPES,
+  type ElementType,
+  FOREIGN_DTYPE_NAMES,
+  FOREIGN_DTYPES,
+  isForeign,
+  viewAs,
+} from './dtypes.js';
 import { LIMITS } from './limits.js';
 import type { Source } from './source.js';
-import type { TensorRef } from './values.js';
+import { type TensorRef, Unreadable } from './values.js';
 
 export interface SafetensorsFile {
-  tensors: Map<string, TensorRef>;
+  tensors: Map<string, TensorRef | Unreadable>;
   metadata: Record<string, string>;
 }
 
-const BY_CODE = new Map<string, HostDType>(DTYPE_NAMES.map((dtype) => [DTYPES[dtype].safetensors, dtype]));
+const BY_CODE = new Map<string | undefined, ElementType>([
+  ...FOREIGN_DTYPE_NAMES.map((dtype) => [FOREIGN_DTYPES[dtype].safetensors, dtype] as const),
+  ...DTYPE_NAMES.map((dtype) => [DTYPES[dtype].safetensors, dtype] as const),
+]);
 
 /** The length of a JSON header in eight bytes, the header, the numbers. Source: huggingface/safetensors. */
 export async function readSafetensors(source: Source): Promise<SafetensorsFile> {
@@ -18,7 +29,7 @@ export async function readSafetensors(source: Source): Promise<SafetensorsFile> 
     throw source.error('is damaged', `a safetensors header of ${length} bytes`);
   const header = parseHeader(source, await source.read(8, Number(length)));
   const start = 8 + Number(length);
-  const tensors = new Map<string, TensorRef>();
+  const tensors = new Map<string, TensorRef | Unreadable>();
   const metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') {
@@ -64,29 +75,35 @@ function isModest(json: Buffer): boolean {
   return true;
 }
 
-function tensorOf(source: Source, name: string, entry: unknown, start: number): TensorRef {
+function tensorOf(source: Source, name: string, entry: unknown, start: number): TensorRef | Unreadable {
   const { dtype: code, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   const where = `tensor '${name.slice(0, 200)}'`;
-  const dtype = typeof code === 'string' ? BY_CODE.get(code) : undefined;
-  if (!dtype) {
-    const type = typeof code === 'string' ? `'${code.slice(0, 40)}'` : 'none';
-    throw source.error('holds elements of an unknown type', `${where}: ${type}`);
-  }
+  if (typeof code !== 'string') throw source.error('holds elements of an unknown type', `${where}: none`);
+  const dtype = BY_CODE.get(code);
   const natural = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   const isShape = Array.isArray(shape) && shape.length <= LIMITS.dimensions && shape.every(natural);
   if (!isShape || !Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(natural)) {
     throw source.error('is damaged', `${where} without a shape or place`);
   }
   const [from, to] = offsets as [number, number];
-  if (to - from !== sizeOf(shape) * DTYPES[dtype].bytes) {
+  const readable = dtype && !isForeign(dtype) ? dtype : undefined;
+  if (readable && to - from !== sizeOf(shape) * DTYPES[readable].bytes) {
     throw source.error('is damaged', `${where}: shape [${shape}] does not fill ${to - from} bytes`);
   }
   if (start + to > source.size)
     throw source.error('is cut short', `${source.size} bytes, ${where} ends at ${start + to}`);
+  if (!readable) {
+    const known = dtype ? ` (${dtype})` : '';
+    return new Unreadable(`a tensor of ${code.slice(0, 40)}${known}`);
+  }
   return {
-    dtype,
+    dtype: readable,
     shape: Object.freeze(shape),
     identity: `${from}-${to}/${dtype}/${shape}`,
-    read: async () => ({ dtype, shape, data: viewAs(dtype, await source.read(start + from, to - from)) }),
+    read: async () => ({
+      dtype: readable,
+      shape,
+      data: viewAs(readable, await source.read(start + from, to - from)),
+    }),
   };
 }

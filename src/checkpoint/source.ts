@@ -68,15 +68,21 @@ export class Source {
 
   /** "the checkpoint …", with the path. */
   error(what: string, found?: string, cause?: unknown, help?: string): CheckpointError {
-    return new CheckpointError(`the checkpoint ${what}`, {
-      where: this.path,
-      found,
-      help: help ?? (what.includes('cut short') ? 'copy or download the file again' : undefined),
-      cause,
-    });
+    return sourceError(this.path, what, found, cause, help);
   }
 
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+/** "the checkpoint …", with its path. */
+export function sourceError(
+  where: string,
+  what: string,
+  found?: string,
+  cause?: unknown,
+  help = what.includes('cut short') ? 'copy or download the file again' : undefined,
+): CheckpointError {
+  return new CheckpointError(`the checkpoint ${what}`, { where, found, help, cause });
 }

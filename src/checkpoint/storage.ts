@@ -1,6 +1,6 @@
 import type { CheckpointError } from '../common/errors.js';
 import { type HostArray, type HostDType, sizeOf } from '../common/host_tensor.js';
-import { DTYPES, swapBytes, viewAs } from './dtypes.js';
+import { DTYPES, type ElementType, swapBytes, viewAs } from './dtypes.js';
 import { LIMITS } from './limits.js';
 import type { TensorRef } from './values.js';
 
@@ -8,7 +8,7 @@ import type { TensorRef } from './values.js';
 export interface TorchStorage {
   readonly key: string;
   /** undefined for an untyped storage: bytes. */
-  readonly dtype: HostDType | undefined;
+  readonly dtype: ElementType | undefined;
   /** In bytes. */
   readonly length: number;
   readonly bigEndian: boolean;

@@ -1,5 +1,5 @@
 import { ByteReader } from './byte_reader.js';
-import { DTYPES } from './dtypes.js';
+import { elementBytes } from './dtypes.js';
 import { LIMITS } from './limits.js';
 import type { Source } from './source.js';
 import type { TorchStorage } from './storage.js';
@@ -65,7 +65,7 @@ function storageFor(
   source: Source,
   storages: Map<string, LegacyStorage>,
 ): TorchStorage {
-  const bytesPerElement = dtype ? DTYPES[dtype].bytes : 1;
+  const bytesPerElement = elementBytes(dtype);
   let root = storages.get(key);
   if (!root) storages.set(key, (root = { key, count, bytesPerElement }));
   if (root.count !== count || root.bytesPerElement !== bytesPerElement) {

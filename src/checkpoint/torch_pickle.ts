@@ -1,7 +1,8 @@
-import type { HostDType } from '../common/host_tensor.js';
+import type { CheckpointError } from '../common/errors.js';
 import type { ByteReader } from './byte_reader.js';
-import { allowedGlobals, StorageInstance, StorageType } from './globals.js';
-import { Global } from './pickled.js';
+import type { ElementType } from './dtypes.js';
+import { allowedGlobals, foreignGlobal, StorageInstance, StorageType } from './globals.js';
+import { ForeignGlobal, Global } from './pickled.js';
 import { toPlain } from './plain.js';
 import type { Source } from './source.js';
 import type { TorchStorage } from './storage.js';
@@ -10,7 +11,7 @@ import { unpickle } from './unpickler.js';
 /** What a pickle says of a storage: `('storage', type, key, location, count[, view])`. */
 export interface StorageRequest {
   readonly key: string;
-  readonly dtype: HostDType | undefined;
+  readonly dtype: ElementType | undefined;
   /** In elements. */
   readonly count: number;
   /** Legacy files: the part of the storage that is meant, in elements. */
@@ -30,8 +31,8 @@ export function readPickle(
   const raw = unpickle(reader, {
     error,
     global: (module, name) => {
-      const global = globals.get(`${module}.${name}`);
-      if (!global) throw refused(source, `${module}.${name}`);
+      const global = globals.get(`${module}.${name}`) ?? foreignGlobal(module, name);
+      if (!global) throw refusal(source, `${module}.${name}`);
       return global;
     },
     persistent: (id) => {
@@ -46,7 +47,8 @@ export function readPickle(
   return toPlain(raw, error);
 }
 
-function refused(source: Source, name: string) {
+/** The error for what only running its code could make. */
+export function refusal(source: Pick<Source, 'error'>, name: string): CheckpointError {
   return source.error(
     `asks for '${name.slice(0, 200)}', which is refused`,
     'a pickle may run any code; only weights and plain data are read here',
@@ -61,9 +63,10 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 function storageRequest(id: unknown): StorageRequest | undefined {
   if (!Array.isArray(id) || id[0] !== 'storage') return undefined;
   const [, type, key, , count, view] = id;
-  if (!(type instanceof Global && type.value instanceof StorageType)) return undefined;
+  const known = type instanceof Global && type.value instanceof StorageType ? type.value : undefined;
+  if (!known && !(type instanceof ForeignGlobal)) return undefined;
   if (typeof key !== 'string' || !isCount(count)) return undefined;
-  const { dtype } = type.value;
+  const dtype = known?.dtype;
   if (view === undefined || view === null) return { key, dtype, count };
   const [viewKey, offset, viewCount] = Array.isArray(view) ? view : [];
   if (typeof viewKey !== 'string' || !isCount(offset) || !isCount(viewCount)) return undefined;

@@ -1,6 +1,6 @@
 import type { ByteReader } from './byte_reader.js';
 import { LIMITS } from './limits.js';
-import { Global, Instance } from './pickled.js';
+import { ForeignGlobal, Global, Instance, OpaqueInstance } from './pickled.js';
 import { OrderedDict } from './values.js';
 
 export interface UnpicklerOptions {
@@ -252,13 +252,18 @@ class Unpickler {
 
   #append(items: unknown[]): void {
     const list = this.#top();
+    if (list instanceof OpaqueInstance) {
+      list.append(items);
+      return;
+    }
     if (!Array.isArray(list) || Object.isFrozen(list))
       throw this.#error('is damaged', 'items for what is no list');
     for (const item of items) list.push(item);
   }
 
   #setItems(items: unknown[]): void {
-    const dict = this.#top();
+    const top = this.#top();
+    const dict = top instanceof OpaqueInstance ? top.dict() : top;
     if (!(dict instanceof Map)) throw this.#error('is damaged', 'items for what is no dict');
     this.#fill(dict, items);
   }
@@ -277,6 +282,10 @@ class Unpickler {
 
   #addItems(items: unknown[]): void {
     const set = this.#top();
+    if (set instanceof OpaqueInstance) {
+      set.append(items);
+      return;
+    }
     if (!(set instanceof Set)) throw this.#error('is damaged', 'items for what is no set');
     for (const item of items) set.add(item);
   }
@@ -296,7 +305,8 @@ class Unpickler {
 
   #callWithKeywords(): void {
     const [callee, args, keywords] = this.#popMany(3);
-    if (!Array.isArray(args) || !(keywords instanceof Map) || keywords.size > 0) {
+    const plain = keywords instanceof Map && (keywords.size === 0 || callee instanceof ForeignGlobal);
+    if (!Array.isArray(args) || !plain) {
       throw this.#error('calls with keywords', callee instanceof Global ? callee.name : undefined);
     }
     this.#pushCall(callee, args);

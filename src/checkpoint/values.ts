@@ -21,6 +21,12 @@ export interface LazyTensor {
 
 export type SavedTensor = HostTensor | LazyTensor;
 
+/** Stands where a file holds what is not plain data, nor a tensor that can be read here: only its name is kept. */
+export class Unreadable {
+  /** @param kind what it is: "datetime.date", "a tensor of float8_e4m3fn" */
+  constructor(readonly kind: string) {}
+}
+
 /** Python's collections.OrderedDict; `attributes` are those set on it, such as a state dict's `_metadata`. */
 export class OrderedDict<K = unknown, V = unknown> extends Map<K, V> {
   attributes?: Record<string, unknown>;

@@ -1,4 +1,5 @@
 import { convertCheckpoint } from '../checkpoint/index.js';
+import { log } from '../common/logging.js';
 import { formatCount } from '../common/progress.js';
 import { defineCommand } from './command.js';
 
@@ -26,7 +27,8 @@ export const convert = defineCommand({
   ],
   epilogue: 'Weights alone go over: optimizer, configuration and epoch stay behind.',
   async handler(args) {
-    const { tensors, elements } = await convertCheckpoint(args.in, args.out, { dtype: args.dtype });
+    const { tensors, elements, leftOut } = await convertCheckpoint(args.in, args.out, { dtype: args.dtype });
+    for (const [name, kind] of leftOut ?? []) log.warn(`${name} is left out: it is ${kind}`);
     console.log(`${args.out}: ${tensors} tensors, ${formatCount(elements)} numbers`);
   },
 });
