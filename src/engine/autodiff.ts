@@ -81,6 +81,21 @@ export function recompute(f: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, variable
   });
 }
 
+/**
+ * What `f` gives, as constants: nothing of it is recorded or kept for a backward pass, inside a forward pass that
+ * is being recorded too.
+ */
+export function noGrad<T>(f: () => T): T {
+  const state = tapeState();
+  const { gradientDepth } = state;
+  state.gradientDepth = 0;
+  try {
+    return withHalves(activeHalves() !== undefined, f);
+  } finally {
+    state.gradientDepth = gradientDepth;
+  }
+}
+
 interface GradientsOptions {
   /** The gradient of the result, 1 unless given. */
   seed?: tf.Tensor;

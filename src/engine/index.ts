@@ -1,5 +1,5 @@
 /** The engine room: a device becomes a TensorFlow.js backend, with fused operations and gradients. */
-export { recompute, type ValueAndGradsOptions, valueAndGrads } from './autodiff.js';
+export { noGrad, recompute, type ValueAndGradsOptions, valueAndGrads } from './autodiff.js';
 export { listAdapters } from './devices.js';
 export { type AdamWUpdate, adamwUpdate } from './fused/adamw.js';
 export { type AttentionOptions, attention, splitHeads } from './fused/attention.js';
@@ -12,10 +12,12 @@ export { layerNorm } from './fused/layer_norm.js';
 export { linear } from './fused/linear.js';
 export { linearParts } from './fused/linear_parts.js';
 export {
+  appendKeysAndValues,
   attentionPart,
+  type Dropout,
   feedForwardPart,
   type KeysAndValues,
-  rememberedPart,
+  postNorm,
 } from './fused/post_norm.js';
 export { residual } from './fused/residual.js';
 export { sumOfSquares } from './fused/sum_of_squares.js';

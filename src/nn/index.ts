@@ -1,7 +1,7 @@
 /** Module and layers, with PyTorch's parameter names, shapes and layouts. */
 export { assignValues } from './assign.js';
 export { type Initializer, normal, ones, truncatedNormal, uniformFanIn, zeros } from './init.js';
-export { dropoutIn, dropPathIn, Embedding, LayerNorm, Linear, Mlp } from './layers.js';
+export { dropoutIn, dropoutOf, dropPathIn, Embedding, LayerNorm, Linear, Mlp } from './layers.js';
 export {
   firstFew,
   type LoadReport,

@@ -1,5 +1,5 @@
 import type { Rng } from '../common/random.js';
-import { dropout, gelu, layerNorm, linear, linearParts, tf } from '../engine/index.js';
+import { type Dropout, dropout, gelu, layerNorm, linear, linearParts, tf } from '../engine/index.js';
 import { type Initializer, normal, ones, zeros } from './init.js';
 import { Module } from './module.js';
 
@@ -80,8 +80,13 @@ export class Mlp extends Module {
  * @param rng the model's generator in training; undefined in evaluation, where this is the identity.
  */
 export function dropoutIn(rng: Rng | undefined, x: tf.Tensor, rate: number): tf.Tensor {
-  return rng && rate > 0 ? dropout(x, rate, rng.uint32()) : x;
+  const drop = dropoutOf(rng, rate);
+  return drop ? dropout(x, drop.rate, drop.seed) : x;
 }
+
+/** The same for an operation that drops out inside; undefined in evaluation. */
+export const dropoutOf = (rng: Rng | undefined, rate: number): Dropout | undefined =>
+  rng && rate > 0 ? { rate, seed: rng.uint32() } : undefined;
 
 /** Drops a whole residual branch for some of the samples. @param x [B, ...]. Source: arXiv:1603.09382. */
 export function dropPathIn(rng: Rng | undefined, x: tf.Tensor, rate: number): tf.Tensor {

@@ -21,6 +21,11 @@ interface Declared {
   init?: Initializer;
 }
 
+interface Entry extends Declared {
+  name: string;
+  kind: 'parameter' | 'buffer';
+}
+
 /**
  * A tree of named parameters, with PyTorch's names, shapes and layouts.
  *
@@ -29,45 +34,33 @@ interface Declared {
  */
 export abstract class Module {
   readonly #parameters = new Map<string, Declared>();
-  readonly #buffers = new Map<string, tf.Variable>();
+  readonly #buffers = new Map<string, Declared>();
   readonly #children = new Map<string, Module>();
-  #training = true;
-
-  get training(): boolean {
-    return this.#training;
-  }
-
-  /** Dropout and drop path on (as a new module is). */
-  train(): this {
-    return this.#setTraining(true);
-  }
-
-  /** Dropout and drop path off. */
-  eval(): this {
-    return this.#setTraining(false);
-  }
-
-  /** Parameters by their first name, in PyTorch's order; a tied one is listed once. */
+  /**
+   * The parameters that are trained, by their first name, in PyTorch's order; a tied one is listed once. For
+   * these alone there are gradients, moments of an optimizer and exchanges between ranks.
+   */
   namedParameters(): Map<string, tf.Variable> {
-    const named = new Map<string, tf.Variable>();
-    const seen = new Set<tf.Variable>();
-    for (const { name, variable, kind } of this.#entries()) {
-      if (kind === 'buffer' || seen.has(variable)) continue;
-      seen.add(variable);
-      named.set(name, variable);
-    }
-    return named;
+    return this.#firstNames('parameter', (variable) => variable.trainable);
   }
 
+  /** The parameters that `freeze` took out of training, as `namedParameters` lists the others. */
+  frozenParameters(): Map<string, tf.Variable> {
+    return this.#firstNames('parameter', (variable) => !variable.trainable);
+  }
+
+  /** Tensors that are saved and never trained, by their first name: what is no weight, such as a queue. */
   namedBuffers(): Map<string, tf.Variable> {
-    const named = new Map<string, tf.Variable>();
-    for (const { name, variable, kind } of this.#entries()) {
-      if (kind === 'buffer') named.set(name, variable);
-    }
-    return named;
+    return this.#firstNames('buffer', () => true);
   }
 
-  /** The live tensors under every name, tied ones and buffers included, in PyTorch's order. */
+  /** Takes every parameter out of training: it is saved, and stays as it is. A tied one is frozen everywhere. */
+  freeze(): this {
+    for (const variable of this.#firstNames('parameter', () => true).values()) variable.trainable = false;
+    return this;
+  }
+
+  /** The live tensors under every name, frozen and tied ones and buffers included, in PyTorch's order. */
   stateDict(): Map<string, tf.Variable> {
     const state = new Map<string, tf.Variable>();
     for (const { name, variable } of this.#entries()) state.set(name, variable);
@@ -94,7 +87,10 @@ export abstract class Module {
 
   /** Draws parameters; each from a stream of its own, so that no order matters. @param names default: all. */
   initialize(seed: number, names?: ReadonlySet<string>): void {
+    const seen = new Set<tf.Variable>();
     for (const { name, variable, init } of this.#entries()) {
+      if (seen.has(variable)) continue; // the second name of a shared module's parameter
+      seen.add(variable);
       if (!init || (names && !names.has(name))) continue;
       const values = new Float32Array(variable.size);
       init(values, Rng.of(seed, 'init', name));
@@ -122,14 +118,14 @@ export abstract class Module {
     return variable;
   }
 
-  /** Declares a tensor that is saved and never trained. */
-  protected buffer(name: string, value: () => tf.Tensor): tf.Variable {
+  /** Declares a tensor that is saved and never trained. @param init draws it, where its first values are random */
+  protected buffer(name: string, value: () => tf.Tensor, init?: Initializer): tf.Variable {
     const variable = tf.tidy(() => tf.variable(value(), false));
-    this.#buffers.set(name, variable);
+    this.#buffers.set(name, { variable, init });
     return variable;
   }
 
-  /** Declares a module below this one. */
+  /** Declares a module below this one; one that stands below two modules has two names for each parameter. */
   protected child<M extends Module>(name: string, module: M): M {
     this.#children.set(name, module);
     return module;
@@ -144,20 +140,23 @@ export abstract class Module {
   }
 
   /** PyTorch's order: own parameters, own buffers, then the children's. */
-  *#entries(
-    prefix = '',
-  ): Generator<{ name: string; variable: tf.Variable; kind: 'parameter' | 'buffer'; init?: Initializer }> {
+  *#entries(prefix = ''): Generator<Entry> {
     for (const [name, declared] of this.#parameters) {
       yield { name: prefix + name, kind: 'parameter', ...declared };
     }
-    for (const [name, variable] of this.#buffers) yield { name: prefix + name, kind: 'buffer', variable };
+    for (const [name, declared] of this.#buffers) yield { name: prefix + name, kind: 'buffer', ...declared };
     for (const [name, module] of this.#children) yield* module.#entries(`${prefix}${name}.`);
   }
 
-  #setTraining(training: boolean): this {
-    this.#training = training;
-    for (const module of this.#children.values()) module.#setTraining(training);
-    return this;
+  #firstNames(wanted: Entry['kind'], holds: (variable: tf.Variable) => boolean): Map<string, tf.Variable> {
+    const named = new Map<string, tf.Variable>();
+    const seen = new Set<tf.Variable>();
+    for (const { name, variable, kind } of this.#entries()) {
+      if (kind !== wanted || seen.has(variable) || !holds(variable)) continue;
+      seen.add(variable);
+      named.set(name, variable);
+    }
+    return named;
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   adamwUpdate,
+  appendKeysAndValues,
   attention,
   attentionPart,
   dropout,
@@ -8,8 +9,6 @@ import {
   layerNorm,
   linear,
   linearParts,
-  rememberedPart,
-  residual,
   softmaxCrossEntropy,
   tf,
 } from '#src/engine/index.js';
@@ -178,17 +177,11 @@ const postNormCases = PARTS.flatMap((one): Case[] => {
       name: `attentionPart ${name}`,
       f: (x, key, value, qw, qb, ow, ob, nw, nb) => {
         const attend = { numHeads: heads, mask: masked && tf.tensor(masked.values, mask) };
-        return attentionPart(
-          {
-            ...{ x, memory: { key, value }, ...attend },
-            ...{ query: { weight: qw, bias: qb }, output: { weight: ow, bias: ob } },
-            norm: { weight: nw, bias: nb, eps },
-          },
-          () => {
-            const attended = attention(linear(x, qw, qb), key, value, attend);
-            return layerNorm(residual(linear(attended, ow, ob), x), nw, nb, eps);
-          },
-        );
+        return attentionPart({
+          ...{ x, memory: { key, value }, ...attend },
+          ...{ query: { weight: qw, bias: qb }, output: { weight: ow, bias: ob } },
+          norm: { weight: nw, bias: nb, eps },
+        });
       },
       inputs: [
         ...[x, floats(memory, { seed: 2 }), floats(memory, { seed: 3 })],
@@ -199,26 +192,22 @@ const postNormCases = PARTS.flatMap((one): Case[] => {
     {
       name: `feedForwardPart ${name}`,
       f: (x, iw, ib, ow, ob, nw, nb) =>
-        feedForwardPart(
-          {
-            ...{ x, intermediate: { weight: iw, bias: ib }, output: { weight: ow, bias: ob } },
-            norm: { weight: nw, bias: nb, eps },
-          },
-          () => layerNorm(residual(linear(gelu(linear(x, iw, ib)), ow, ob), x), nw, nb, eps),
-        ),
+        feedForwardPart({
+          ...{ x, intermediate: { weight: iw, bias: ib }, output: { weight: ow, bias: ob } },
+          norm: { weight: nw, bias: nb, eps },
+        }),
       inputs: [x, ...weights(3 * width, width, 10), ...weights(width, 3 * width, 12), ...norm],
       tolerance: 1e-5,
     },
     {
-      name: `rememberedPart ${name}`,
+      name: `appendKeysAndValues ${name}`,
       f: (x, pastKey, pastValue, kw, kb, vw, vb) => {
         const past = { key: pastKey, value: pastValue };
-        const joined = (before: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) =>
-          tf.concat([before, linear(x, weight, bias)], 1);
-        const { key, value } = rememberedPart(
-          { x, key: { weight: kw, bias: kb }, value: { weight: vw, bias: vb }, past },
-          () => ({ key: joined(pastKey, kw, kb), value: joined(pastValue, vw, vb) }),
-        );
+        const [keyWeights, valueWeights] = [
+          { weight: kw, bias: kb },
+          { weight: vw, bias: vb },
+        ];
+        const { key, value } = appendKeysAndValues({ x, key: keyWeights, value: valueWeights, past });
         return [key, value];
       },
       inputs: [

@@ -79,13 +79,40 @@ describe('a module', () => {
     for (const tower of [one, other]) tower.dispose();
   });
 
-  it('switches all its children between training and evaluation', () => {
+  it('trains what is not frozen, and saves and loads all of it', () => {
     const tower = new Tower();
-    assert.equal(tower.blocks[1].dense.training, true);
-    tower.eval();
-    assert.equal(tower.blocks[1].dense.training, false);
-    assert.equal(tower.train().training, true);
+    tower.blocks[0].freeze();
+    const trained = [...tower.namedParameters().keys()];
+    assert.deepEqual(
+      trained.filter((name) => name.startsWith('blocks.0.')),
+      [],
+    );
+    assert.deepEqual(
+      [...tower.frozenParameters().keys()],
+      ['norm.weight', 'norm.bias', 'dense.weight', 'dense.bias'].map((name) => `blocks.0.${name}`),
+    );
+    assert.equal(tower.stateDict().size, 11);
+    const x = tf.ones([2, 6]);
+    const { value, grads } = valueAndGrads(
+      () => tower.blocks[1].forward(tower.blocks[0].forward(x)).mul(tower.scale.sum()).sum() as tf.Scalar,
+      tower.namedParameters(),
+    );
+    assert.deepEqual([...grads.keys()], trained);
+    tf.dispose([value, ...grads.values()]);
     tower.dispose();
+  });
+
+  it('draws a shared part once, by its first name', () => {
+    class Shared extends Module {
+      readonly one = this.child('one', new Linear(2, 2, normal(1)));
+      readonly other = this.child('other', this.one);
+    }
+    const [shared, alone] = [new Shared(), new Shared()];
+    shared.initialize(1);
+    alone.initialize(1, new Set(['one.weight']));
+    assert.deepEqual([...shared.namedParameters().keys()], ['one.weight', 'one.bias']);
+    assert.deepEqual([...shared.one.weight.dataSync()], [...alone.one.weight.dataSync()]);
+    for (const module of [shared, alone]) module.dispose();
   });
 
   it('frees all it made', () => {

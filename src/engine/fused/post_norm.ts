@@ -1,10 +1,16 @@
 /**
  * The parts of a post-norm transformer layer, each in one kernel: a step of generation has so few rows that what
- * lies between kernels costs a fifth of it. They take no gradient. Each is given the same as a composition of
- * smaller operations, for whoever records gradients, has many rows, or runs on an engine without the kernel.
+ * lies between kernels costs a fifth of it. The kernels take no gradient and drop nothing out: whoever records
+ * gradients, wants dropout, has many rows, or runs on an engine without the kernel gets smaller operations.
  */
 import { isTaping } from '../record.js';
-import type { tf } from '../tf.js';
+import { tf } from '../tf.js';
+import { attention } from './attention.js';
+import { dropout } from './dropout.js';
+import { gelu } from './gelu.js';
+import { layerNorm } from './layer_norm.js';
+import { linear } from './linear.js';
+import { residual } from './residual.js';
 import { hasKernel, runKernel, runKernels } from './run.js';
 
 /** weight [O, I], bias [O] */
@@ -16,6 +22,12 @@ export interface LinearWeights {
 /** weight [D], bias [D] */
 export interface NormWeights extends LinearWeights {
   eps: number;
+}
+
+/** What is zeroed at random: a share of the elements, chosen by the seed. */
+export interface Dropout {
+  rate: number;
+  seed: number;
 }
 
 /** Keys and values [B, Tk, D], or with their heads split, [B, H, Tk, D / H]. */
@@ -31,16 +43,31 @@ const MOST_TOKENS = 32;
 const inOneKernel = (name: string, x: tf.Tensor): boolean =>
   hasKernel(name) && !isTaping() && x.size > 0 && x.shape[1]! <= MOST_TOKENS;
 
-export interface AttentionPart {
-  /** [B, T, D] */
+/** The end of both parts: layerNorm(x + dropout(output(branch))). */
+export interface PostNorm {
+  /** [B, T, D], what goes around the part */
   x: tf.Tensor;
+  output: LinearWeights;
+  norm: NormWeights;
+  /** Of the output layer's result. */
+  dropout?: Dropout;
+}
+
+/** @param branch [B, T, I] @returns [B, T, D] */
+export function postNorm(branch: tf.Tensor, { x, output, norm, dropout: drop }: PostNorm): tf.Tensor {
+  const projected = linear(branch, output.weight, output.bias);
+  const kept = drop ? dropout(projected, drop.rate, drop.seed) : projected;
+  return layerNorm(residual(kept, x), norm.weight, norm.bias, norm.eps);
+}
+
+export interface AttentionPart extends PostNorm {
   query: LinearWeights;
   memory: KeysAndValues;
   /** Added to the scores, broadcastable to [B, H, T, Tk]. */
   mask?: tf.Tensor;
   numHeads: number;
-  output: LinearWeights;
-  norm: NormWeights;
+  /** Of the probabilities. */
+  attentionDropout?: Dropout;
 }
 
 /** What the kernel is given of numbers. */
@@ -50,26 +77,29 @@ export interface AttentionPartAttrs {
 }
 
 /** layerNorm(x + output(attention(query(x), key, value))). @returns [B, T, D] */
-export function attentionPart(part: AttentionPart, composition: () => tf.Tensor): tf.Tensor {
-  const { x, query, memory, mask, numHeads, output, norm } = part;
-  if (!inOneKernel('LavisAttentionPart', x) || memory.key.size === 0) return composition();
+export function attentionPart(part: AttentionPart): tf.Tensor {
+  const { x, query, memory, mask, numHeads, output, norm, attentionDropout } = part;
+  const certain = !attentionDropout && !part.dropout;
+  if (!certain || !inOneKernel('LavisAttentionPart', x) || memory.key.size === 0) {
+    const queries = linear(x, query.weight, query.bias);
+    const options = { numHeads, mask, dropout: attentionDropout };
+    return postNorm(attention(queries, memory.key, memory.value, options), part);
+  }
   const attrs: AttentionPartAttrs = { numHeads, eps: norm.eps };
   const weights = { ...named('query', query), ...named('output', output), ...named('norm', norm) };
   return runKernel('LavisAttentionPart', { x, ...memory, mask, ...weights }, attrs);
 }
 
-export interface FeedForwardPart {
-  /** [B, T, D] */
-  x: tf.Tensor;
+export interface FeedForwardPart extends PostNorm {
   intermediate: LinearWeights;
-  output: LinearWeights;
-  norm: NormWeights;
 }
 
 /** layerNorm(x + output(gelu(intermediate(x)))). @returns [B, T, D] */
-export function feedForwardPart(part: FeedForwardPart, composition: () => tf.Tensor): tf.Tensor {
+export function feedForwardPart(part: FeedForwardPart): tf.Tensor {
   const { x, intermediate, output, norm } = part;
-  if (!inOneKernel('LavisFeedForwardPart', x)) return composition();
+  if (part.dropout || !inOneKernel('LavisFeedForwardPart', x)) {
+    return postNorm(gelu(linear(x, intermediate.weight, intermediate.bias)), part);
+  }
   const weights = {
     ...named('intermediate', intermediate),
     ...named('output', output),
@@ -78,7 +108,7 @@ export function feedForwardPart(part: FeedForwardPart, composition: () => tf.Ten
   return runKernel('LavisFeedForwardPart', { x, ...weights }, { eps: norm.eps });
 }
 
-export interface RememberedPart {
+export interface AppendedPart {
   /** [B, T, D] */
   x: tf.Tensor;
   key: LinearWeights;
@@ -88,9 +118,12 @@ export interface RememberedPart {
 }
 
 /** Keys and values of x behind those of the past. @returns [B, past + T, D] each */
-export function rememberedPart(part: RememberedPart, composition: () => KeysAndValues): KeysAndValues {
-  const { x, key, value, past } = part;
-  if (!inOneKernel('LavisRememberedPart', x)) return composition();
+export function appendKeysAndValues({ x, key, value, past }: AppendedPart): KeysAndValues {
+  if (!inOneKernel('LavisRememberedPart', x)) {
+    const joined = (before: tf.Tensor, { weight, bias }: LinearWeights) =>
+      tf.concat([before, linear(x, weight, bias)], 1);
+    return { key: joined(past.key, key), value: joined(past.value, value) };
+  }
   const inputs = {
     x,
     pastKey: past.key,
