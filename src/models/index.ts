@@ -1,12 +1,14 @@
 /** The models: ViT, MED (BERT with cross-attention) and the BLIP models made of them. */
+export { BaseModel } from './base_model.js';
+export { BlipBase, type BlipParts } from './blip/blip_base.js';
 export {
   BlipCaption,
-  type BlipCaptionConfig,
   type BlipCaptionOutput,
+  blipCaptionSchema,
   type GeneratedCaptions,
   type TextBatch,
-} from './blip_caption.js';
-export { blipCaptionSchema, parseBlipCaptionSection, vitConfigOf } from './blip_config.js';
+} from './blip/blip_caption.js';
+export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, nucleus } from './generation/generate.js';
 export type { GenerateOptions } from './generation/options.js';
@@ -27,8 +29,9 @@ export {
   modelZoo,
   type NamedModels,
 } from './load.js';
-export { type MedConfig, TextDecoder } from './med.js';
-export { readMedConfig } from './med_config.js';
+export { type MedConfig, readMedConfig } from './med/config.js';
+export { TextDecoder } from './med/decoder.js';
+export { TextEncoder } from './med/encoder.js';
 export {
   type BuildOptions,
   type CaptionModel,

@@ -10,7 +10,7 @@ import {
   loadTextProcessor,
   type TextProcessor,
 } from '../processors/index.js';
-import type { BlipCaption } from './blip_caption.js';
+import type { BlipCaption } from './blip/blip_caption.js';
 import type { BuildOptions, Model, ModelClass } from './model.js';
 
 /**

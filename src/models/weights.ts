@@ -23,7 +23,15 @@ export interface LoadOptions {
   dropMismatched: boolean;
 }
 
-const POS_EMBED = 'visual_encoder.pos_embed';
+/** A checkpoint's tensors by name. */
+export type StateRefs = Map<string, TensorRef>;
+
+/** What weights are loaded into; a `BaseModel` is one. */
+export interface LoadableModel extends Module {
+  mapCheckpoint(state: StateRefs): StateRefs;
+}
+
+const isPosEmbed = (name: string) => /^visual_encoder(_m)?\.pos_embed$/.test(name);
 
 /**
  * Copies a checkpoint's weights into a model, one tensor at a time; position embeddings are interpolated to
@@ -33,7 +41,7 @@ const POS_EMBED = 'visual_encoder.pos_embed';
  * @throws DataError when it cannot be had: the message names the URL, the cache path and the option
  */
 export async function loadWeights(
-  model: Module,
+  model: LoadableModel,
   place: string,
   options: LoadOptions,
 ): Promise<WeightsReport> {
@@ -47,21 +55,24 @@ export async function loadWeights(
 }
 
 async function copyWeights(
-  model: Module,
+  model: LoadableModel,
   checkpoint: Checkpoint,
   options: LoadOptions,
 ): Promise<WeightsReport> {
   const own = model.stateDict();
-  const given = checkpoint.stateDict();
+  const given = model.mapCheckpoint(checkpoint.stateDict());
   const { missing, unexpected } = matchNames(own, given);
   const fits = (name: string) => {
     const [wanted, found] = [own.get(name)!.shape, given.get(name)!.shape];
-    return sameShape(wanted, name === POS_EMBED && found.length === 3 ? found.with(1, wanted[1]!) : found);
+    return sameShape(wanted, isPosEmbed(name) && found.length === 3 ? found.with(1, wanted[1]!) : found);
   };
   const shared = [...own.keys()].filter((name) => given.has(name));
   const dropped = shared.filter((name) => !fits(name));
   const taken = shared.filter(fits);
-  if (taken.length === 0 || (!options.dropMismatched && (dropped.length || lacksPart(own, taken)))) {
+  // What belongs to a run and not to the architecture, such as a queue of another size, stays the model's own.
+  const buffers = model.namedBuffers();
+  const foreign = dropped.some((name) => !buffers.has(name)) || lacksPart(model, taken);
+  if (taken.length === 0 || (!options.dropMismatched && foreign)) {
     throw anotherArchitecture(checkpoint, own, given, { missing, unexpected, dropped }, options);
   }
   const done = new Set<tf.Variable>();
@@ -77,16 +88,16 @@ async function copyWeights(
   return report;
 }
 
-/** Whether the checkpoint has nothing for one of the model's parts, such as text_decoder. */
-function lacksPart(own: ReadonlyMap<string, unknown>, taken: readonly string[]): boolean {
+/** Whether the checkpoint has nothing for one of the model's trained parts, such as text_decoder. */
+function lacksPart(model: Module, taken: readonly string[]): boolean {
   const part = (name: string) => name.split('.')[0];
   const found = new Set(taken.map(part));
-  return [...own.keys()].some((name) => !found.has(part(name)));
+  return [...model.namedParameters().keys()].some((name) => name.includes('.') && !found.has(part(name)));
 }
 
 async function valueFor(name: string, variable: tf.Variable, ref: TensorRef) {
   const value = await ref.read();
-  return name === POS_EMBED ? interpolatePosEmbed(value, variable.shape[1]!) : value;
+  return isPosEmbed(name) ? interpolatePosEmbed(value, variable.shape[1]!) : value;
 }
 
 /**

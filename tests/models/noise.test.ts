@@ -3,7 +3,7 @@ import { before, describe, it } from 'node:test';
 import type { HostTensor } from '#src/common/host_tensor.js';
 import type { PlainObject } from '#src/config/index.js';
 import { setupEngine, tf, valueAndGrads } from '#src/engine/index.js';
-import { BlipCaption, parseBlipCaptionSection, vitConfigOf } from '#src/models/index.js';
+import { BlipCaption, blipSchema, vitConfigOf } from '#src/models/index.js';
 import { fixture, fixtureJson } from '../support.js';
 import { images, readTensors, tinySection } from './tiny.js';
 
@@ -74,7 +74,7 @@ describe('dropout and stochastic depth', () => {
   });
 
   it('are 0.1 in the last block of large, whatever the section says, and off elsewhere unless asked for', () => {
-    const vit = (section: PlainObject) => vitConfigOf(parseBlipCaptionSection(section));
+    const vit = (section: PlainObject) => vitConfigOf(blipSchema.parse(section));
     assert.equal(vit({ vit_type: 'large', vit_drop_path_rate: 0.3 }).dropPathRate, 0.1);
     assert.equal(vit({ vit_type: 'base' }).dropPathRate, 0);
     assert.equal(vit({ vit_type: 'base', vit_drop_path_rate: 0.2 }).dropPathRate, 0.2);

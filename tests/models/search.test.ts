@@ -114,16 +114,8 @@ test('nucleus sampling draws from the distributions of the reference, word by wo
   for (const { cur_len, rows } of steps) {
     const read = sequences.map((ids) => ids.slice(0, cur_len));
     const logits = tf.tidy(() => {
-      const mask = tf.tensor(
-        Array.from({ length: cur_len }, (_, q) =>
-          Array.from({ length: cur_len }, (_, k) => (k > q ? -10000 : 0)),
-        ),
-      );
-      const all = model.textDecoder.forward(
-        tf.tensor2d(read, undefined, 'int32'),
-        embeds,
-        mask.expandDims(0).expandDims(0),
-      );
+      const text = { inputIds: read, attentionMask: read.map((ids) => ids.map(() => 1)) };
+      const all = model.textDecoder.forward(text, { states: embeds });
       return all
         .slice([0, cur_len - 1, 0], [-1, 1, -1])
         .squeeze([1])

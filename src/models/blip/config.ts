@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { ConfigError } from '../common/errors.js';
-import { key, readSection, types } from '../config/index.js';
-import type { VitConfig } from './vit.js';
+import { ConfigError } from '../../common/errors.js';
+import { key, types } from '../../config/index.js';
+import type { VitConfig } from '../vit.js';
 
-/** The `model` section of a BLIP captioning run. Keys as LAVIS's; those for `vit_type: custom` are ours. */
-export const blipCaptionSchema = z.strictObject({
+/** What the `model` section of every BLIP may say. Keys as LAVIS's; those for `vit_type: custom` are ours. */
+export const blipSchema = z.strictObject({
   arch: key(types.text, undefined, 'The architecture: one of `lavis zoo`.'),
   model_type: key(types.text, undefined, 'Which default file: a type that `lavis zoo` lists.'),
   load_finetuned: key(types.flag, false, 'Start from the weights that `finetuned` names.'),
@@ -18,7 +18,7 @@ export const blipCaptionSchema = z.strictObject({
     undefined,
     'URL or file of weights to fine-tune; positions fit any image size.',
   ),
-  finetuned: key(types.text, undefined, 'URL or file of weights that are ready to caption.'),
+  finetuned: key(types.text, undefined, 'URL or file of weights that are ready to use.'),
   vit_type: key(z.enum(['base', 'large', 'custom']), 'base', 'Size of the image encoder.'),
   vit_grad_ckpt: key(types.flag, false, 'Compute blocks again in the backward pass: less memory, more time.'),
   vit_ckpt_layer: key(types.count, 0, 'How many of the last blocks `vit_grad_ckpt` is about.'),
@@ -41,19 +41,12 @@ export const blipCaptionSchema = z.strictObject({
   med_config_path: key(
     types.text,
     'configs/models/med_config.json',
-    'JSON file of the text decoder, relative to the working directory or the package.',
+    'JSON file of the text encoder and decoder, relative to the working directory or the package.',
   ),
-  prompt: key(types.words, '', 'What every caption begins with; no part of the loss nor of the result.'),
-  max_txt_len: key(types.natural, 40, 'Tokens after these are cut off in training.'),
   tokenizer: key(types.text, 'bert-base-uncased', '`bert-base-uncased`, or a vocabulary file.'),
 });
 
-export type BlipCaptionSection = z.output<typeof blipCaptionSchema>;
-
-/** @throws ConfigError that lists every wrong value at once; unknown keys are a warning. */
-export function parseBlipCaptionSection(section: unknown): BlipCaptionSection {
-  return readSection('model', blipCaptionSchema, section, { unknown: 'warn' });
-}
+export type BlipSection = z.output<typeof blipSchema>;
 
 const SIZES = {
   base: { width: 768, depth: 12, heads: 12, patchSize: 16 },
@@ -64,7 +57,7 @@ const SIZES = {
  * The ViT that a model section asks for. `large` has stochastic depth 0.1 whatever the section says.
  * @throws ConfigError when sizes do not divide, or a custom size is not given.
  */
-export function vitConfigOf(section: BlipCaptionSection): VitConfig {
+export function vitConfigOf(section: BlipSection): VitConfig {
   const { image_size: imageSize } = section;
   const size = section.vit_type === 'custom' ? customSize(section) : SIZES[section.vit_type];
   if (imageSize % size.patchSize !== 0) {
@@ -85,7 +78,7 @@ export function vitConfigOf(section: BlipCaptionSection): VitConfig {
   };
 }
 
-function customSize(section: BlipCaptionSection) {
+function customSize(section: BlipSection) {
   const { vit_embed_dim: width, vit_depth: depth, vit_num_heads: heads, vit_patch_size: patchSize } = section;
   if (!width || !depth || !heads) {
     throw new ConfigError('vit_type: custom needs its sizes', {

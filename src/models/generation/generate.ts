@@ -1,6 +1,7 @@
 import { Rng } from '../../common/random.js';
-import type { tf } from '../../engine/index.js';
-import type { TextDecoder } from '../med.js';
+import { tf } from '../../engine/index.js';
+import type { TextDecoder } from '../med/decoder.js';
+import type { ReadBeside } from '../med/encoder.js';
 import { BeamSearch, type Hypothesis } from './beam_search.js';
 import type { ResolvedOptions } from './options.js';
 import { bestIndices, minimumLength, repetitionPenalty, softmax, temperature, topK, topP } from './scores.js';
@@ -24,25 +25,81 @@ export interface Generated {
   hypotheses: Hypothesis[][] | null;
 }
 
-/**
- * Continues a prompt for each image.
- * @param imageEmbeds [B, N, D]
- * @param prompt token ids, [DEC] first
- */
+/** What the texts of a generation are written beside and begin with. */
+export interface GenerationInputs extends ReadBeside {
+  /** Token ids, [DEC] first: one prompt for each sample, of any lengths. */
+  prompts: readonly (readonly number[])[];
+}
+
+/** Continues a prompt for each sample. */
 export async function generateIds(
   decoder: TextDecoder,
-  imageEmbeds: tf.Tensor,
-  prompt: readonly number[],
+  inputs: GenerationInputs,
+  special: SpecialIds,
+  options: ResolvedOptions,
+): Promise<Generated> {
+  const { prompts } = inputs;
+  const lengths = [...new Set(prompts.map((prompt) => prompt.length))];
+  const samples = prompts.map((_, sample) => sample);
+  if (lengths.length === 1) return generateTogether(decoder, inputs, samples, special, options);
+  // Words stand at one position at a time: texts whose prompts differ in length grow one group after the other.
+  const found: Generated[] = [];
+  const order: number[] = [];
+  for (const length of lengths) {
+    const group = samples.filter((sample) => prompts[sample].length === length);
+    const some = selectSamples(inputs, group);
+    try {
+      found.push(await generateTogether(decoder, some, group, special, options));
+    } finally {
+      some.states.dispose();
+    }
+    order.push(...group);
+  }
+  return inOrder(found, order, options.numCaptions, special.pad);
+}
+
+function selectSamples({ states, statesMask, prompts }: GenerationInputs, samples: number[]) {
+  return {
+    states: tf.tidy(() => tf.gather(states, tf.tensor1d(samples, 'int32'))),
+    statesMask: statesMask && samples.map((sample) => statesMask[sample]),
+    prompts: samples.map((sample) => prompts[sample]),
+  };
+}
+
+/** What several generations gave, as if it had been one. @param order the samples, one generation's after the other's */
+function inOrder(found: Generated[], order: number[], captions: number, pad: number): Generated {
+  const rows = order.flatMap((sample) =>
+    Array.from({ length: captions }, (_, caption) => sample * captions + caption),
+  );
+  const placed = <T>(parts: (T[] | null)[]): T[] | null => {
+    const all: T[] = [];
+    let at = 0;
+    for (const part of parts) {
+      if (part === null) return null;
+      for (const entry of part) all[rows[at++]] = entry;
+    }
+    return all;
+  };
+  return {
+    sequences: padded(placed(found.map(({ sequences }) => sequences))!, pad),
+    scores: placed(found.map(({ scores }) => scores)),
+    hypotheses: placed(found.map(({ hypotheses }) => hypotheses)),
+  };
+}
+
+/** @param samples the numbers of the samples among those of the whole generation, which seeds go by */
+async function generateTogether(
+  decoder: TextDecoder,
+  { prompts, ...beside }: GenerationInputs,
+  samples: readonly number[],
   special: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
   const searches = !options.useNucleusSampling && options.numBeams > 1;
-  const session = new DecodingSession(decoder, imageEmbeds, { logProbabilities: searches });
+  const session = new DecodingSession(decoder, beside, { logProbabilities: searches });
   try {
-    if (searches) {
-      return await beamSearch(session, imageEmbeds.shape[0], prompt, special, options);
-    }
-    return await pickWords(session, imageEmbeds.shape[0], prompt, special, options);
+    if (searches) return await beamSearch(session, prompts, special, options);
+    return await pickWords(session, prompts, samples, special, options);
   } finally {
     session.dispose();
   }
@@ -50,18 +107,14 @@ export async function generateIds(
 
 async function beamSearch(
   session: DecodingSession,
-  images: number,
-  prompt: readonly number[],
+  prompts: readonly (readonly number[])[],
   { eos, pad }: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
   const { numBeams, lengthPenalty, maxLength } = options;
-  const searches = Array.from(
-    { length: images },
-    () => new BeamSearch(prompt, { numBeams, lengthPenalty, eos }),
-  );
+  const searches = prompts.map((prompt) => new BeamSearch(prompt, { numBeams, lengthPenalty, eos }));
   let running = searches;
-  let scores = (await session.begin(prompt)).map((row) => [row]);
+  let scores = (await session.prefill(prompts)).map((row) => [row]);
   for (;;) {
     running.forEach((search, i) => {
       scores[i].forEach((row, beam) => {
@@ -72,9 +125,9 @@ async function beamSearch(
     });
     const alive = running.flatMap((search, i) => (search.done ? [] : [i]));
     if (alive.length === 0 || running[alive[0]].texts[0].length >= maxLength) break;
-    session.keepImages(alive);
+    session.keep(alive);
     running = alive.map((i) => running[i]);
-    scores = await session.continue(
+    scores = await session.step(
       running.map(({ texts }) => texts.map((ids) => ids.at(-1)!)),
       running.map(({ parents }) => parents),
     );
@@ -102,23 +155,24 @@ interface Text {
 
 async function pickWords(
   session: DecodingSession,
-  images: number,
-  prompt: readonly number[],
+  prompts: readonly (readonly number[])[],
+  samples: readonly number[],
   { eos, pad }: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
   const sampled = options.useNucleusSampling;
   const captions = sampled ? options.numCaptions : 1;
-  const texts: Text[][] = Array.from({ length: images }, (_, image) =>
+  const texts: Text[][] = prompts.map((prompt, i) =>
     Array.from({ length: captions }, (_, caption) => ({
       ids: [...prompt],
       done: false,
-      rng: Rng.of(options.seed ?? 0, 'caption', image, caption),
+      rng: Rng.of(options.seed ?? 0, 'caption', samples[i], caption),
     })),
   );
   let running = texts;
   // The texts of an image begin with the same scores, each with a copy that it may change.
-  let scores: Float32Array[][] = (await session.begin(prompt)).map((row) => texts[0].map(() => row.slice()));
+  const first = await session.prefill(prompts);
+  let scores: Float32Array[][] = first.map((row) => texts[0].map(() => row.slice()));
   let parents = running.map((group) => group.map(() => 0));
   for (;;) {
     running.forEach((group, i) => {
@@ -130,10 +184,10 @@ async function pickWords(
     });
     const alive = running.flatMap((group, i) => (group.every(({ done }) => done) ? [] : [i]));
     if (alive.length === 0 || running[alive[0]][0].ids.length >= options.maxLength) break;
-    session.keepImages(alive);
+    session.keep(alive);
     running = alive.map((i) => running[i]);
     parents = alive.map((i) => parents[i]);
-    scores = await session.continue(
+    scores = await session.step(
       running.map((group) => group.map(({ ids }) => ids.at(-1)!)),
       parents,
     );

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../common/errors.js';
-import type { MedConfig } from '../med.js';
+import type { MedConfig } from '../med/config.js';
 
 /** How captions are made. Lengths count the prompt's tokens, [DEC] included. */
 export interface GenerateOptions {
@@ -61,7 +61,7 @@ const RANGES: Partial<Record<keyof typeof DEFAULTS, typeof above0>> = {
 
 /**
  * Options with the defaults filled in.
- * @param promptLength tokens of the prompt
+ * @param promptLength tokens of the longest prompt
  * @param decoder its longest text, and the number of words it knows
  * @throws ConfigError for a value out of its range.
  */

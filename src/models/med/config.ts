@@ -1,8 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { ConfigError, messageOf } from '../common/errors.js';
-import { resolveFile } from '../common/paths.js';
-import type { MedConfig } from './med.js';
+import { ConfigError, messageOf } from '../../common/errors.js';
+import { resolveFile } from '../../common/paths.js';
+
+/** The values of a BERT configuration that the text encoder and decoder take. */
+export interface MedConfig {
+  vocabSize: number;
+  /** D, a multiple of heads. */
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  intermediateSize: number;
+  maxPositions: number;
+  /** Width of what cross-attention attends to. */
+  encoderWidth: number;
+  hiddenDropout: number;
+  attentionDropout: number;
+  layerNormEps: number;
+  initializerRange: number;
+}
 
 const count = z.number().int().min(1);
 const rate = z.number().min(0).max(0.99);
@@ -31,13 +47,18 @@ export interface Surroundings {
   vocabSize: number;
   /** The width of the image tokens. */
   encoderWidth: number;
+  /** A smaller vocab_size grows to the tokenizer's length. Source: lavis/models/blip_models/blip_pretrain.py. */
+  grows?: boolean;
 }
 
 /**
  * Reads `med_config_path`.
  * @throws ConfigError when the file is missing, is no JSON, or does not fit the tokenizer or the ViT.
  */
-export function readMedConfig(path: string, { vocabSize, encoderWidth }: Surroundings): MedConfig {
+export function readMedConfig(
+  path: string,
+  { vocabSize, encoderWidth, grows = false }: Surroundings,
+): MedConfig {
   const where = resolveFile(path);
   const parsed = fileSchema.safeParse(readJson(where));
   if (!parsed.success) {
@@ -53,7 +74,7 @@ export function readMedConfig(path: string, { vocabSize, encoderWidth }: Surroun
       help: 'base: configs/models/med_config.json, large: configs/models/med_large_config.json',
     });
   }
-  if (file.vocab_size !== undefined && file.vocab_size < vocabSize) {
+  if (!grows && file.vocab_size !== undefined && file.vocab_size < vocabSize) {
     throw new ConfigError('vocab_size is smaller than the vocabulary', {
       where,
       found: `${file.vocab_size}`,
@@ -67,7 +88,7 @@ export function readMedConfig(path: string, { vocabSize, encoderWidth }: Surroun
     });
   }
   return {
-    vocabSize: file.vocab_size ?? vocabSize,
+    vocabSize: grows ? vocabSize : (file.vocab_size ?? vocabSize),
     encoderWidth,
     hiddenSize: file.hidden_size,
     layers: file.num_hidden_layers,

@@ -1,47 +1,16 @@
-import type { Rng } from '../common/random.js';
-import {
-  attention,
-  attentionPart,
-  feedForwardPart,
-  gelu,
-  type KeysAndValues,
-  linear,
-  rememberedPart,
-  residual,
-  splitHeads,
-  tf,
-} from '../engine/index.js';
-import { dropoutIn, Embedding, LayerNorm, Linear, Module, normal, zeros } from '../nn/index.js';
+import type { Rng } from '../../common/random.js';
+import { attention, attentionPart, feedForwardPart, type KeysAndValues, tf } from '../../engine/index.js';
+import { dropoutIn, dropoutOf, Embedding, LayerNorm, Linear, Module, normal } from '../../nn/index.js';
+import type { MedConfig } from './config.js';
+import type { LayerCache } from './kv_cache.js';
 
-/** The values of a BERT configuration that the decoder takes; see med_config.ts. */
-export interface MedConfig {
-  vocabSize: number;
-  /** D, a multiple of heads. */
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  intermediateSize: number;
-  maxPositions: number;
-  /** Width of the image tokens. */
-  encoderWidth: number;
-  hiddenDropout: number;
-  attentionDropout: number;
-  layerNormEps: number;
-  initializerRange: number;
-}
-
-/** What queries attend to: [B, Tk, D], or with its heads split already, [B, H, Tk, D / H]. */
-export type Memory = KeysAndValues;
-
-/** The score added where a query must not look. Source: transformers 4.20, get_extended_attention_mask. */
-export const MASKED = -10000;
-
-/** Queries from the text; keys and values from `from`: the text itself, or the image. */
-class MedSelfAttention extends Module {
+/** Queries from the text; keys and values from the text itself, or from what cross-attention attends to. */
+export class MedSelfAttention extends Module {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
 
+  /** @param from the width of what keys and values are made of */
   constructor(
     readonly config: MedConfig,
     from: number,
@@ -54,65 +23,70 @@ class MedSelfAttention extends Module {
     this.value = this.child('value', new Linear(from, hiddenSize, init));
   }
 
-  /** @param states [B, Tk, from] */
-  remember(states: tf.Tensor): Memory {
+  /** @param states [B, Tk, from]; returns [B, Tk, D] each. */
+  projectKV(states: tf.Tensor): KeysAndValues {
     return { key: this.key.forward(states), value: this.value.forward(states) };
   }
 
-  /** What the past and, behind it, the new states are remembered by. @param states [B, T, D] */
-  rememberMore(states: tf.Tensor, past: Memory): Memory {
-    const { key, value } = this;
-    return rememberedPart({ x: states, key, value, past }, () => joined(past, this.remember(states)));
-  }
-
-  /** @param x [B, T, D]; @param mask added to the scores, [B, 1, T, Tk]. */
-  forward(x: tf.Tensor, { key, value }: Memory, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
-    const { heads, attentionDropout: rate } = this.config;
-    const dropout = rng && rate > 0 ? { rate, seed: rng.uint32() } : undefined;
+  /** @param x [B, T, D]; @param mask added to the scores, [B, 1, T or 1, Tk]; returns [B, T, D]. */
+  forward(x: tf.Tensor, { key, value }: KeysAndValues, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
+    const { heads, attentionDropout } = this.config;
+    const dropout = dropoutOf(rng, attentionDropout);
     return attention(this.query.forward(x), key, value, { numHeads: heads, mask, dropout });
   }
 }
 
 /** Projects, drops out, adds the input and normalizes: the end of both halves of a layer. */
-class MedOutput extends Module {
+export class MedOutput extends Module {
   readonly dense: Linear;
   readonly layerNorm: LayerNorm;
 
+  constructor({ hiddenSize, initializerRange, layerNormEps }: MedConfig, from: number) {
+    super();
+    this.dense = this.child('dense', new Linear(from, hiddenSize, normal(initializerRange)));
+    this.layerNorm = this.child('LayerNorm', new LayerNorm(hiddenSize, layerNormEps));
+  }
+}
+
+/** What cross-attention may be: plain, or NLVR's over two images. */
+export interface CrossAttention extends Module {
+  /**
+   * @param x [B, T, D]
+   * @param seen what is attended to, or the keys and values of it
+   * @param mask added to the scores, [B, 1, 1, N]
+   */
+  attend(x: tf.Tensor, seen: tf.Tensor | KeysAndValues, mask?: tf.Tensor, rng?: Rng): tf.Tensor;
+}
+
+/** Attention with its output layer; `self` does the attending. */
+export class MedAttention extends Module implements CrossAttention {
+  readonly self: MedSelfAttention;
+  readonly output: MedOutput;
+
+  /** @param from the width of what is attended to */
   constructor(
     readonly config: MedConfig,
     from: number,
   ) {
     super();
-    const { hiddenSize, initializerRange, layerNormEps } = config;
-    this.dense = this.child('dense', new Linear(from, hiddenSize, normal(initializerRange)));
-    this.layerNorm = this.child('LayerNorm', new LayerNorm(hiddenSize, layerNormEps));
-  }
-
-  /** @param x [B, T, from]; @param input [B, T, D]. */
-  forward(x: tf.Tensor, input: tf.Tensor, rng?: Rng): tf.Tensor {
-    const projected = dropoutIn(rng, this.dense.forward(x), this.config.hiddenDropout);
-    return this.layerNorm.forward(residual(projected, input));
-  }
-}
-
-/** Attention with its output layer; `self` does the attending. */
-class MedAttention extends Module {
-  readonly self: MedSelfAttention;
-  readonly output: MedOutput;
-
-  constructor(config: MedConfig, from: number) {
-    super();
     this.self = this.child('self', new MedSelfAttention(config, from));
     this.output = this.child('output', new MedOutput(config, config.hiddenSize));
   }
 
-  /** @param x [B, T, D]; @param mask added to the scores, [B, 1, T, Tk]. */
-  forward(x: tf.Tensor, memory: Memory, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
-    const attended = () => this.output.forward(this.self.forward(x, memory, mask, rng), x, rng);
-    if (rng) return attended();
-    const { query, config } = this.self;
-    const { dense: output, layerNorm: norm } = this.output;
-    return attentionPart({ x, memory, mask, numHeads: config.heads, query, output, norm }, attended);
+  /** @param x [B, T, D]; @param seen [B, Tk, from], or its keys and values; @param mask [B, 1, T or 1, Tk]. */
+  attend(x: tf.Tensor, seen: tf.Tensor | KeysAndValues, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
+    const { heads, attentionDropout, hiddenDropout } = this.config;
+    return attentionPart({
+      x,
+      query: this.self.query,
+      memory: seen instanceof tf.Tensor ? this.self.projectKV(seen) : seen,
+      mask,
+      numHeads: heads,
+      attentionDropout: dropoutOf(rng, attentionDropout),
+      output: this.output.dense,
+      dropout: dropoutOf(rng, hiddenDropout),
+      norm: this.output.layerNorm,
+    });
   }
 }
 
@@ -123,40 +97,62 @@ class MedIntermediate extends Module {
     super();
     this.dense = this.child('dense', new Linear(hiddenSize, intermediateSize, normal(initializerRange)));
   }
+}
 
-  forward(x: tf.Tensor): tf.Tensor {
-    return gelu(this.dense.forward(x));
-  }
+/** What a layer's two attentions see. */
+export interface LayerInputs {
+  /** Added to the scores of self-attention, [B, 1, T or 1, Tk]. */
+  mask?: tf.Tensor;
+  /** What cross-attention attends to, [B, N, encoderWidth]; without it, the layer has none. */
+  states?: tf.Tensor;
+  /** Added to the scores of cross-attention, [B, 1, 1, N]. */
+  statesMask?: tf.Tensor;
+  /** In place of `states`: its keys and values, and those of the tokens before. */
+  cache?: LayerCache;
 }
 
 /** Self-attention over the text, cross-attention over the image, feed-forward; normalized after each. */
-class MedLayer extends Module {
+export class MedLayer<C extends CrossAttention = MedAttention> extends Module {
   readonly attention: MedAttention;
-  readonly crossattention: MedAttention;
+  readonly crossattention: C;
   readonly intermediate: MedIntermediate;
   readonly output: MedOutput;
 
-  constructor(config: MedConfig) {
+  /** @param shared a layer whose feed-forward part is this one's too */
+  constructor(
+    readonly config: MedConfig,
+    crossattention: C,
+    shared?: MedLayer<C>,
+  ) {
     super();
     this.attention = this.child('attention', new MedAttention(config, config.hiddenSize));
-    this.crossattention = this.child('crossattention', new MedAttention(config, config.encoderWidth));
-    this.intermediate = this.child('intermediate', new MedIntermediate(config));
-    this.output = this.child('output', new MedOutput(config, config.intermediateSize));
+    this.crossattention = this.child('crossattention', crossattention);
+    this.intermediate = this.child('intermediate', shared?.intermediate ?? new MedIntermediate(config));
+    this.output = this.child('output', shared?.output ?? new MedOutput(config, config.intermediateSize));
   }
 
-  /** @param x [B, T, D]; @param text what self-attention sees; @param image what cross-attention sees. */
-  forward(x: tf.Tensor, text: Memory, image: Memory, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
-    const read = this.attention.forward(x, text, mask, rng);
-    const seen = this.crossattention.forward(read, image, undefined, rng);
-    const fed = () => this.output.forward(this.intermediate.forward(seen), seen, rng);
-    if (rng) return fed();
-    const { dense: output, layerNorm: norm } = this.output;
-    return feedForwardPart({ x: seen, intermediate: this.intermediate.dense, output, norm }, fed);
+  /** @param x [B, T, D] */
+  forward(x: tf.Tensor, { mask, states, statesMask, cache }: LayerInputs, rng?: Rng): tf.Tensor {
+    const read = cache ? cache.append(x, this.attention.self) : this.attention.self.projectKV(x);
+    const attended = this.attention.attend(x, read, mask, rng);
+    const seen = cache?.cross ?? states;
+    const grounded = seen ? this.crossattention.attend(attended, seen, statesMask, rng) : attended;
+    return this.#feedForward(grounded, rng);
+  }
+
+  #feedForward(x: tf.Tensor, rng?: Rng): tf.Tensor {
+    return feedForwardPart({
+      x,
+      intermediate: this.intermediate.dense,
+      output: this.output.dense,
+      dropout: dropoutOf(rng, this.config.hiddenDropout),
+      norm: this.output.layerNorm,
+    });
   }
 }
 
 /** Words plus positions, normalized; no token types. */
-class MedEmbeddings extends Module {
+export class MedEmbeddings extends Module {
   readonly wordEmbeddings: Embedding;
   readonly positionEmbeddings: Embedding;
   readonly layerNorm: LayerNorm;
@@ -182,177 +178,3 @@ class MedEmbeddings extends Module {
     return dropoutIn(rng, this.layerNorm.forward(words.add(positions)), this.config.hiddenDropout);
   }
 }
-
-class MedEncoder extends Module {
-  readonly layers: MedLayer[];
-
-  constructor(config: MedConfig) {
-    super();
-    this.layers = this.childList(
-      'layer',
-      Array.from({ length: config.layers }, () => new MedLayer(config)),
-    );
-  }
-}
-
-class MedModel extends Module {
-  readonly embeddings: MedEmbeddings;
-  readonly encoder: MedEncoder;
-
-  constructor(config: MedConfig) {
-    super();
-    this.embeddings = this.child('embeddings', new MedEmbeddings(config));
-    this.encoder = this.child('encoder', new MedEncoder(config));
-  }
-}
-
-class HeadTransform extends Module {
-  readonly dense: Linear;
-  readonly layerNorm: LayerNorm;
-
-  constructor({ hiddenSize, initializerRange, layerNormEps }: MedConfig) {
-    super();
-    this.dense = this.child('dense', new Linear(hiddenSize, hiddenSize, normal(initializerRange)));
-    this.layerNorm = this.child('LayerNorm', new LayerNorm(hiddenSize, layerNormEps));
-  }
-
-  forward(x: tf.Tensor): tf.Tensor {
-    return this.layerNorm.forward(gelu(this.dense.forward(x)));
-  }
-}
-
-/** The scores of all words: its weight is the word embedding itself. */
-class TiedDecoder extends Module {
-  constructor(
-    readonly weight: tf.Variable,
-    readonly bias: tf.Variable,
-  ) {
-    super();
-    this.tied('weight', weight);
-    this.tied('bias', bias);
-  }
-}
-
-class PredictionHead extends Module {
-  readonly bias: tf.Variable;
-  readonly transform: HeadTransform;
-  readonly decoder: TiedDecoder;
-
-  constructor(config: MedConfig, wordEmbedding: tf.Variable) {
-    super();
-    this.bias = this.parameter('bias', [config.vocabSize], zeros);
-    this.transform = this.child('transform', new HeadTransform(config));
-    this.decoder = this.child('decoder', new TiedDecoder(wordEmbedding, this.bias));
-  }
-
-  /** @param x [B, T, D]; returns logits [B, T, V]. */
-  forward(x: tf.Tensor): tf.Tensor3D {
-    return linear(this.transform.forward(x), this.decoder.weight, this.decoder.bias) as tf.Tensor3D;
-  }
-}
-
-/** Holds the head under the name that PyTorch's has. */
-class HeadHolder extends Module {
-  readonly predictions: PredictionHead;
-
-  constructor(config: MedConfig, wordEmbedding: tf.Variable) {
-    super();
-    this.predictions = this.child('predictions', new PredictionHead(config, wordEmbedding));
-  }
-}
-
-/** One reading of the decoder with kept memories; the caller owns the tensors. */
-export type DecoderStep = {
-  /** [B, V] or [B, T, V] */
-  logits: tf.Tensor;
-  /** Self-attention's memory of each layer, the new tokens at its end. */
-  text: Memory[];
-};
-
-/**
- * BLIP's text decoder: BERT that attends to the image in every layer and predicts the next word.
- * Source: arXiv:2201.12086, section 3; lavis/models/med.py.
- */
-export class TextDecoder extends Module {
-  readonly bert: MedModel;
-  readonly cls: HeadHolder;
-
-  constructor(readonly config: MedConfig) {
-    super();
-    this.bert = this.child('bert', new MedModel(config));
-    this.cls = this.child('cls', new HeadHolder(config, this.bert.embeddings.wordEmbeddings.weight));
-  }
-
-  /**
-   * Reads whole texts.
-   * @param ids int32 [B, T]
-   * @param imageEmbeds [B, N, encoderWidth]
-   * @param mask added to the scores of self-attention, [B, 1, T, T]
-   * @returns logits [B, T, V]
-   */
-  forward(ids: tf.Tensor, imageEmbeds: tf.Tensor, mask: tf.Tensor, rng?: Rng): tf.Tensor3D {
-    let x = this.bert.embeddings.forward(ids, undefined, rng); // [B, T, D]
-    for (const layer of this.bert.encoder.layers) {
-      x = tf.tidy(() => {
-        const text = layer.attention.self.remember(x);
-        const image = layer.crossattention.self.remember(imageEmbeds);
-        return layer.forward(x, text, image, mask, rng);
-      });
-    }
-    return this.cls.predictions.forward(x);
-  }
-
-  /** The image as each layer's cross-attention sees it: computed once, used at every step. */
-  rememberImage(imageEmbeds: tf.Tensor): Memory[] {
-    const { heads } = this.config;
-    return this.bert.encoder.layers.map((layer) =>
-      tf.tidy(() => {
-        const { key, value } = layer.crossattention.self.remember(imageEmbeds);
-        return { key: splitHeads(key, heads), value: splitHeads(value, heads) };
-      }),
-    );
-  }
-
-  /**
-   * Reads the beginning of texts and predicts only the word after it.
-   * @param ids int32 [B, T]
-   * @returns logits [B, V]
-   */
-  begin(ids: tf.Tensor, image: Memory[], mask: tf.Tensor): DecoderStep {
-    return this.#read(this.bert.embeddings.forward(ids), image, mask, undefined, true);
-  }
-
-  /**
-   * Reads one more word of each of T continuations of B texts.
-   * @param ids int32 [B, T]: the T words stand at the same position, each in a continuation of its own
-   * @param mask [B, 1, T, past + T]: which kept words each continuation consists of
-   * @returns logits [B, T, V]
-   */
-  continue(ids: tf.Tensor, position: number, image: Memory[], mask: tf.Tensor, past: Memory[]): DecoderStep {
-    return this.#read(this.bert.embeddings.forward(ids, position), image, mask, past, false);
-  }
-
-  #read(
-    embedded: tf.Tensor,
-    image: Memory[],
-    mask: tf.Tensor,
-    past: Memory[] | undefined,
-    lastOnly: boolean,
-  ) {
-    let x = embedded;
-    const text = this.bert.encoder.layers.map((layer, i) => {
-      const { self } = layer.attention;
-      const memory = past ? self.rememberMore(x, past[i]) : self.remember(x);
-      x = layer.forward(x, memory, image[i], mask);
-      return memory;
-    });
-    if (lastOnly) x = x.slice([0, x.shape[1]! - 1], [-1, 1]); // [B, 1, D]
-    const logits = this.cls.predictions.forward(x);
-    return { logits: lastOnly ? logits.squeeze([1]) : logits, text };
-  }
-}
-
-const joined = (before: Memory, after: Memory): Memory => ({
-  key: tf.concat([before.key, after.key], 1),
-  value: tf.concat([before.value, after.value], 1),
-});

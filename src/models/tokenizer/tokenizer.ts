@@ -1,13 +1,19 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { DataError } from '../../common/errors.js';
 
-/** Texts as ids, padded to the longest. */
+/** Texts as ids, padded to one length. */
 export interface EncodedTexts {
   /** [B][T] */
   inputIds: number[][];
   /** [B][T], 1 at tokens and 0 at padding. */
   attentionMask: number[][];
 }
+
+/** The same texts with another first token: it replaces [CLS]. */
+export const withFirstToken = ({ inputIds, attentionMask }: EncodedTexts, id: number): EncodedTexts => ({
+  inputIds: inputIds.map((ids) => [id, ...ids.slice(1)]),
+  attentionMask,
+});
 
 const SPECIAL = { pad: '[PAD]', unk: '[UNK]', cls: '[CLS]', sep: '[SEP]', mask: '[MASK]' } as const;
 const ADDED = { bos: '[DEC]', enc: '[ENC]' } as const;
@@ -21,8 +27,12 @@ export class BertTokenizer {
   /** The number of ids, added tokens included. */
   readonly length: number;
   readonly padId: number;
+  readonly clsId: number;
   readonly sepId: number;
+  /** [DEC], with which a text to be decoded begins. */
   readonly bosId: number;
+  /** [ENC], with which a text read beside an image begins. */
+  readonly encId: number;
 
   /**
    * @param words the lines of vocab.txt; a word's id is its line.
@@ -41,8 +51,10 @@ export class BertTokenizer {
     for (const token of Object.values(ADDED)) if (!vocab.has(token)) vocab.set(token, vocab.size);
     this.length = vocab.size;
     this.padId = vocab.get(SPECIAL.pad)!;
+    this.clsId = vocab.get(SPECIAL.cls)!;
     this.sepId = vocab.get(SPECIAL.sep)!;
     this.bosId = vocab.get(ADDED.bos)!;
+    this.encId = vocab.get(ADDED.enc)!;
     this.#tokenizer = new Tokenizer(tokenizerJson(vocab), { clean_up_tokenization_spaces: true });
   }
 
@@ -53,10 +65,13 @@ export class BertTokenizer {
     return ids.length <= maxLength ? ids : [...ids.slice(0, maxLength - 1), this.sepId];
   }
 
-  /** Encodes a batch, padded with [PAD] on the right. */
-  encodeBatch(texts: readonly string[], maxLength?: number): EncodedTexts {
+  /**
+   * Encodes a batch, padded with [PAD] on the right.
+   * @param length at least so many ids, as transformers' padding: 'max_length'; the longest text's where left out
+   */
+  encodeBatch(texts: readonly string[], maxLength?: number, length = 0): EncodedTexts {
     const rows = texts.map((text) => this.encode(text, maxLength));
-    const longest = Math.max(...rows.map((ids) => ids.length));
+    const longest = Math.max(length, ...rows.map((ids) => ids.length));
     const padded = (ids: number[], filler: number) =>
       Array.from({ length: longest }, (_, i) => ids[i] ?? filler);
     return {

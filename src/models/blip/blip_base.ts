@@ -1,0 +1,117 @@
+import type { z } from 'zod';
+import { ConfigError, DataError, messageOf } from '../../common/errors.js';
+import { type PlainObject, readSection } from '../../config/index.js';
+import { BaseModel, FINETUNED_OPTION, PRETRAINED_OPTION } from '../base_model.js';
+import { type MedConfig, readMedConfig } from '../med/config.js';
+import type { BuildOptions } from '../model.js';
+import type { BertTokenizer } from '../tokenizer/tokenizer.js';
+import { loadTokenizer } from '../tokenizer/vocabulary.js';
+import type { VitConfig } from '../vit.js';
+import { locateWeights } from '../weights.js';
+import { type BlipSection, vitConfigOf } from './config.js';
+
+/** What a BLIP is made of. */
+export interface BlipParts<S extends BlipSection = BlipSection> {
+  /** The `model` section, read by the class's own schema. */
+  section: S;
+  vit: VitConfig;
+  med: MedConfig;
+  tokenizer: BertTokenizer;
+  seed: number;
+}
+
+/** A class of the family, as `fromConfig` builds it. */
+interface BlipClass<M extends BlipBase, S extends BlipSection> {
+  new (parts: BlipParts<S>): M;
+  readonly configSchema: z.ZodObject & z.ZodType<S>;
+  /** The BERT json may lack the tokens that BLIP adds: the embedding grows to the tokenizer's length. */
+  readonly growsVocabulary?: boolean;
+}
+
+/** What every BLIP shares: its `model` section, tokenizer, sizes, weights and generator. */
+export abstract class BlipBase extends BaseModel {
+  readonly tokenizer: BertTokenizer;
+
+  /** Parameters start as zeros: see `initialize`, `loadStateDict`, `loadCheckpoint`. */
+  constructor({ tokenizer, seed }: BlipParts) {
+    super(seed);
+    this.tokenizer = tokenizer;
+  }
+
+  /**
+   * Builds the model that a `model` section describes, and loads the weights that it names; the rest is drawn.
+   * @throws ConfigError for wrong keys or sizes, DataError or CheckpointError for files.
+   */
+  static async fromConfig<M extends BlipBase, S extends BlipSection>(
+    this: BlipClass<M, S>,
+    section: PlainObject,
+    { seed = 42 }: BuildOptions = {},
+  ): Promise<M> {
+    const config: S = readSection('model', this.configSchema, section, { unknown: 'warn' });
+    const vit = vitConfigOf(config);
+    const source = weightsOf(config);
+    // Before the model takes its memory, and both, so that one message tells all that is not there.
+    const [tokenizer, path] = await together(
+      loadTokenizer(config.tokenizer),
+      source && locateWeights(source.place, source.option),
+    );
+    const med = readMedConfig(config.med_config_path, {
+      vocabSize: tokenizer.length,
+      encoderWidth: vit.width,
+      grows: this.growsVocabulary,
+    });
+    const model = new this({ section: config, vit, med, tokenizer, seed });
+    try {
+      await model.#start(seed, path && source ? { ...source, place: path } : undefined);
+    } catch (thrown) {
+      model.dispose();
+      throw thrown;
+    }
+    return model;
+  }
+
+  /** Loads what there is to load, and draws the rest. */
+  async #start(seed: number, source: WeightsSource | undefined): Promise<void> {
+    const report = source && (await this.load(source.place, source.option, source.dropMismatched));
+    this.initialize(seed, report && this.undrawn(report.missing));
+    this.fillMissing(report?.missing ?? [...this.stateDict().keys()]);
+  }
+}
+
+interface WeightsSource {
+  place: string;
+  option: string;
+  dropMismatched: boolean;
+}
+
+/** load_finetuned's file, else load_pretrained's (which counts as true where a file is named), else none. */
+function weightsOf(config: BlipSection): WeightsSource | undefined {
+  if (config.load_finetuned) {
+    return { place: named(config, 'finetuned'), option: FINETUNED_OPTION, dropMismatched: false };
+  }
+  if (config.load_pretrained ?? config.pretrained) {
+    return { place: named(config, 'pretrained'), option: PRETRAINED_OPTION, dropMismatched: true };
+  }
+  return undefined;
+}
+
+function named(config: BlipSection, key: 'finetuned' | 'pretrained'): string {
+  const place = config[key];
+  if (place) return place;
+  throw new ConfigError(`model.load_${key} is true, and model.${key} names no file`, {
+    help: `model.${key}=FILE, or model.load_${key}=False`,
+  });
+}
+
+/** Waits for both. @throws the failure, or one DataError that tells both. */
+async function together<A, B>(a: Promise<A>, b: Promise<B> | undefined): Promise<[A, B | undefined]> {
+  const results = await Promise.allSettled([a, b]);
+  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  if (reasons.length === 2) {
+    throw new DataError('the model needs two files that cannot be had', {
+      found: reasons.map(messageOf).join('\n'),
+    });
+  }
+  if (reasons.length === 1) throw reasons[0];
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as [A, B | undefined];
+}
