@@ -1,7 +1,7 @@
 import { DataError, messageOf } from './errors.js';
 
 /**
- * Parses JSON.
+ * Parses JSON; `NaN` and `Infinity`, which Python writes, are read as null.
  * @param what the file as a message names it: 'the ground truth'
  * @throws DataError that names file, line and column where they can be known, and what Python wrote instead
  */
@@ -9,6 +9,8 @@ export function parseJson(text: string, what: string, file: string, help?: strin
   try {
     return JSON.parse(text);
   } catch (cause) {
+    const finite = parseFinite(text);
+    if (finite !== undefined) return finite;
     const fault = faultOf(text, messageOf(cause));
     const where = fault.at === undefined ? file : `${file}:${placeOf(text, fault.at)}`;
     throw new DataError(`${what} is not JSON`, {
@@ -29,22 +31,27 @@ interface Fault {
   help?: string;
 }
 
-/** A string, or a word that Python knows and JSON does not. */
-const WORDS = /"(?:[^"\\]|\\.)*"|(-?\bInfinity\b|\bNaN\b|\bNone\b|\bTrue\b|\bFalse\b)/g;
+/** A string, or what Python writes that JSON does not have. */
+const WORDS = /"(?:[^"\\]|\\.)*"|(-?\bInfinity\b|\bNaN\b)|(\bNone\b|\bTrue\b|\bFalse\b)/g;
+
+function parseFinite(text: string): unknown {
+  if (!/NaN|Infinity/.test(text)) return undefined;
+  try {
+    return JSON.parse(text.replace(WORDS, (part, number?: string) => (number ? 'null' : part)));
+  } catch {
+    return undefined;
+  }
+}
 
 function faultOf(text: string, message: string): Fault {
   if (text.trim() === '') return { found: 'an empty file' };
-  for (const { 1: word, index } of text.matchAll(WORDS)) {
-    if (word)
-      return {
-        at: index,
-        found: word,
-        allowed: allowedFor(word),
-        help: 'json.dump, not str or repr, writes JSON',
-      };
+  for (const { 2: word, index } of text.matchAll(WORDS)) {
+    if (word === undefined) continue;
+    const allowed = word === 'None' ? 'null' : word.toLowerCase();
+    return { at: index, found: word, allowed, help: 'json.dump, not str or repr, writes JSON' };
   }
   if (isLines(text)) {
-    return { found: 'one JSON value a line', help: 'name the file .jsonl, or put its lines into one list' };
+    return { found: 'one JSON value a line', help: 'put the values of its lines into one list' };
   }
   if (/end of JSON|Unterminated string/.test(message)) {
     return {
@@ -55,11 +62,6 @@ function faultOf(text: string, message: string): Fault {
   }
   const position = /position (\d+)/.exec(message);
   return { at: position ? Number(position[1]) : undefined, found: message.replace(/\s+/g, ' ') };
-}
-
-function allowedFor(word: string): string {
-  if (word === 'True' || word === 'False') return word.toLowerCase();
-  return word === 'None' ? 'null' : 'a number or null: JSON has no such value';
 }
 
 function isLines(text: string): boolean {

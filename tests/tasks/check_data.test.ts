@@ -121,9 +121,9 @@ const BAD_TRUTH: [what: string, content: string | Buffer | undefined, message: R
     /gt\.json:1:53[\s\S]*the end of the file in the middle/,
   ],
   [
-    'with NaN of Python',
+    'with NaN for an id',
     '{"annotations": [\n{"image_id": NaN, "caption": "NaN"}]}',
-    /gt\.json:2:14\n.*found: +NaN/,
+    /annotations\[0\]\.image_id\n.*found: +null/,
   ],
   ['of Python, not JSON', '{"annotations": None}', /gt\.json:1:17\n.*found: +None\n.*null/],
   ['of one object a line', '{"image_id": 0}\n{"image_id": 7}\n', /one JSON value a line/],
@@ -177,6 +177,7 @@ const BAD_TRUTH: [what: string, content: string | Buffer | undefined, message: R
 const GOOD_TRUTH: [what: string, content: string | Buffer][] = [
   ['with a byte order mark', `\uFEFF${JSON.stringify(gt([0, 7]))}`],
   ['in UTF-16', Buffer.from(`\uFEFF${JSON.stringify(gt([0, 7]))}`, 'utf16le')],
+  ['with NaN where nobody looks', JSON.stringify(gt([0, 7], { score: 'NaN' })).replace('"NaN"', 'NaN')],
   ['whose ids are texts', JSON.stringify(gt(['0', '000000000007']))],
   ['of more images', JSON.stringify(gt([0, 7, 8]))],
   ['that lists an image twice', JSON.stringify(gt([0, 7], { images: [{ id: 0 }, { id: 7 }, { id: 0 }] }))],

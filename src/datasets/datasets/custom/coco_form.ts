@@ -1,28 +1,134 @@
 import { DataError } from '../../../common/errors.js';
+import { log } from '../../../common/logging.js';
+import { counted } from '../../../common/progress.js';
 import type { Annotation } from '../annotations.js';
+import { numericId } from '../image_id.js';
 
+/** An entry of `images`, as far as it is what it should be. */
 export interface CocoImage {
-  id: number | string;
-  file_name: string;
+  id?: unknown;
+  file_name?: unknown;
+  split?: unknown;
 }
 
+/** An entry of `annotations`. */
 export interface CocoCaption {
-  image_id: number | string;
-  caption: string;
+  image_id?: unknown;
+  caption?: unknown;
 }
+
+/** Other programs' names for `file_name`. */
+const NAMES = ['file_name', 'filename', 'file', 'path', 'image_path', 'image'];
 
 /**
- * Captions with the names of their images, from COCO's two lists.
- * @throws DataError for a caption whose image is not listed.
+ * Captions with the names of their images, and the images' splits where they have some, from COCO's two
+ * lists. Ids are one where their texts are ("0" and 0), or else their numbers ("00042" and 42).
+ * @throws DataError for images without a name, ids of several images, captions whose image is not listed.
  */
-export function fromCoco(images: CocoImage[], captions: CocoCaption[], file: string): Annotation[] {
-  const names = new Map(images.map(({ id, file_name }) => [id, file_name]));
-  return captions.map(({ image_id, caption }, index) => {
-    const image = names.get(image_id);
-    if (image !== undefined) return { values: { image, caption }, file, index };
-    throw new DataError("an annotation's image is not among the images", {
-      where: `${file}, annotations entry ${index}`,
-      found: `image_id ${image_id}`,
-    });
+export function fromCoco(
+  images: readonly CocoImage[],
+  captions: readonly CocoCaption[],
+  file: string,
+): Annotation[] {
+  refuseObjects(captions, file);
+  const listed = new CocoImages(images, file);
+  const used = new Set<CocoImage>();
+  const entries = captions.map((annotation, index): Annotation => {
+    const { image_id, caption } = annotation;
+    const place = `${file}, annotations entry ${index}`;
+    if (!isId(image_id)) throw lacking('annotation', 'image_id', annotation, place);
+    const image = listed.find(image_id);
+    if (!image) {
+      throw new DataError("an annotation's image is not among the images", {
+        where: place,
+        found: `image_id ${JSON.stringify(image_id)}`,
+        allowed: `ids of the ${counted(images.length, 'image')}: ${some(images.map(({ id }) => id))}`,
+      });
+    }
+    used.add(image);
+    const split = image.split === undefined ? {} : { split: image.split };
+    return { values: { image: nameOf(image), caption, ...split }, file, index };
   });
+  const left = images.length - used.size;
+  if (left > 0) log.warn(`${file}: ${left} of ${images.length} images have no caption and are left out`);
+  return entries;
+}
+
+/** COCO's images by their ids. */
+class CocoImages {
+  readonly #byText = new Map<string, CocoImage>();
+  /** Where only one image has the number. */
+  readonly #byNumber = new Map<number | string, CocoImage | undefined>();
+
+  constructor(images: readonly CocoImage[], file: string) {
+    const nameless = images.findIndex((image) => nameOf(image) === undefined);
+    if (nameless >= 0)
+      throw lacking('image', 'file_name', images[nameless], `${file}, images entry ${nameless}`);
+    const repeated = new Map<string, string[]>();
+    for (const [i, image] of images.entries()) {
+      const { id } = image;
+      if (!isId(id)) throw lacking('image', 'id', image, `${file}, images entry ${i}`);
+      const known = this.#byText.get(String(id));
+      if (known && nameOf(known) !== nameOf(image)) {
+        const names = repeated.get(String(id)) ?? [nameOf(known)!];
+        repeated.set(String(id), [...names, nameOf(image)!]);
+      }
+      this.#byText.set(String(id), image);
+      const number = numericId(String(id));
+      this.#byNumber.set(number, this.#byNumber.has(number) ? undefined : image);
+    }
+    const [first] = repeated;
+    if (!first) return;
+    throw new DataError(`${counted(repeated.size, 'id')} of several images each`, {
+      where: `${file}, images`,
+      found: `${some([...repeated.keys()])}; ${first[0]} is ${first[1].join(' and ')}`,
+      allowed: 'an id an image: captions find their image by it',
+      help: 'number the images anew where several files were put together',
+    });
+  }
+
+  find(id: number | string): CocoImage | undefined {
+    return this.#byText.get(String(id)) ?? this.#byNumber.get(numericId(String(id)));
+  }
+}
+
+/** COCO's instances, keypoints and panoptic files have the two lists as well. */
+function refuseObjects(captions: readonly CocoCaption[], file: string): void {
+  if (captions.length === 0 || captions.some(({ caption }) => caption !== undefined)) return;
+  const names = Object.keys(captions[0]);
+  const objects = names.some((name) =>
+    /^(category_id|bbox|segmentation|keypoints|segments_info)$/.test(name),
+  );
+  throw new DataError(
+    objects ? 'a COCO file holds objects, not captions' : "the annotations of a COCO file have no 'caption'",
+    {
+      where: `${file}, annotations entry 0`,
+      found: `keys ${names.join(', ')}`,
+      allowed: '{"image_id": …, "caption": "…"}',
+      help: objects ? "COCO's captions are in captions_train2017.json and captions_val2017.json" : undefined,
+    },
+  );
+}
+
+function lacking(what: string, key: string, value: object, where: string): DataError {
+  return new DataError(`an ${what} of a COCO file lacks the key '${key}'`, {
+    where,
+    found: JSON.stringify(value).slice(0, 160),
+    allowed: what === 'image' ? '{"id": …, "file_name": "…"}' : '{"image_id": …, "caption": "…"}',
+  });
+}
+
+function nameOf(image: CocoImage): string | undefined {
+  const values = image as Record<string, unknown>;
+  return NAMES.map((name) => values[name]).find(
+    (value): value is string => typeof value === 'string' && value.trim() !== '',
+  );
+}
+
+const isId = (value: unknown): value is number | string =>
+  typeof value === 'string' || Number.isFinite(value);
+
+function some(ids: readonly unknown[]): string {
+  const shown = ids.slice(0, 5).join(', ');
+  return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
 }
