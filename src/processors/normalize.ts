@@ -1,6 +1,6 @@
 import { ConfigError } from '../common/errors.js';
 import { newMemory, reserve } from '../common/wasm.js';
-import { GROUP, type NormalizeKernel, normalizeKernel, OVERRUN } from './normalize_kernel.js';
+import { GROUP, OVERRUN, type PixelLoops, pixelLoops } from './pixel_loops.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
 
 /** One number each for red, green and blue. */
@@ -13,13 +13,13 @@ export const CLIP_STD: Triple = [0.26862954, 0.26130258, 0.27577711];
 /** (value / 255 - mean) / std in float32. Between calls it keeps nothing but its scratch memory. */
 export class Normalizer {
   readonly #memory = newMemory();
-  readonly #kernel: NormalizeKernel = normalizeKernel(this.#memory);
-  /** What the kernel computes with: 255, then mean and std for each byte of a group of pixels. */
+  readonly #loops: PixelLoops = pixelLoops(this.#memory);
+  /** The means, then the standard deviations, for each byte of a group of pixels. */
   readonly #constants: Float32Array;
 
   constructor(mean: Triple, std: Triple) {
     const perByte = (triple: Triple) => Array.from({ length: GROUP }, (_, i) => triple[i % 3]);
-    this.#constants = Float32Array.from([255, 255, 255, 255, ...perByte(mean), ...perByte(std)]);
+    this.#constants = Float32Array.from([...perByte(mean), ...perByte(std)]);
   }
 
   /** @param out height * width * 3 long; a new array if absent. */
@@ -36,7 +36,7 @@ export class Normalizer {
     const { buffer } = this.#memory;
     new Float32Array(buffer, constants, this.#constants.length).set(this.#constants);
     new Uint8Array(buffer, source, data.length).set(data);
-    this.#kernel.normalize(source, data.length, result, constants);
+    this.#loops.normalize(source, data.length, result, constants);
     pixels.set(new Float32Array(buffer, result, data.length));
     return { data: pixels, shape: [height, width, 3] };
   }

@@ -1,6 +1,6 @@
 import { DataError } from '../common/errors.js';
 import { newMemory, reserve } from '../common/wasm.js';
-import { OVERRUN, PRECISION_BITS, type ResampleKernels, resampleKernels } from './resample_kernels.js';
+import { OVERRUN, type PixelLoops, PRECISION_BITS, pixelLoops } from './pixel_loops.js';
 import type { Box, RgbImage } from './rgb_image.js';
 
 /** Pixels, at scale 1, that the bicubic curve reaches to either side. */
@@ -12,7 +12,7 @@ const REACH = 2;
  */
 export class Resampler {
   readonly #memory = newMemory();
-  readonly #kernels: ResampleKernels = resampleKernels(this.#memory);
+  readonly #loops: PixelLoops = pixelLoops(this.#memory);
 
   /**
    * The boxed part of an image at another size. Pixels outside the box play no part, as if it had been cut
@@ -55,7 +55,7 @@ export class Resampler {
       down.first.map((row) => row * stride),
     );
     this.#write(downValues, down.values);
-    this.#kernels.rows(
+    this.#loops.rows(
       source,
       box.width * 3,
       narrow,
@@ -65,7 +65,7 @@ export class Resampler {
       acrossValues,
       across.taps,
     );
-    this.#kernels.columns(narrow, stride, out, height, downFirst, downValues, down.taps);
+    this.#loops.columns(narrow, stride, out, height, downFirst, downValues, down.taps);
     return { data: new Uint8Array(this.#memory.buffer, out, height * stride), width, height };
   }
 

@@ -1,13 +1,4 @@
-import {
-  assemble,
-  type Code,
-  i32,
-  instantiate,
-  kernel,
-  newMemory,
-  repeat,
-  v128,
-} from '../../../common/wasm.js';
+import { instantiate, loadModule, newMemory } from '../../../common/wasm.js';
 import type { AdamWAttrs } from '../../fused/adamw.js';
 
 /** The values that one update reads and writes: parameter, gradient and the two means. */
@@ -18,49 +9,30 @@ const PIECE = 8192;
 
 /** Bytes from one array to the next: a line more than they take, or they would fall on each other in the cache. */
 const DISTANCE = PIECE * 4 + 64;
-const [P, G, M, V, CONSTANTS] = [0, 1, 2, 3, 4].map((i) => i * DISTANCE);
-const CONSTANT_COUNT = 8;
-const memory = newMemory(Math.ceil((CONSTANTS + 4 * CONSTANT_COUNT) / 65536));
+const [P, G, M, V, END] = [0, 1, 2, 3, 4].map((i) => i * DISTANCE);
+const memory = newMemory(Math.ceil(END / 65536));
 const [p, g, m, v] = [P, G, M, V].map((at) => new Float32Array(memory.buffer, at, PIECE));
-const constants = new Float32Array(memory.buffer, CONSTANTS, CONSTANT_COUNT);
 
-/** Bytes of one turn of the loop: a cache line. */
-const STEP = 64;
+type Factors = [
+  beta1: number,
+  rest1: number,
+  beta2: number,
+  rest2: number,
+  root: number,
+  eps: number,
+  stepSize: number,
+  shrink: number,
+];
 
-/**
- * Four numbers an instruction, each operation rounded to float32:
- * m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g², p = shrink p - stepSize m / (√v / rootCorrection + eps)
- */
-const update = kernel('update', 1, ([bytes], index, vector) => {
-  const at = index();
-  const factors = Array.from({ length: CONSTANT_COUNT }, vector);
-  const [beta1, rest1, beta2, rest2, root, eps, stepSize, shrink] = factors.map(({ get }) => get);
-  const [grad, mean, square] = [vector(), vector(), vector()];
-  const { load, store, mulFloat: mul, addFloat: add, subFloat: sub, divFloat: div, sqrtFloat: sqrt } = v128;
-  const four = (offset: number): Code => {
-    const here = (array: number) => i32.add(at.get, i32.of(array + offset));
-    const denominator = add(mul(sqrt(square.get), root), eps);
-    return [
-      grad.set(load(here(G))),
-      mean.set(add(mul(load(here(M)), beta1), mul(grad.get, rest1))),
-      square.set(add(mul(load(here(V)), beta2), mul(mul(grad.get, grad.get), rest2))),
-      store(here(M), mean.get),
-      store(here(V), square.get),
-      store(here(P), sub(mul(load(here(P)), shrink), div(mul(mean.get, stepSize), denominator))),
-    ].flat();
-  };
-  return [
-    ...factors.flatMap((factor, i) => factor.set(v128.loadSplat(i32.of(CONSTANTS + 4 * i)))),
-    ...repeat(at, bytes.get, STEP, ...[0, 16, 32, 48].map(four)),
-  ];
-});
-
-const kernels = instantiate(assemble([update]), memory) as { update(bytes: number): void };
+const { update } = instantiate<{
+  update(p: number, g: number, m: number, v: number, bytes: number, ...factors: Factors): void;
+}>(loadModule('adamw'), memory);
 
 /** One update in place: PyTorch's, which computes in float32 too. */
 export function updateInLoop(arrays: AdamWArrays, attrs: AdamWAttrs): void {
   const { beta1, beta2, eps, stepSize, rootCorrection, shrink } = attrs;
-  constants.set([beta1, 1 - beta1, beta2, 1 - beta2, 1 / rootCorrection, eps, stepSize, shrink]);
+  const root = 1 / rootCorrection;
+  const factors: Factors = [beta1, 1 - beta1, beta2, 1 - beta2, root, eps, stepSize, shrink];
   const { length } = arrays[0];
   for (let start = 0; start < length; start += PIECE) {
     const count = Math.min(PIECE, length - start);
@@ -70,7 +42,7 @@ export function updateInLoop(arrays: AdamWArrays, attrs: AdamWAttrs): void {
     m.set(ms);
     v.set(vs);
     // What follows in the last line changes too, and is not copied back.
-    kernels.update(count * 4);
+    update(P, G, M, V, count * 4, ...factors);
     ps.set(p.subarray(0, count));
     ms.set(m.subarray(0, count));
     vs.set(v.subarray(0, count));
