@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { EngineError, messageOf } from '../../common/errors.js';
+import { quietly } from '../../common/quiet.js';
 import { localRank } from '../local_rank.js';
 import { tf } from '../tf.js';
 
@@ -29,10 +30,10 @@ export async function openCudaBackend({ index }: CudaOptions): Promise<{
   // libtensorflow reads both once, when it is loaded.
   if (visible !== undefined) process.env.CUDA_VISIBLE_DEVICES = visible;
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '1';
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= process.env.LAVIS_DEBUG === '1' ? '0' : '3';
   restoreUtil();
   try {
-    await import('@tensorflow/tfjs-node-gpu');
+    quietly(() => createRequire(import.meta.url)(PACKAGE));
   } catch (error) {
     throw explain(error);
   }

@@ -9,12 +9,16 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { EngineError } from '../../common/errors.js';
+import { quietly } from '../../common/quiet.js';
+import { withoutTelemetry } from './telemetry.js';
 
 /** An address; they fit a number's 53 bits. */
 export type Address = number;
 
 interface Koffi {
-  load(path: string): { func(name: string, result: string, args: string[]): () => bigint };
+  load(path: string | null): {
+    func(name: string, result: string, args: string[]): (...args: unknown[]) => bigint;
+  };
   proto(result: string, args: string[]): unknown;
   decode(address: unknown, type: unknown): never;
   address(value: unknown): bigint;
@@ -26,6 +30,7 @@ const STATUS = 'uint64';
 /** The functions in use: place in the table (the same in every version), result and arguments. */
 const FUNCTIONS = {
   getErrorMessage: [2, 'str', ['uint64']],
+  disableTelemetryEvents: [6, STATUS, ['uint64']],
   createSessionFromArray: [8, STATUS, ['uint64', 'void *', 'uint64', 'uint64', 'void *']],
   run: [9, STATUS, ['uint64', 'uint64', 'void *', 'void *', 'uint64', 'void *', 'uint64', 'void *']],
   createSessionOptions: [10, STATUS, ['void *']],
@@ -73,7 +78,9 @@ export function loadCApi(): Loaded {
 function load(): Loaded {
   const require = createRequire(import.meta.url);
   const koffi = require('koffi') as Koffi;
-  const library = koffi.load(libraryPath(require.resolve('onnxruntime-node/package.json')));
+  withoutTelemetry(koffi);
+  const path = libraryPath(require.resolve('onnxruntime-node/package.json'));
+  const library = quietly(() => koffi.load(path));
   const base = library.func('OrtGetApiBase', 'void *', [])();
   const [getApiAddress] = koffi.decode(base, 'void *[1]') as unknown[];
   const getApi = koffi.decode(getApiAddress, koffi.proto('void *', ['uint32'])) as (

@@ -1,5 +1,6 @@
 /** Graphs that are run synchronously by ONNX Runtime, over memory of ours. */
 import { EngineError } from '../../common/errors.js';
+import { quietly } from '../../common/quiet.js';
 import { type Address, type CApi, loadCApi } from './c_api.js';
 import { ELEMENT, type ElementType, encodeModel, type GraphSpec } from './messages.js';
 
@@ -49,7 +50,9 @@ interface Ends {
   valuesAddress: Address;
 }
 
-const LOG_ERRORS = 3;
+/** Errors are thrown as well; warnings are for those who work on this. */
+const LOG_WARNINGS = 2;
+const LOG_NOTHING = 4;
 const ARENA = 1;
 const DEFAULT_MEMORY = 0;
 
@@ -66,6 +69,7 @@ export class Sessions {
   readonly #addressOf: (value: ArrayBufferView) => Address;
   readonly #env: Address;
   readonly #memory: Address;
+  readonly #logSeverity = process.env.LAVIS_DEBUG === '1' ? LOG_WARNINGS : LOG_NOTHING;
   /** One int64 per axis, as pairs of low and high words. */
   readonly #dims = new Int32Array(new ArrayBuffer(8 * MOST_AXES));
 
@@ -82,8 +86,11 @@ export class Sessions {
     this.#check(api.setGlobalInterOpNumThreads(options, 1));
     // Threads spin between the nodes of a graph, but not between graphs: see STOP_SPINNING.
     this.#check(api.setGlobalSpinControl(options, 1));
-    this.#env = this.#made((out) => api.createEnvWithGlobalThreadPools(LOG_ERRORS, 'lavis', options, out));
+    this.#env = quietly(() =>
+      this.#made((out) => api.createEnvWithGlobalThreadPools(this.#logSeverity, 'lavis', options, out)),
+    );
     api.releaseThreadingOptions(options);
+    this.#check(api.disableTelemetryEvents(this.#env));
   }
 
   /**
@@ -178,7 +185,7 @@ export class Sessions {
     const options = this.#made((out) => api.createSessionOptions(out));
     try {
       this.#check(api.disablePerSessionThreads(options));
-      this.#check(api.setLogSeverity(options, LOG_ERRORS));
+      this.#check(api.setLogSeverity(options, this.#logSeverity));
       this.#check(api.addSessionConfigEntry(options, STOP_SPINNING, '1'));
       const handle = this.#made((out) =>
         api.createSessionFromArray(this.#env, model, model.byteLength, options, out),

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { EngineError, messageOf } from '../../common/errors.js';
+import { quietly } from '../../common/quiet.js';
 import { EventPump } from './pump.js';
 
 /** A graphics adapter as Dawn lists it. */
@@ -41,7 +42,7 @@ function loadVulkan(): void {
   const path = process.env.LAVIS_VULKAN_LOADER;
   const koffi = createRequire(import.meta.url)('koffi') as { load(path: string): unknown };
   try {
-    libraries.push(koffi.load(path ?? 'libvulkan.so.1'));
+    libraries.push(quietly(() => koffi.load(path ?? 'libvulkan.so.1')));
   } catch (error) {
     throw new EngineError(
       path ? `${path} cannot be loaded: ${messageOf(error)}` : 'no Vulkan on this machine',
@@ -59,7 +60,7 @@ export async function listAdapters(): Promise<ListedAdapter[]> {
   const { create } = await loadDawn();
   const pump = new EventPump();
   try {
-    await pump.call(() => create(['adapter=?']).requestAdapter());
+    await pump.call(() => quietly(() => create(['adapter=?']).requestAdapter()));
   } catch (error) {
     const lines = messageOf(error).matchAll(/^ \* backend: '([^']*)', name: '(.*)'$/gm);
     return [...lines].map(([, backend, name]) => ({ backend, name })).filter((a) => a.backend !== 'null');
@@ -75,9 +76,11 @@ export async function openAdapter(wanted?: number | string): Promise<OpenAdapter
   const { create, globals } = await loadDawn();
   Object.assign(globalThis, globals);
   const name = wanted === undefined ? undefined : chooseName(await listAdapters(), wanted);
-  const gpu = create(name === undefined ? [] : [`adapter=${name}`]);
+  const gpu = quietly(() => create(name === undefined ? [] : [`adapter=${name}`]));
   const pump = new EventPump();
-  const adapter = await pump.call(() => gpu.requestAdapter({ powerPreference: 'high-performance' }));
+  const adapter = await pump.call(() =>
+    quietly(() => gpu.requestAdapter({ powerPreference: 'high-performance' })),
+  );
   if (!adapter) throw new EngineError('no graphics adapter', { help: noAdapterHelp() });
   return { gpu, adapter, pump };
 }

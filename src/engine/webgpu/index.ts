@@ -1,4 +1,5 @@
 import { EngineError } from '../../common/errors.js';
+import { quietly } from '../../common/quiet.js';
 import { localRank } from '../local_rank.js';
 import { tf } from '../tf.js';
 import { listAdapters, openAdapter } from './adapters.js';
@@ -36,10 +37,12 @@ export async function registerWebGpuBackend({ adapter: wanted, hardwareOnly }: W
   }
   const description = `WebGPU on ${name}${info.isFallbackAdapter ? ', a program on the processor' : ''}`;
   const device = await pump.call(() =>
-    adapter.requestDevice({
-      requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
-      requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
-    }),
+    quietly(() =>
+      adapter.requestDevice({
+        requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
+        requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
+      }),
+    ),
   );
   provideNavigator(gpu);
   const backend = new LavisWebGpuBackend(device, info, pump);

@@ -1,5 +1,6 @@
 import sharp, { type OverlayOptions } from 'sharp';
 import { DataError } from '../../common/errors.js';
+import { quietlyUntilDone } from '../../common/quiet.js';
 import { Rng } from '../../common/random.js';
 import type { Dataset, Sample } from '../../datasets/index.js';
 import { CLIP_MEAN, CLIP_STD, type ImageArray } from '../../processors/index.js';
@@ -70,11 +71,14 @@ export async function drawSheet(parts: readonly SheetPart[], path: string): Prom
     top += Math.ceil(samples.length / COLUMNS) * (CELL + TEXT);
   }
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif">${texts.join('')}</svg>`;
-  await sharp({ create: { width, height: top, channels: 3, background: '#e8ebee' } })
-    .composite([...layers, { input: Buffer.from(svg), left: 0, top: 0 }])
-    .removeAlpha()
-    .png()
-    .toFile(path);
+  // A machine without fonts.conf is told so by the library that looks for fonts.
+  await quietlyUntilDone(() =>
+    sharp({ create: { width, height: top, channels: 3, background: '#e8ebee' } })
+      .composite([...layers, { input: Buffer.from(svg), left: 0, top: 0 }])
+      .removeAlpha()
+      .png()
+      .toFile(path),
+  );
 }
 
 /** The pixels as they were before the normalisation, as a PNG of the cell's size. */
