@@ -159,7 +159,7 @@ const FAULTS: [what: string, name: string, text: string, message: RegExp][] = [
   ],
   ['a row with too many cells', 'c.csv', 'image,caption\na0.png,x, y\n', /c\.csv:2[\s\S]*3 cells/],
   ['a quote that never ends', 'c.csv', 'image,caption\na0.png,"x\n', /c\.csv:2/],
-  ['an empty caption', 'c.jsonl', '{"image": "a0.png", "caption": " "}\n', /entry 0/],
+  ['an empty caption', 'c.jsonl', '\n{"image": "a0.png", "caption": " "}\n', /c\.jsonl:2[\s\S]*" "/],
   ['a broken line of JSONL', 'c.jsonl', '{"image": "a0.png", "caption": "x"}\n{"ima\n', /c\.jsonl:2/],
   ['no captions', 'c.csv', 'image,caption\n', /no captions/],
   ['another kind of file', 'c.xlsx', 'x', /unknown kind[\s\S]*\.csv/],

@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { pack } from 'tar-stream';
-import { parseCsv, parseTsv } from '#src/datasets/datasets/custom/delimited.js';
+import { parseDelimited } from '#src/datasets/datasets/custom/delimited.js';
 import { shardPaths } from '#src/datasets/datasets/shards/paths.js';
 import { tarEntries } from '#src/datasets/datasets/shards/tar.js';
 import { DataError } from '#src/index.js';
@@ -18,7 +18,7 @@ test('any table survives being written as CSV and read', () => {
       const quoted = rows.map((cells) => cells.map((c) => `"${c.replaceAll('"', '""')}"`).join(','));
       for (const end of ['\n', '\r\n']) {
         const kept = rows.filter((cells) => cells.some((c) => c !== ''));
-        const read = parseCsv(quoted.map((row) => row + end).join(''), 'f.csv');
+        const read = parseDelimited(quoted.map((row) => row + end).join(''), ',', 'f.csv');
         assert.deepEqual(
           read.map(({ cells }) => cells),
           kept,
@@ -29,15 +29,18 @@ test('any table survives being written as CSV and read', () => {
 });
 
 test('rows know the lines they begin on', () => {
-  const rows = parseCsv('a,b\n"two\nlines",x\n\ny,z', 'f.csv');
+  const rows = parseDelimited('a,b\n"two\nlines",x\n\n , \ny,z', ',', 'f.csv');
   assert.deepEqual(
     rows.map(({ line }) => line),
-    [1, 2, 5],
+    [1, 2, 6],
   );
-  assert.deepEqual(parseTsv('a\tb\n\n"x\ty"\n'), [
-    { line: 1, cells: ['a', 'b'] },
-    { line: 3, cells: ['"x', 'y"'] },
-  ]);
+  assert.deepEqual(
+    parseDelimited('a\tb\n\n"x\ty"\n', '\t', 'f.tsv').map(({ line, cells }) => [line, ...cells]),
+    [
+      [1, 'a', 'b'],
+      [3, 'x\ty'],
+    ],
+  );
 });
 
 test('a pattern of shards counts, lists and matches', () => {

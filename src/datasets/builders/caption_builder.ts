@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { DataError } from '../../common/errors.js';
-import { cachePath } from '../../common/paths.js';
+import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import { captionDatasetSchema } from '../../config/index.js';
 import { type Annotation, readAnnotations } from '../datasets/annotations.js';
 import type { AnnotatedDataset, CaptionDatasetParts } from '../datasets/caption_dataset.js';
 import { CaptionReader } from '../datasets/caption_reader.js';
+import { nearMiss } from '../datasets/near_miss.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
 import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
 import type { DatasetBuilder, Splits } from './builder.js';
@@ -89,6 +90,11 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     return cachePath(path);
   }
 
+  /** What relative paths of the configuration are relative to, for messages. */
+  protected get base(): string {
+    return `the cache root, ${cacheRoot()}`;
+  }
+
   protected get folder(): string {
     return this.locate(imageFolder(this.section, this.name));
   }
@@ -109,7 +115,9 @@ export abstract class CaptionBuilder implements DatasetBuilder {
   #refuse(missing: Missing[]): void {
     const all = [...missing];
     if (!existsSync(this.folder)) {
-      all.push({ path: this.folder, found: 'no image folder', help: this.#imageHelp() });
+      const given = imageFolder(this.section, this.name);
+      const from = isAbsolute(expandHome(given)) ? '' : `: '${given}' is looked for in ${this.base}`;
+      all.push({ path: this.folder, found: `no image folder${from}`, help: this.#imageHelp() });
     }
     if (all.length === 0) return;
     throw new DataError(`the data of ${this.name} is not there`, {
@@ -122,12 +130,16 @@ export abstract class CaptionBuilder implements DatasetBuilder {
 
   /** A folder that holds none of a few images is the wrong folder: better said now than in the first step. */
   #checkSomeImages({ name, records }: AnnotatedDataset): void {
-    const some = [0, 0.2, 0.4, 0.6, 0.8].map((part) => records[Math.floor(part * records.length)].image);
-    if (some.some((image) => existsSync(resolve(this.folder, image)))) return;
+    const some = [0, 0.2, 0.4, 0.6, 0.8].map((part) => records[Math.floor(part * records.length)]);
+    if (some.some(({ image }) => existsSync(resolve(this.folder, image)))) return;
+    const [{ image, source }] = some;
+    const near = nearMiss(this.folder, image);
     throw new DataError(`the image folder holds none of the images of ${name}`, {
-      where: this.folder,
-      found: `no ${some[0]}, for one`,
-      help: this.#imageHelp(),
+      where: `${this.folder}\n${source}`,
+      found: [`no '${image}', for one`, near?.found].filter(Boolean).join('\n'),
+      help: near
+        ? (near.help ?? 'mend the names in the annotations, or rename the files')
+        : this.#imageHelp(),
     });
   }
 

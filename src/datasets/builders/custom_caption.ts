@@ -2,13 +2,15 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, DataError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
 import { datasetSchema, key, readSection, types } from '../../config/index.js';
 import type { Annotation } from '../datasets/annotations.js';
 import { CaptionDataset, CustomEvalDataset } from '../datasets/caption_dataset.js';
-import { assignSplits } from '../datasets/custom/assign_splits.js';
+import { divideImages } from '../datasets/custom/assign_splits.js';
 import { type CaptionedImage, readCaptionTables } from '../datasets/custom/caption_table.js';
+import { locateImages } from '../datasets/custom/locate_images.js';
 import { imageId } from '../datasets/image_id.js';
 import type { Split } from '../types.js';
 import { strings, tableAt } from './build_info.js';
@@ -47,26 +49,26 @@ export class CustomCaptionBuilder extends CaptionBuilder {
     return isAbsolute(expanded) || existsSync(here) || !existsSync(cached) ? here : cached;
   }
 
+  protected override get base(): string {
+    return `the working directory, then in ${cacheRoot()}`;
+  }
+
   protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
     const { image_key, caption_key, split_key } = this.#own;
     const keys = { image: image_key, caption: caption_key, split: split_key };
     const bySplit = new Map<Split, CaptionedImage[]>();
     for (const [split, files] of this.#files()) {
       if (split !== 'all' && splits && !splits.includes(split)) continue;
-      const absent = files.find((file) => !existsSync(file));
-      if (absent) {
-        throw new DataError(`a caption file of ${this.name} is not there`, {
-          where: absent,
-          found: `no such file, and none of this name under ${cacheRoot()}`,
-          help: `--options datasets.${this.name}.build_info.annotations.${split}.storage=FILE`,
-        });
-      }
-      const images = await readCaptionTables(files, keys);
+      for (const file of files) if (!existsSync(file.path)) throw this.#absent(split, file);
+      const paths = files.map(({ path }) => path);
+      const { images, notes } = await readCaptionTables(paths, keys);
       if (images.length === 0)
-        throw new DataError(`no captions for ${this.name}`, { where: files.join('\n') });
+        throw new DataError(`no captions for ${this.name}`, { where: paths.join('\n') });
+      for (const note of [...notes, ...locateImages(images, this.folder)]) log.info(`${this.name}: ${note}`);
       if (split !== 'all') bySplit.set(split, images);
-      else for (const [part, share] of this.#divide(images)) bySplit.set(part, share);
+      else for (const [part, share] of this.#divide(images, splits)) bySplit.set(part, share);
     }
+    warnShared(this.name, bySplit);
     const wanted = [...bySplit].filter(([split]) => !splits || splits.includes(split));
     const annotations = new Map<Split, Annotation[]>();
     for (const [split, images] of wanted) {
@@ -80,17 +82,26 @@ export class CustomCaptionBuilder extends CaptionBuilder {
     return { annotations, missing: [] };
   }
 
+  #absent(split: Split, { given, path }: CaptionFile): DataError {
+    const from = isAbsolute(expandHome(given)) ? '' : `: '${given}' is looked for in ${this.base}`;
+    return new DataError(`a caption file of ${this.name} is not there`, {
+      where: path,
+      found: `no such file${from}`,
+      help: `--options datasets.${this.name}.build_info.annotations.${split}.storage=FILE`,
+    });
+  }
+
   get #info() {
     return tableAt(this.section, 'build_info', `datasets.${this.name}`);
   }
 
-  #files(): Map<Split, string[]> {
+  #files(): Map<Split, CaptionFile[]> {
     const where = `datasets.${this.name}.build_info.annotations`;
     const table = tableAt(this.#info, 'annotations', `datasets.${this.name}.build_info`);
-    const files = new Map<Split, string[]>();
+    const files = new Map<Split, CaptionFile[]>();
     for (const split of Object.keys(table)) {
       const storage = strings(tableAt(table, split, where).storage, `${where}.${split}.storage`);
-      const located = storage.map((path) => this.locate(path));
+      const located = storage.map((given) => ({ given, path: this.locate(given) }));
       if (located.length > 0) files.set(split, located);
     }
     if (files.size > 0) return files;
@@ -107,36 +118,31 @@ export class CustomCaptionBuilder extends CaptionBuilder {
     return readSection(`datasets.${this.name}.build_info`, ownSchema, Object.fromEntries(given));
   }
 
-  /** By the file's own column where it has one, else by ratio and seed. */
-  #divide(images: CaptionedImage[]): Map<Split, CaptionedImage[]> {
+  #divide(images: CaptionedImage[], used?: readonly Split[]): Map<Split, CaptionedImage[]> {
     const { splits, seed } = this.#own;
-    const names = images.map(({ image }) => image);
-    const assigned = assignSplits(names, splits, seed);
-    const parts = new Map<Split, CaptionedImage[]>();
-    for (const image of images) {
-      const split = named(image.split) ?? assigned.get(image.image);
-      if (split === undefined) continue;
-      const part = parts.get(split);
-      if (part) part.push(image);
-      else parts.set(split, [image]);
-    }
+    const { parts, notes, leftOut } = divideImages(images, splits, seed, used);
+    for (const note of notes) log.info(`${this.name}: ${note}`);
+    for (const note of leftOut) log.warn(`${this.name}: ${note}`);
     return parts;
   }
 }
 
-const SPLIT_NAMES: Record<string, Split> = {
-  train: 'train',
-  training: 'train',
-  val: 'val',
-  valid: 'val',
-  validation: 'val',
-  dev: 'val',
-  test: 'test',
-  testing: 'test',
-};
+/** A caption file as the configuration has it, and where it lies. */
+interface CaptionFile {
+  given: string;
+  path: string;
+}
 
-/** A split by our name, whichever of the usual ones the file has for it. */
-const named = (split?: string) => split && (SPLIT_NAMES[split.trim().toLowerCase()] ?? split);
+/** Files of their own may mean it so: an image that is trained on and scored is told, not refused. */
+function warnShared(name: string, bySplit: ReadonlyMap<Split, readonly CaptionedImage[]>): void {
+  const trained = new Set(bySplit.get('train')?.map(({ image }) => image));
+  for (const [split, images] of bySplit) {
+    if (split === 'train') continue;
+    const both = images.filter(({ image }) => trained.has(image));
+    if (both.length === 0) continue;
+    log.warn(`${name}: ${both.length} images of ${split} are trained on, ${both[0].image} for one`);
+  }
+}
 
 /** The number in the file's name where every image has its own, else the path itself. */
 function idsOf(images: CaptionedImage[]): (image: CaptionedImage) => number | string {
@@ -145,9 +151,15 @@ function idsOf(images: CaptionedImage[]): (image: CaptionedImage) => number | st
   return ids.size === distinct ? ({ image }) => imageId(image) : ({ image }) => image;
 }
 
-const evalEntries = ({ image, captions, file, index }: CaptionedImage, id: number | string): Annotation[] => [
-  { values: { image, caption: captions, image_id: id }, file, index },
+const evalEntries = ({ captions, ...one }: CaptionedImage, id: number | string): Annotation[] => [
+  annotation(one, captions, id),
 ];
 
-const trainEntries = ({ image, captions, file, index }: CaptionedImage, id: number | string): Annotation[] =>
-  captions.map((caption) => ({ values: { image, caption, image_id: id }, file, index }));
+const trainEntries = ({ captions, ...one }: CaptionedImage, id: number | string): Annotation[] =>
+  captions.map((caption) => annotation(one, caption, id));
+
+const annotation = (
+  { image, file, index, line }: Omit<CaptionedImage, 'captions'>,
+  caption: string | string[],
+  image_id: number | string,
+): Annotation => ({ values: { image, caption, image_id }, file, index, line });

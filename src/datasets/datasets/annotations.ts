@@ -7,7 +7,13 @@ export interface Annotation {
   file: string;
   /** Position in the file, from 0. */
   index: number;
+  /** The line it begins on, from 1, where it has lines of its own. */
+  line?: number;
 }
+
+/** Where an annotation stands, as messages say it. */
+export const placeOf = ({ file, index, line }: Omit<Annotation, 'values'>): string =>
+  line === undefined ? `${file}, entry ${index}` : `${file}:${line}`;
 
 /**
  * The entries of JSON annotation files, one after the other: a list, or an object whose keys become

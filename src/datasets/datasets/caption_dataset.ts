@@ -13,7 +13,7 @@ import type {
   SampleReader,
   SampleSource,
 } from '../types.js';
-import { type Annotation, requireKey } from './annotations.js';
+import { type Annotation, placeOf, requireKey } from './annotations.js';
 import { CaptionReader, type CaptionRecord } from './caption_reader.js';
 import { imageId, numericId } from './image_id.js';
 
@@ -79,8 +79,6 @@ export abstract class AnnotatedDataset implements Dataset {
   }
 }
 
-const sourceOf = ({ file, index }: Annotation) => `${file}, entry ${index}`;
-
 /** Image and caption pairs for training: `image`, `text_input`, `image_id`. */
 export class CaptionDataset extends AnnotatedDataset {
   protected toRecord(annotation: Annotation): CaptionRecord {
@@ -88,7 +86,7 @@ export class CaptionDataset extends AnnotatedDataset {
       image: requireKey(annotation, 'image', 'string'),
       caption: requireKey(annotation, 'caption', 'string'),
       image_id: requireKey(annotation, 'image_id', 'string', 'number'),
-      source: sourceOf(annotation),
+      source: placeOf(annotation),
     };
   }
 }
@@ -99,7 +97,7 @@ export class ImageTextPairDataset extends AnnotatedDataset {
     return {
       image: requireKey(annotation, 'image', 'string'),
       caption: requireKey(annotation, 'caption', 'string'),
-      source: sourceOf(annotation),
+      source: placeOf(annotation),
     };
   }
 }
@@ -111,7 +109,7 @@ function referencesOf(annotation: Annotation): string[] {
   const wrong = captions.find((one) => typeof one !== 'string');
   if (wrong === undefined) return captions as string[];
   throw new DataError("an annotation's captions are no texts", {
-    where: sourceOf(annotation),
+    where: placeOf(annotation),
     found: JSON.stringify(wrong).slice(0, 160),
     allowed: '"caption": a string or a list of strings',
   });
@@ -152,7 +150,7 @@ export class CaptionEvalDataset extends AnnotatedDataset {
       image,
       image_id: this.idOf(annotation, image),
       instance_id: String(position),
-      source: sourceOf(annotation),
+      source: placeOf(annotation),
     };
   }
 

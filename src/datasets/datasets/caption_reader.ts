@@ -4,6 +4,7 @@ import { DataError, LavisError, messageOf } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import type { ImageProcessor, TextProcessor } from '../../processors/index.js';
 import type { Sample, SampleReader, SampleRecord } from '../types.js';
+import { nearMiss } from './near_miss.js';
 
 /** A caption sample before its image is read. */
 export interface CaptionRecord extends SampleRecord {
@@ -26,12 +27,13 @@ export class CaptionReader implements SampleReader {
   ) {}
 
   async read({ image: file, caption, source, ...rest }: CaptionRecord, rng: Rng): Promise<Sample> {
-    const image = await this.#readImage(resolve(this.folder, file), source, rng);
+    const image = await this.#readImage(file, source, rng);
     const text = caption === undefined ? {} : { text_input: this.textProcessor.apply(caption, rng) };
     return { image, ...text, ...rest };
   }
 
-  async #readImage(path: string, source: string, rng: Rng) {
+  async #readImage(file: string, source: string, rng: Rng) {
+    const path = resolve(this.folder, file);
     try {
       return await this.imageProcessor.process(path, rng);
     } catch (cause) {
@@ -39,10 +41,11 @@ export class CaptionReader implements SampleReader {
         () => false,
         () => true,
       );
+      const near = missing ? nearMiss(this.folder, file) : undefined;
       throw new DataError(missing ? 'an image is missing' : 'an image cannot be decoded', {
         where: `${path}\n${source}`,
-        found: missing ? undefined : reason(cause),
-        help: 'run.max_bad_samples=N skips up to N such images and lists them',
+        found: missing ? near?.found : reason(cause),
+        help: near?.help ?? 'run.max_bad_samples=N skips up to N such images and lists them',
         cause,
       });
     }

@@ -1,5 +1,8 @@
 const EXTENSION = /(\.(jpe?g|png|gif|bmp|webp|tiff?|avif))+$/i;
 
+/** The name of an image file, with Flickr8k's number of the caption behind it or not. */
+export const IMAGE_FILE = /\.(jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?|avif|heic|heif)(#\d+)?$/i;
+
 /**
  * The evaluation id of an image: what follows the last "_" of its file name, its extension taken off, as
  * a number where it is one. The reference strips the characters ". j p g" from both ends instead, which

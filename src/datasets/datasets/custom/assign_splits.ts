@@ -1,5 +1,10 @@
+import { DataError } from '../../../common/errors.js';
 import { Rng } from '../../../common/random.js';
+import { nearest } from '../../../common/suggest.js';
 import type { Split } from '../../types.js';
+import { placeOf } from '../annotations.js';
+import type { CaptionedImage } from './caption_table.js';
+import { SPLIT_NAMES } from './split_names.js';
 
 /** The share of images that each split gets; they need not sum to one. */
 export type SplitRatios = Readonly<Record<Split, number>>;
@@ -44,3 +49,65 @@ function shareOut(total: number, ratios: number[]): number[] {
   }
   return counts;
 }
+
+/**
+ * The images of each split: by their own split where they have one, else by ratio and seed.
+ * @param used the splits that are used; all when absent
+ * @throws DataError for a split that is misspelt
+ */
+export function divideImages(
+  images: readonly CaptionedImage[],
+  ratios: SplitRatios,
+  seed: number,
+  used?: readonly Split[],
+): { parts: Map<Split, CaptionedImage[]>; notes: string[]; leftOut: string[] } {
+  const names = images.map(({ image }) => image);
+  const assigned = assignSplits(names, ratios, seed);
+  const parts = new Map<Split, CaptionedImage[]>();
+  let drawn = 0;
+  for (const image of images) {
+    const split = image.split ?? assigned.get(image.image);
+    if (split === undefined) continue;
+    if (image.split === undefined) drawn++;
+    const part = parts.get(split);
+    if (part) part.push(image);
+    else parts.set(split, [image]);
+  }
+  const leftOut: string[] = [];
+  for (const [split, part] of parts) {
+    if (USUAL_SPLITS.includes(split) || used?.includes(split)) continue;
+    refuseMisspelt(split, part);
+    if (used)
+      leftOut.push(
+        `${counted(part.length, 'image')} of the split '${split}' (${placeOf(part[0])}) left out: no run uses it`,
+      );
+  }
+  const notes =
+    drawn > 0 && drawn < images.length
+      ? [
+          `${counted(images.length - drawn, 'image')} of ${images.length} name their split; the other ${drawn} are divided by ratio`,
+        ]
+      : [];
+  return { parts, notes, leftOut };
+}
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+/** @throws DataError for a name that is nearly one of the usual ones. */
+function refuseMisspelt(split: Split, part: readonly CaptionedImage[]): void {
+  const [near] = nearest(split, Object.keys(SPLIT_NAMES)).filter(
+    (name) => Math.abs(name.length - split.length) < 2,
+  );
+  if (near === undefined || /\d/.test(split)) return;
+  throw new DataError(`${counted(part.length, 'image')} of a split that there is not`, {
+    where: [
+      ...part.slice(0, 3).map(placeOf),
+      ...(part.length > 3 ? [`and ${part.length - 3} more`] : []),
+    ].join('\n'),
+    found: `'${split}'; did you mean '${near}'?`,
+    allowed: `${Object.keys(SPLIT_NAMES).join(', ')}, in any case`,
+    help: `if '${split}' is meant, name it in run.train_splits, run.valid_splits or run.test_splits`,
+  });
+}
+
+const USUAL_SPLITS: readonly Split[] = ['train', 'val', 'test'];

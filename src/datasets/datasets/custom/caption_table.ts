@@ -1,149 +1,183 @@
-import { readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
-import { DataError, messageOf } from '../../../common/errors.js';
-import { didYouMean } from '../../../common/suggest.js';
-import { type Annotation, readAnnotations } from '../annotations.js';
-import { type CocoCaption, type CocoImage, fromCoco } from './coco_form.js';
-import { parseCsv, parseTsv } from './delimited.js';
+import { extname, posix } from 'node:path';
+import { DataError } from '../../../common/errors.js';
+import { readText } from '../../../common/text_file.js';
+import type { Split } from '../../types.js';
+import { type Annotation, placeOf } from '../annotations.js';
+import { isNothing, listInCell } from './caption_text.js';
+import { type Columns, findColumns, type TableKeys } from './columns.js';
+import { readJsonEntries, STEM } from './json_entries.js';
+import { splitName } from './split_names.js';
+import { readTable } from './table_file.js';
 
-/** An image with all its captions, and the split it is assigned to where the file says so. */
-export interface CaptionedImage {
+/** An image with all its captions, where its first entry stands, and the split where the file says so. */
+export interface CaptionedImage extends Omit<Annotation, 'values'> {
   image: string;
   captions: string[];
-  split?: string;
-  file: string;
-  /** Of its first entry. */
-  index: number;
+  split?: Split;
+  /** Whether it is named without the extension of its file, as kohya's trainers do. */
+  stem: boolean;
 }
 
-/** Names of the columns or keys; the usual ones are found when absent. */
-export interface TableKeys {
-  image?: string;
-  caption?: string;
-  split?: string;
+/** The images of some files, and what there is to tell about how they were read. */
+export interface CaptionTables {
+  images: CaptionedImage[];
+  notes: string[];
 }
 
-const USUAL = {
-  image: ['image', 'file_name', 'filename', 'file', 'filepath', 'file_path', 'image_path', 'path', 'img'],
-  caption: ['caption', 'captions', 'text', 'description', 'comment', 'sentence'],
-  split: ['split'],
-};
+export const TABLES = ['.csv', '.tsv', '.tab', '.psv', '.txt', '.token'];
+export const JSONS = ['.json', '.jsonl', '.ndjson'];
 
 /**
- * The captioned images of files in CSV, TSV, JSON or JSONL, in the order of their first entries. JSON is a
- * list of objects, an object of image -> caption or captions, or COCO's `images` and `annotations`.
- * @throws DataError naming file and line or entry.
+ * The captioned images of files, in the order of their first entries: tables (see readTable) and JSON
+ * (see readJsonEntries). A cell, or a value, may hold a list of captions.
+ * @throws DataError naming file and line or entry; entries without image or caption are told all at once, and
+ *   so are images that stand in two splits.
  */
-export async function readCaptionTables(
-  files: readonly string[],
-  keys: TableKeys,
-): Promise<CaptionedImage[]> {
+export async function readCaptionTables(files: readonly string[], keys: TableKeys): Promise<CaptionTables> {
   const images = new Map<string, CaptionedImage>();
+  const notes: string[] = [];
+  const torn = new Map<string, Set<Split>>();
   for (const file of files) {
-    const entries = await readEntries(file);
+    const entries = await readEntries(file, keys, (text) => notes.push(text));
     if (entries.length === 0) continue;
-    const found = {
-      image: keyOf('image', entries, keys.image),
-      caption: keyOf('caption', entries, keys.caption),
-      split: keys.split ?? USUAL.split.find((name) => name in entries[0].values),
-    };
+    const columns = findColumns(namesOf(entries), keys, entries[0].values, file);
+    const faults = new Faults();
     for (const entry of entries) {
-      const { image, captions, split } = valuesOf(entry, found);
-      const known = images.get(image);
-      if (known) known.captions.push(...captions);
-      else images.set(image, { image, captions, split, file, index: entry.index });
+      const one = captionedImage(entry, columns, faults);
+      if (!one) continue;
+      const known = images.get(one.image);
+      if (!known) images.set(one.image, one);
+      else {
+        known.captions.push(...one.captions);
+        known.split ??= one.split;
+        if (one.split === undefined || one.split === known.split) continue;
+        torn.set(one.image, (torn.get(one.image) ?? new Set([known.split!])).add(one.split));
+      }
     }
+    faults.refuse(file, entries.length);
   }
-  return [...images.values()];
+  refuseTorn(torn, files);
+  return { images: [...images.values()], notes };
 }
 
-async function readEntries(file: string): Promise<Annotation[]> {
+async function readEntries(
+  file: string,
+  keys: TableKeys,
+  note: (text: string) => void,
+): Promise<Annotation[]> {
   const extension = extname(file).toLowerCase();
-  if (extension === '.csv' || extension === '.tsv') return readTable(file, extension === '.tsv');
-  if (extension === '.jsonl') return readAnnotations([file]);
-  if (extension === '.json') return readJson(file);
-  throw new DataError('captions in a file of unknown kind', {
-    where: file,
-    allowed: '.csv, .tsv, .json or .jsonl',
-  });
-}
-
-async function readTable(file: string, tabs: boolean): Promise<Annotation[]> {
-  const text = await readText(file);
-  const [header, ...rows] = tabs ? parseTsv(text) : parseCsv(text, file);
-  if (!header) return [];
-  const names = header.cells.map((name) => name.trim());
-  return rows.map(({ line, cells }) => {
-    if (cells.length === names.length) {
-      return { values: Object.fromEntries(names.map((name, i) => [name, cells[i]])), file, index: line };
-    }
-    throw new DataError('a row has another number of cells than the header', {
-      where: `${file}:${line}`,
-      found: `${cells.length} cells: ${cells.join(' | ').slice(0, 120)}`,
-      allowed: `${names.length}: ${names.join(', ')}`,
-      help: tabs ? undefined : 'a cell with a comma stands in quotes: "a dog, asleep"',
+  if (![...TABLES, ...JSONS].includes(extension)) {
+    throw new DataError('captions in a file of unknown kind', {
+      where: file,
+      found: extension || 'no extension',
+      allowed: `${TABLES.join(', ')} (tables), ${JSONS.join(', ')}`,
+      help: 'export a spreadsheet as CSV in UTF-8, a data frame as JSON Lines',
     });
-  });
+  }
+  const text = await readText(file, { what: 'a caption file' });
+  // A table cannot begin so: its header would be a bracket.
+  const json = JSONS.includes(extension) || /^\s*(\{\s*"|\[\s*[[{])/.test(text);
+  return json ? readJsonEntries(text, file, keys) : readTable(text, file, keys, note);
 }
 
-async function readText(file: string): Promise<string> {
+/** The names of all entries: one may lack what another has. */
+function namesOf(entries: readonly Annotation[]): string[] {
+  const names = new Set<string>();
+  for (const { values } of entries) for (const name of Object.keys(values)) names.add(name);
+  return [...names];
+}
+
+/** An image's captions in one entry; undefined, and a fault, where there is none. */
+function captionedImage(entry: Annotation, columns: Columns, faults: Faults): CaptionedImage | undefined {
+  const { values, ...place } = entry;
+  const image = values[columns.image];
+  if (typeof image !== 'string' || isNothing(image)) {
+    return faults.add(entry, `no image under '${columns.image}'`, image);
+  }
+  const captions: string[] = [];
+  const several = columns.captions.length > 1;
+  for (const name of columns.captions) {
+    const given = values[name];
+    if (several && isNothing(given)) continue;
+    for (const one of listOf(given, entry, name)) {
+      if (typeof one !== 'string' || isNothing(one)) {
+        return faults.add(entry, `no caption under '${name}'`, one);
+      }
+      captions.push(one);
+    }
+  }
+  if (captions.length === 0)
+    return faults.add(entry, `no caption under '${columns.captions.join("', '")}'`, '');
+  const split = columns.split === undefined ? undefined : values[columns.split];
+  return {
+    ...place,
+    image: imagePath(image),
+    captions,
+    split: isNothing(split) ? undefined : splitName(String(split)),
+    stem: STEM in values,
+  };
+}
+
+function listOf(value: unknown, entry: Annotation, name: string): unknown[] {
+  if (Array.isArray(value)) return value.length > 0 ? value : [null];
+  if (typeof value !== 'string') return [value];
   try {
-    return (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
+    const list = listInCell(value);
+    return list === undefined ? [value] : list.length > 0 ? list : [null];
   } catch (cause) {
-    throw new DataError('a caption file cannot be read', { where: file, found: messageOf(cause), cause });
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new DataError(`the list under '${name}' cannot be read`, {
+      where: placeOf(entry),
+      found: value.slice(0, 160),
+      allowed: '["a caption", "another"]',
+      cause,
+    });
   }
 }
 
-async function readJson(file: string): Promise<Annotation[]> {
-  const entries = await readAnnotations([file]);
-  // An object of image -> caption comes as { sample_id, data }, COCO's form as two of them.
-  const parts = new Map(entries.map(({ values }) => [values.sample_id, values.data]));
-  if (Array.isArray(parts.get('images')) && Array.isArray(parts.get('annotations'))) {
-    return fromCoco(parts.get('images') as CocoImage[], parts.get('annotations') as CocoCaption[], file);
+/** One spelling for `./a.jpg` and `a.jpg`; Flickr8k's number of the caption, `a.jpg#0`, is taken off. */
+function imagePath(name: string): string {
+  const path = name.replace(/(\.\w+)#\d+$/, '$1');
+  return /^[a-z][a-z0-9+.-]*:/i.test(path) ? path : posix.normalize(path);
+}
+
+/** Entries that cannot be used: all of a file are told in one message. */
+class Faults {
+  readonly #faults: { entry: Annotation; what: string; found: unknown }[] = [];
+
+  add(entry: Annotation, what: string, found: unknown): undefined {
+    this.#faults.push({ entry, what, found });
   }
-  return entries.map((entry) => {
-    const { sample_id, data, ...values } = entry.values;
-    if (sample_id === undefined) return entry;
-    return {
-      ...entry,
-      values: data === undefined ? { image: sample_id, ...values } : { image: sample_id, caption: data },
-    };
-  });
-}
 
-function keyOf(what: 'image' | 'caption', [{ values, file }]: Annotation[], given?: string): string {
-  const names = Object.keys(values);
-  const name = given ? names.find((key) => key === given) : USUAL[what].find((key) => names.includes(key));
-  if (name) return name;
-  throw new DataError(`no column is the ${what}`, {
-    where: file,
-    found: [names.join(', '), given && didYouMean(given, names)].filter(Boolean).join('; '),
-    allowed: given ?? USUAL[what].join(', '),
-    help: `--options datasets.custom_caption.build_info.${what}_key=NAME names the column`,
-  });
-}
-
-function valuesOf({ values, file, index }: Annotation, keys: Required<TableKeys> | TableKeys) {
-  const image = values[keys.image!];
-  const caption = values[keys.caption!];
-  const captions = Array.isArray(caption) ? caption : [caption];
-  const split = keys.split === undefined ? undefined : values[keys.split];
-  const fault = !isText(image)
-    ? keys.image
-    : !captions.length || !captions.every(isText)
-      ? keys.caption
-      : undefined;
-  if (fault === undefined) {
-    return {
-      image: image as string,
-      captions: captions as string[],
-      split: isText(split) ? split : undefined,
-    };
+  /** @throws DataError when there is any. */
+  refuse(file: string, entries: number): void {
+    const [first] = this.#faults;
+    if (!first) return;
+    const count = this.#faults.length;
+    const shown = this.#faults.slice(0, 10).map(({ entry }) => placeOf(entry));
+    throw new DataError(
+      count === 1
+        ? `an entry has ${first.what}`
+        : `${count} of ${entries} entries have no image or no caption`,
+      {
+        where: [...shown, ...(count > 10 ? [`and ${count - 10} more in ${file}`] : [])].join('\n'),
+        found: `${first.found === undefined ? 'nothing' : JSON.stringify(first.found)} ${count > 1 ? `(${first.what}) ` : ''}in ${JSON.stringify(first.entry.values).slice(0, 160)}`,
+        help: 'take these entries out, or write their captions',
+      },
+    );
   }
-  throw new DataError(`an entry has no text under '${fault}'`, {
-    where: /\.[ct]sv$/i.test(file) ? `${file}:${index}` : `${file}, entry ${index}`,
-    found: JSON.stringify(values).slice(0, 160),
-  });
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
+/** @throws DataError for images that stand in two splits: they would be scored on what they were trained on. */
+function refuseTorn(torn: ReadonlyMap<string, ReadonlySet<Split>>, files: readonly string[]): void {
+  if (torn.size === 0) return;
+  const shown = [...torn].slice(0, 3).map(([image, splits]) => `${image}: ${[...splits].join(', ')}`);
+  throw new DataError(
+    `${torn.size === 1 ? 'an image stands' : `${torn.size} images stand`} in several splits`,
+    {
+      where: files.join('\n'),
+      found: [...shown, ...(torn.size > 3 ? ['…'] : [])].join('\n'),
+      allowed: 'all captions of an image in one split: what is scored must not have been trained on',
+    },
+  );
+}

@@ -1,4 +1,6 @@
+import { type CsvError, type Options, parse } from 'csv-parse/sync';
 import { DataError } from '../../../common/errors.js';
+import { IMAGE_FILE } from '../image_id.js';
 
 /** A row of a table, and the line it begins on. */
 export interface Row {
@@ -6,45 +8,99 @@ export interface Row {
   cells: string[];
 }
 
-/** Rows of comma-separated values, quoted as RFC 4180 says. @throws DataError for a quote that never ends. */
-export function parseCsv(text: string, file: string): Row[] {
-  const rows: Row[] = [];
-  let at = 0;
-  let line = 1;
-  while (at < text.length) {
-    const row: Row = { line, cells: [] };
-    for (let more = true; more; ) {
-      const cell = text[at] === '"' ? quotedCell(text, at, `${file}:${line}`) : plainCell(text, at);
-      line += cell.value.split('\n').length - 1;
-      row.cells.push(cell.value);
-      more = text[cell.end] === ',';
-      at = cell.end + 1;
-      if (!more && text[cell.end] === '\r' && text[at] === '\n') at++;
+/** How a table is written. */
+export interface Dialect {
+  delimiter: Delimiter;
+  /** 'doubled' as RFC 4180 says, 'backslash' before a quote, 'plain' where quotes are like any character. */
+  quotes: 'doubled' | 'backslash' | 'plain';
+}
+
+export type Delimiter = ',' | ';' | '\t' | '|';
+export const DELIMITERS: readonly Delimiter[] = [',', ';', '\t', '|'];
+
+/**
+ * Rows of delimited values, blanks around cells taken off, empty rows left out. The quotes are found by
+ * trying: first as RFC 4180 has them, then escaped by backslashes, then as characters like any other, as
+ * tables with tabs or bars usually have them.
+ * @throws DataError naming the line where quotes fit none of these, or swallow rows.
+ */
+export function parseDelimited(text: string, delimiter: Delimiter, file: string): Row[] & { quotes: string } {
+  const ways: Dialect['quotes'][] = ['doubled'];
+  if (text.includes('\\"')) ways.push('backslash');
+  // Between commas a stray quote may mean anything; cells that merely contain one are read all the same.
+  ways.push('plain');
+  let fault: CsvError | undefined;
+  for (const quotes of ways) {
+    try {
+      const rows = parseAs(text, { delimiter, quotes });
+      if (quotes === 'plain' && fault && (delimiter === ',' || delimiter === ';'))
+        refuseStray(rows, fault, file);
+      refuseSwallowed(rows, delimiter, file);
+      return Object.assign(rows, { quotes });
+    } catch (thrown) {
+      if (thrown instanceof DataError) throw thrown;
+      fault ??= thrown as CsvError;
     }
-    line++;
-    if (row.cells.some((cell) => cell !== '')) rows.push(row);
   }
-  return rows;
+  throw quoteError(fault!, file);
 }
 
-function plainCell(text: string, start: number): { value: string; end: number } {
-  let end = start;
-  while (end < text.length && !',\r\n'.includes(text[end])) end++;
-  return { value: text.slice(start, end), end };
+function parseAs(text: string, { delimiter, quotes }: Dialect): Row[] {
+  const options: Options = {
+    delimiter,
+    record_delimiter: ['\r\n', '\n', '\r'],
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    trim: true,
+    ...(quotes === 'plain' ? { quote: false } : quotes === 'backslash' ? { escape: '\\' } : {}),
+  };
+  const records = parse(text, options) as unknown as Parsed[];
+  let last = { lines: 0, empty_lines: 0 };
+  const rows = records.map(({ record, info }) => {
+    const line = last.lines + 1 + info.empty_lines - last.empty_lines;
+    last = info;
+    return { line, cells: record };
+  });
+  return rows.filter(({ cells }) => cells.some((cell) => cell !== ''));
 }
 
-function quotedCell(text: string, start: number, where: string): { value: string; end: number } {
-  let end = start + 1;
-  while (text[end] !== '"' || text[end + 1] === '"') {
-    if (end >= text.length) throw new DataError('a quoted cell never ends', { where });
-    end += text[end] === '"' ? 2 : 1;
+/** What csv-parse gives with `info`. */
+interface Parsed {
+  record: string[];
+  info: { lines: number; empty_lines: number };
+}
+
+/** A quote that opens a cell but does not close it would leave half of what is quoted in the next cell. */
+function refuseStray(rows: readonly Row[], fault: CsvError, file: string): void {
+  for (const { line, cells } of rows) {
+    if (cells.some((cell) => cell.startsWith('"'))) throw quoteError(fault, file, line);
   }
-  const value = text.slice(start + 1, end).replaceAll('""', '"');
-  const rest = plainCell(text, end + 1);
-  return { value: value + rest.value, end: rest.end };
 }
 
-/** Rows of tab-separated values; quotes are characters like any other. */
-export function parseTsv(text: string): Row[] {
-  return text.split(/\r?\n/).flatMap((line, i) => (line ? [{ line: i + 1, cells: line.split('\t') }] : []));
+function quoteError(fault: CsvError, file: string, line?: number): DataError {
+  const at = line ?? (fault as CsvError & { lines?: number }).lines;
+  const open = fault.code === 'CSV_QUOTE_NOT_CLOSED';
+  return new DataError(open ? 'a quoted cell never ends' : 'the quotes of a cell do not pair', {
+    where: `${file}:${at}`,
+    found: fault.message,
+    allowed:
+      'a cell with commas or line ends stands in quotes, a quote inside it is doubled: "a ""big"" dog, asleep"',
+    cause: fault,
+  });
+}
+
+/** A missing quote makes one cell of many rows, up to the next quote. */
+function refuseSwallowed(rows: readonly Row[], delimiter: Delimiter, file: string): void {
+  for (const { line, cells } of rows) {
+    const swallowed = cells.find((cell) =>
+      cell.split(/\r\n|\n|\r/).some((part, i) => i > 0 && IMAGE_FILE.test(part.split(delimiter)[0].trim())),
+    );
+    if (swallowed === undefined) continue;
+    throw new DataError('a quoted cell runs over other rows', {
+      where: `${file}:${line}`,
+      found: JSON.stringify(swallowed.slice(0, 120)),
+      help: 'a quote is missing where this cell ends',
+    });
+  }
 }
