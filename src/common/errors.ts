@@ -56,3 +56,29 @@ function formatMessage(headline: string, details: ErrorDetails): string {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** What the system's complaint about a file or folder means, for people; its own words where it is none of these. */
+export function explainSystemError(thrown: unknown): string {
+  const code = (thrown as NodeJS.ErrnoException | undefined)?.code;
+  return (code && SYSTEM_ERRORS[code]) || messageOf(thrown);
+}
+
+const SYSTEM_ERRORS: Readonly<Record<string, string | undefined>> = {
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EISDIR: 'a folder, not a file',
+  EEXIST: 'something of that name is there already',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file is larger than the file system or the limit of this process allows',
+  ENAMETOOLONG: 'the name is longer than the file system allows',
+  ELOOP: 'symbolic links that lead in a circle',
+  EMFILE: 'too many open files in this process (ulimit -n)',
+  ENFILE: 'too many open files on this machine',
+  EIO: 'the disk reports an error',
+  ESTALE: 'the network file system has lost the file',
+  EBUSY: 'in use by another program',
+};

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { DataError, messageOf } from './errors.js';
+import { DataError, explainSystemError } from './errors.js';
 
 /**
  * Writes a whole file or nothing: aside in the same folder, synced, renamed over `path`, the folder synced.
@@ -44,22 +44,10 @@ export async function writeAside(path: string, fill: (handle: FileHandle) => Pro
   await syncFolder(folder);
 }
 
-/** What a failed write means, for people: a full disk, no permission, or the system's own words. */
+/** What a failed write means, for people. */
 export function explainWriteFailure(thrown: unknown): string {
-  switch ((thrown as NodeJS.ErrnoException)?.code) {
-    case 'ENOSPC':
-      return 'the disk is full';
-    case 'EDQUOT':
-      return 'the disk quota is used up';
-    case 'EFBIG':
-      return 'the file is larger than the file system or the limit of this process allows';
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return 'no permission to write there';
-    default:
-      return messageOf(thrown);
-  }
+  const found = explainSystemError(thrown);
+  return /no permission|read-only/.test(found) ? 'no permission to write there' : found;
 }
 
 /** Makes a rename in `folder` last through a power cut; not every system can, and none needs it to go on. */

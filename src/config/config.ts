@@ -5,7 +5,7 @@ import { ConfigError } from '../common/errors.js';
 import { resolveFile } from '../common/paths.js';
 import { type Registry, registry } from '../common/registry.js';
 import { checkTree } from './check/check.js';
-import { type CheckOptions, Faults, joinFaults } from './check/faults.js';
+import { type CheckOptions, Faults, found, joinFaults } from './check/faults.js';
 import { checkSection } from './check/section.js';
 import { defaultsOf } from './defaults.js';
 import { readConfigFile } from './files.js';
@@ -13,6 +13,7 @@ import { resolveTree } from './interpolation.js';
 import { parseOptions } from './options.js';
 import { loadedPlugins, loadPlugin } from './plugins.js';
 import {
+  describeOrigin,
   emptyMap,
   findTree,
   isPlainObject,
@@ -79,9 +80,16 @@ export class Config {
     const file = readConfigFile(path);
     const user = parseYaml(file.text, { kind: 'file', file: file.shown });
     if (user.kind !== 'map') {
-      throw new ConfigError(`${file.shown} is no configuration`, {
-        found: user.kind === 'scalar' && user.value === null ? 'an empty file' : `a ${user.kind}`,
-        allowed: 'the sections model, datasets and run',
+      throw new ConfigError(`${file.shown} is not a configuration`, {
+        where: describeOrigin(user.origin),
+        found:
+          user.kind === 'list'
+            ? 'a list: its lines begin with -'
+            : user.value === null
+              ? 'an empty file, or comments only'
+              : found(user.value),
+        allowed: 'the sections model, datasets and run, each a name with a colon and indented keys below it',
+        help: 'lavis init FOLDER writes one to begin with',
       });
     }
     const typed = parseOptions(options, Boolean(check));

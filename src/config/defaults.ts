@@ -51,7 +51,7 @@ function requireSection(chosen: Tree, name: string, content: string): void {
   const tree = findTree(chosen, [name]);
   if (tree?.kind === 'map') return;
   const empty = !tree || (tree.kind === 'scalar' && tree.value === null);
-  throw new ConfigError(`the section '${name}' is ${empty ? 'missing' : 'no mapping'}`, {
+  throw new ConfigError(`the section '${name}' is ${empty ? 'missing' : 'not a mapping'}`, {
     where: tree ? describeOrigin(tree.origin) : fileOf(chosen.origin),
     found: empty
       ? undefined

@@ -1,15 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { ConfigError, messageOf } from '../common/errors.js';
+import { ConfigError, explainSystemError } from '../common/errors.js';
 import { packageRoot, resolveFile } from '../common/paths.js';
 import { nearest } from '../common/suggest.js';
+import { decodeText, type TextKind } from '../common/text_file.js';
+
+const KIND: TextKind = { what: 'the configuration file', Fault: ConfigError };
 
 /** The text of a configuration file. @throws ConfigError that names the files that come nearest. */
 export function readConfigFile(path: string): { text: string; path: string; shown: string } {
   const resolved = resolveFile(path);
+  const shown = shownPath(resolved);
   try {
-    return { text: readFileSync(resolved, 'utf8'), path: resolved, shown: shownPath(resolved) };
+    return { text: decodeText(readFileSync(resolved), shown, KIND), path: resolved, shown };
   } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') throw missingFile(path, resolved, cause);
     if (code === 'EISDIR') {
@@ -19,7 +24,11 @@ export function readConfigFile(path: string): { text: string; path: string; show
         cause,
       });
     }
-    throw new ConfigError(`cannot read ${path}: ${messageOf(cause)}`, { cause });
+    throw new ConfigError(`cannot read the configuration file ${path}`, {
+      where: resolved,
+      found: explainSystemError(cause),
+      cause,
+    });
   }
 }
 

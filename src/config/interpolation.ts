@@ -104,13 +104,17 @@ class Resolver {
         found: [`no key '${target.join('.')}'`, didYouMean(target.at(-1) ?? '', known)]
           .filter(Boolean)
           .join('; '),
+        help:
+          process.env[reference] === undefined && !/^[A-Z][A-Z0-9_]*$/.test(reference)
+            ? undefined
+            : `an environment variable is written \${oc.env:${reference}}`,
       });
     }
     return this.resolve(found, target);
   }
 
   #call(name: string, args: string, origin: Origin): PlainValue {
-    if (name === 'oc.decode') return toPlain(parseYaml(args, { kind: 'option', option: args }));
+    if (name === 'oc.decode') return toPlain(parseYaml(args, origin));
     if (name !== 'oc.env') {
       throw new ConfigError(`no resolver is named '${name}'`, {
         where: describeOrigin(origin),

@@ -1,7 +1,7 @@
 import { ConfigError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { emptyMap, mergeTrees, type Origin, splitKey, type Tree, wrap } from './tree.js';
-import { parseYaml } from './yaml.js';
+import { parseYaml, plainScalar } from './yaml.js';
 
 /**
  * What was typed after --options, as a tree. Either every item is `key=value` (the first one decides) or
@@ -19,13 +19,33 @@ export function parseOptions(options: readonly string[], strict = false): Tree {
         allowed: 'section.key=value, as in run.max_epoch=2',
       });
     }
-    const leaf: Tree = parseYaml(value, origin);
+    const leaf = strict ? readValue(value, origin) : parseYaml(value, origin);
     tree = mergeTrees(
       tree,
       path.reduceRight<Tree>((below, step) => wrap(step, below, origin), leaf),
     );
   }
   return tree;
+}
+
+/**
+ * A value as a person means it who types it in a shell. Lists, mappings, quoted and tagged values are YAML; all
+ * else is one scalar as it stands, where YAML would see a comment, an anchor or a mapping in a path.
+ */
+function readValue(value: string, origin: Origin): Tree {
+  const text = value.trim();
+  const yaml = text.includes('\n') || /^(['"]|!!)/.test(text) || (/^[[{]/.test(text) && !closesEarly(text));
+  return yaml ? parseYaml(value, origin) : plainScalar(text, origin);
+}
+
+/** `[old] run`: a text, as what follows the bracket makes it no list. */
+function closesEarly(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    if ('[{'.includes(text[i])) depth++;
+    else if (']}'.includes(text[i]) && --depth === 0) return i < text.length - 1;
+  }
+  return false;
 }
 
 interface Option {

@@ -12,11 +12,12 @@ import {
 } from 'js-yaml';
 import { ConfigError } from '../common/errors.js';
 import { readScalar, readTagged } from './scalars.js';
-import type { Entry, Origin, Tree } from './tree.js';
+import { syntaxHelp } from './syntax_help.js';
+import { describeOrigin, type Entry, type Origin, type Tree } from './tree.js';
 
 /**
  * Reads one YAML document into a tree that keeps each value's place.
- * @param origin the file the text is from, or the option it was typed in.
+ * @param origin the file the text is from, or the option or the place in a file that it is a part of.
  * @throws ConfigError with line, column and the source line.
  */
 export function parseYaml(source: string, origin: Origin): Tree {
@@ -30,6 +31,14 @@ export function parseYaml(source: string, origin: Origin): Tree {
   }
   return new Composer(text, origin, events).compose();
 }
+
+/** An unquoted scalar. */
+export const plainScalar = (text: string, origin: Origin): Tree => ({
+  kind: 'scalar',
+  origin,
+  value: readScalar(text),
+  written: text,
+});
 
 /** Builds the tree from the parser's events. */
 class Composer {
@@ -48,7 +57,7 @@ class Composer {
   compose(): Tree {
     const documents = this.events.filter((event) => event.type === EVENT_ID.DOCUMENT).length;
     if (documents > 1) {
-      throw syntaxError(this.text, this.base, this.text.length, 'more than one document in the file');
+      throw syntaxError(this.text, this.base, this.text.length, 'it holds more than one document');
     }
     if (documents === 0) return { kind: 'scalar', origin: this.#at(0), value: null };
     this.#next++;
@@ -75,8 +84,9 @@ class Composer {
     const text = getScalarValue(this.text, event);
     const origin = this.#at(this.#start(event));
     if (event.tagStart < 0) {
-      const value = event.style === SCALAR_STYLE.PLAIN ? readScalar(text) : text;
-      return { kind: 'scalar', origin, value };
+      return event.style === SCALAR_STYLE.PLAIN
+        ? plainScalar(text, origin)
+        : { kind: 'scalar', origin, value: text };
     }
     const tag = this.text.slice(event.tagStart, event.tagEnd);
     const value = readTagged(shortTag(tag), text);
@@ -159,7 +169,7 @@ class Composer {
   }
 
   #at(position: number): Origin {
-    return this.base.kind === 'option' ? this.base : { ...this.base, ...lineOf(this.#lineStarts, position) };
+    return isPart(this.base) ? this.base : { ...this.base, ...lineOf(this.#lineStarts, position) };
   }
 
   #fault(position: number, reason: string): ConfigError {
@@ -170,6 +180,9 @@ class Composer {
 /** `!!str` and `!<tag:yaml.org,2002:str>` are `str`. */
 const shortTag = (tag: string) => tag.replace(/^!!|^!?<?tag:yaml\.org,2002:/, '').replace(/>$/, '');
 
+/** Whether the text is a value of its own, not a whole file. */
+const isPart = ({ file, line }: Origin) => file === undefined || line !== undefined;
+
 function lineOf(lineStarts: number[], position: number): { line: number; column: number } {
   let line = 0;
   while (line + 1 < lineStarts.length && lineStarts[line + 1] <= position) line++;
@@ -177,8 +190,8 @@ function lineOf(lineStarts: number[], position: number): { line: number; column:
 }
 
 function syntaxError(text: string, origin: Origin, position: number, reason: string): ConfigError {
-  if (origin.kind === 'option') {
-    return new ConfigError(`cannot read the value of --options ${origin.option}`, {
+  if (isPart(origin)) {
+    return new ConfigError(`cannot read the value of ${describeOrigin(origin)}`, {
       found: reason,
       allowed: 'a YAML value: a number, a word, true, null, [a, b], {key: value}',
       help: 'put quotes around text with special characters: --options \'run.output_dir="my: dir"\'',
@@ -186,9 +199,11 @@ function syntaxError(text: string, origin: Origin, position: number, reason: str
   }
   const starts = [0, ...[...text.matchAll(/\r\n|\n|\r/g)].map((m) => m.index + m[0].length)];
   const { line, column } = lineOf(starts, position);
+  const shown = (number: number) =>
+    text.slice(starts[number - 1] ?? 0, starts[number] ?? text.length).trimEnd();
   return new ConfigError(`${origin.file} is not valid YAML: ${reason}`, {
     where: [`${origin.file}:${line}:${column}`, ...excerpt(text, starts, line, column)].join('\n'),
-    help: HELP.find(([pattern]) => pattern.test(reason))?.[1],
+    help: syntaxHelp(reason, shown(line), line > 1 ? shown(line - 1) : ''),
   });
 }
 
@@ -202,17 +217,3 @@ function excerpt(text: string, starts: readonly number[], line: number, column: 
   });
   return [...shown, `${' '.repeat(width)} | ${' '.repeat(Math.max(0, column - 1))}^`];
 }
-
-/** What is usually behind the parser's words. */
-const HELP: readonly (readonly [reason: RegExp, help: string])[] = [
-  [/tab character/, 'indent with blanks; a tab is shown as →'],
-  [
-    /bad indentation of a mapping|multiline key|block mapping entry/,
-    'each line is `key: value`, a blank after the colon; keys of one section begin in the same column',
-  ],
-  [
-    /deficient indentation|end of the stream|flow collection/,
-    'a bracket or quote that was opened on a line above is not closed',
-  ],
-  [/stands twice/, 'leave one of them'],
-];

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support.js';
 const ODD = [
   'a: b',
   'a #b',
-  '${run.seed}',
+  `\${run.seed}`,
   '[a',
   '[a] b',
   '{a',

@@ -133,7 +133,7 @@ describe('interpolations', () => {
     assert.deepEqual(run.inner, { up: 3 });
     assert.equal(run.nested, 3);
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the literal text
-    assert.equal(run.literal, '${run.n}');
+    assert.equal(run.literal, `\${run.n}`);
   });
 
   test('an environment variable is text, its default too, and null stays null', async () => {
@@ -249,10 +249,10 @@ describe('values that a program adds', () => {
   const odd = [
     'a: b',
     'a #b',
-    '${run.seed}',
-    '\\${x}',
-    '\\\\${x}',
-    '$${x}',
+    `\${run.seed}`,
+    `\\\${x}`,
+    `\\\\\${x}`,
+    `$\${x}`,
     '[a',
     '&a',
     '*a',

@@ -45,8 +45,8 @@ function checkModel(faults: Faults, section: PlainValue): void {
 }
 
 function checkDataset(faults: Faults, name: string, section: PlainValue): void {
+  if (!isPlainObject(section)) return; // said where defaults are looked for
   checkSection(faults, ['datasets', name], section, schemaOf(faults.registry, 'builder', name));
-  if (!isPlainObject(section)) return;
   for (const group of ['vis_processor', 'text_processor']) {
     const sides = section[group];
     if (!isPlainObject(sides)) continue;

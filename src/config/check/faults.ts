@@ -1,8 +1,10 @@
+import { dump } from 'js-yaml';
 import { ConfigError, type ErrorDetails } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import type { Registry } from '../../common/registry.js';
 import { didYouMean } from '../../common/suggest.js';
 import { runSchema, schemaOf } from '../schema/compose.js';
+import { deceptiveIn, withVisible } from '../syntax_help.js';
 import { describeOrigin, findEntry, findTree, type PlainValue, type Tree } from '../tree.js';
 
 export interface CheckOptions {
@@ -45,12 +47,18 @@ export class Faults {
       return;
     }
     const close = didYouMean(path.at(-1)!, known) || this.#elsewhere(path);
+    const deceptive = deceptiveIn(path.at(-1)!, true);
+    const help =
+      path.length === 1 && !close
+        ? 'the name of a section that only holds blocks for *aliases begins with x-; --allow-unknown lets any pass'
+        : '--allow-unknown lets unknown keys pass';
+    const name = path.map(withVisible).join('.');
     const details = {
       found: close || undefined,
       allowed: !close && known.length <= 16 ? known.join(', ') : undefined,
-      help: '--allow-unknown lets unknown keys pass',
+      help: deceptive ? `its name holds ${deceptive}: type it again` : help,
     };
-    this.add(path, `${path.join('.')} is not known`, details, 'key');
+    this.add(path, `${name} is not known`, details, 'key');
   }
 
   /** A key that belongs to another section. */
@@ -83,8 +91,17 @@ function inOrder(faults: readonly ConfigError[]): ConfigError[] {
   return [...faults].sort((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)));
 }
 
-/** A value as a fault shows it. */
-export function found(value: PlainValue, close = ''): string {
-  const shown = typeof value === 'string' ? `the text '${value}'` : JSON.stringify(value);
-  return close ? `${shown}; ${close}` : shown;
+/**
+ * A value as a fault shows it.
+ * @param more what may have been meant; how the value was written, where that is known
+ */
+export function found(value: PlainValue, { close = '', tree }: { close?: string; tree?: Tree } = {}): string {
+  const shown = typeof value === 'string' ? `the text '${withVisible(value)}'` : inJson(value);
+  const read = tree?.kind === 'scalar' && Object.is(tree.value, value) && typeof value !== 'string';
+  const differs = read && tree.written !== undefined && tree.written.toLowerCase() !== shown;
+  return `${shown}${differs ? `, written ${tree.written}` : ''}${close && `; ${close}`}`;
 }
+
+/** JSON has no word for numbers that are not finite, YAML has. */
+const inJson = (value: PlainValue) =>
+  typeof value === 'number' && !Number.isFinite(value) ? dump(value).trimEnd() : JSON.stringify(value);

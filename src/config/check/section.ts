@@ -4,6 +4,7 @@ import { RUN_CLASSES } from '../schema/compose.js';
 import { alternatives, inWords, type JsonSchema, schemaAt, toJsonSchema } from '../schema/describe.js';
 import { findTree, isPlainObject, type PlainValue } from '../tree.js';
 import { type Faults, found } from './faults.js';
+import { hintFor } from './hints.js';
 
 /** Compares a section with the keys of its class; a class that does not say its keys takes any. */
 export function checkSection(
@@ -43,21 +44,13 @@ function addWrong(
   expected: JsonSchema | undefined,
 ): void {
   const names = expected ? alternatives(expected).flatMap((option) => option.enum?.map(String) ?? []) : [];
-  const quoted = typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value));
+  const tree = findTree(faults.tree, path);
+  const close = typeof value === 'string' ? didYouMean(value, names) : '';
   faults.add(path, `${path.join('.')} has a value that it cannot have`, {
-    found: found(value, typeof value === 'string' ? didYouMean(value, names) : ''),
+    found: found(value, { close, tree }),
     allowed,
-    help: quoted && /number/.test(allowed) ? toNumber(faults, path) : undefined,
+    help: close ? undefined : hintFor({ key: path.at(-1)!, value, tree, expected }),
   });
-}
-
-/** How a text that looks like a number becomes one. */
-function toNumber({ tree }: Faults, path: readonly string[]): string {
-  const written = findTree(tree, path);
-  const text = written?.kind === 'scalar' ? String(written.value) : '';
-  const variable = /\$\{oc\.env:[^}]*\}/.exec(text)?.[0];
-  if (!variable) return 'write it without quotes';
-  return `an environment variable is a text; \${oc.decode:${variable}} makes a number of it`;
 }
 
 const keysOf = (json: JsonSchema | undefined) =>

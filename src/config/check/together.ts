@@ -34,7 +34,7 @@ function checkSplits(faults: Faults, run: PlainObject, datasets: PlainObject): v
     for (const [i, split] of splits.entries()) {
       if (typeof split !== 'string' || known.has(split)) continue;
       faults.add(['run', key, String(i)], `run.${key} names a split that no dataset has`, {
-        found: found(split, didYouMean(split, known)),
+        found: found(split, { close: didYouMean(split, known) }),
         allowed: [...known].join(', '),
       });
     }
