@@ -1,10 +1,9 @@
 import type { Overrides } from '../config/index.js';
-import { reportAtEnd } from '../reports/index.js';
-import { makeRunner, prepareRun } from '../runs/index.js';
+import { findJob, makeRunner, prepareRun } from '../runs/index.js';
 import { defineCommand } from './command.js';
 import { loadConfig, NO_NAMED_WEIGHTS } from './config_options.js';
+import { finishRun } from './finish_run.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
-import { printScores } from './print_scores.js';
 import { runOptions } from './run_options.js';
 
 export const evaluate = defineCommand({
@@ -37,18 +36,11 @@ export const evaluate = defineCommand({
       overrides.push({ values, origin: `--checkpoint ${args.checkpoint}` });
     }
     const config = await loadConfig(args, { overrides });
-    const ended = await launchWorkers('eval', args, config);
+    const job = await findJob(config, { 'job-id': args['job-id'] });
+    const ended = await launchWorkers('eval', args, config, { job });
     if (ended !== undefined) return ended;
-    const runner = await makeRunner(
-      await prepareRun(config, { device: args.device, training: false }),
-      args['job-id'],
-    );
-    const scores = await runner.evaluate();
-    if (runner.comm.rank === 0) {
-      printScores(scores);
-      await reportAtEnd(runner.folder.path);
-    }
-    await runner.comm.close();
-    return 0;
+    const prepared = await prepareRun(config, { device: args.device, training: false });
+    const runner = await makeRunner(prepared, job);
+    return finishRun(runner, () => runner.evaluate());
   },
 });

@@ -4,7 +4,7 @@ import { ConfigError } from '../common/errors.js';
 import { type Config, describeOrigin } from '../config/index.js';
 import { launch } from '../distributed/index.js';
 import { parseDevice } from '../engine/index.js';
-import { checkRun } from '../runs/index.js';
+import { abandonJob, checkRun, claimJob, type Job, jobEnvironment } from '../runs/index.js';
 import { UsageError } from './command.js';
 import type { ConfigArguments } from './config_options.js';
 
@@ -33,14 +33,14 @@ export interface LaunchArguments {
 /**
  * Runs a command in workers, where several or restarts are asked for.
  * @param config read and checked before, so that its faults are told once
- * @param restartArguments what a restarted command has more: where to resume
+ * @param run the folder that all attempts have, and what a restarted command has more
  * @returns their exit code; undefined where the command is to run in this process
  */
 export async function launchWorkers(
   name: string,
   args: LaunchArguments & ConfigArguments,
   config: Config,
-  restartArguments: string[] = [],
+  { job, restart = [] }: { job?: Job; restart?: string[] } = {},
 ): Promise<number | undefined> {
   const { 'nproc-per-node': count, 'max-restarts': maxRestarts, device, ...rest } = args;
   if (count === '1' && maxRestarts === 0) return undefined;
@@ -58,13 +58,19 @@ export async function launchWorkers(
     });
   }
   const bin = fileURLToPath(new URL('../../bin/lavis.js', import.meta.url));
-  return launch({
-    command: [bin, name, ...commandLine({ ...rest, device })],
-    nprocPerNode: count === 'auto' ? 'auto' : Number(count),
-    maxRestarts,
-    restartArguments: () => restartArguments,
-    device,
-  });
+  const folder = job && claimJob(job);
+  try {
+    return await launch({
+      command: [bin, name, ...commandLine({ ...rest, device })],
+      nprocPerNode: count === 'auto' ? 'auto' : Number(count),
+      maxRestarts,
+      restartArguments: () => restart,
+      device,
+      env: folder === undefined ? process.env : jobEnvironment(folder),
+    });
+  } finally {
+    if (folder !== undefined) abandonJob(folder);
+  }
 }
 
 /** The options that were parsed, as they may be typed again. */

@@ -1,14 +1,10 @@
-import { basename, dirname, resolve } from 'node:path';
 import { log } from '../common/logging.js';
-import { expandHome } from '../common/paths.js';
-import type { Config } from '../config/index.js';
-import { reportAtEnd } from '../reports/index.js';
-import { newestCheckpoint, type Run, RunInterrupted, runSettings } from '../runners/index.js';
-import { dryRun, makeRunner, prepareRun } from '../runs/index.js';
+import type { Run } from '../runners/index.js';
+import { dryRun, findJob, makeRunner, prepareRun } from '../runs/index.js';
 import { calledAs, defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
+import { finishRun } from './finish_run.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
-import { printScores } from './print_scores.js';
 import { runOptions } from './run_options.js';
 
 export const train = defineCommand({
@@ -21,7 +17,7 @@ export const train = defineCommand({
     resume: {
       type: 'boolean',
       default: false,
-      describe: 'Go on from the newest whole checkpoint of output_dir, in its folder',
+      describe: 'Go on from the newest whole checkpoint of output_dir, or of --job-id, in its folder',
     },
     'dry-run': {
       type: 'boolean',
@@ -53,44 +49,24 @@ export const train = defineCommand({
     'SIGTERM and a closed terminal (SIGHUP) save too; nohup lavis train … goes on without its terminal.',
   async handler(args) {
     const asked = await loadConfig(args);
-    const ended = await launchWorkers('train', args, asked, ['--resume']);
+    const job = args['dry-run'] ? undefined : await findJob(asked, args);
+    const ended = await launchWorkers('train', args, asked, {
+      job,
+      restart: args.resume ? [] : ['--resume'],
+    });
     if (ended !== undefined) return ended;
-    if (args['dry-run']) {
+    if (!job) {
       await dryRun(asked, args.device);
       return 0;
     }
-    const resumed = args.resume ? await findCheckpoint(asked) : undefined;
-    const config = resumed ? asked.with({ run: { resume_ckpt_path: resumed } }, '--resume') : asked;
+    const { checkpoint } = job;
+    const config = checkpoint ? asked.with({ run: { resume_ckpt_path: checkpoint } }, '--resume') : asked;
     const prepared = await prepareRun(config, { device: args.device, training: !config.run.evaluate });
-    const runner = await makeRunner(
-      { ...prepared, hooks: [{ beforeTraining: tellFolder }] },
-      resumed ? basename(dirname(resumed)) : args['job-id'],
-    );
-    try {
-      const scores = await runner.train();
-      if (runner.comm.rank === 0) {
-        printScores(scores);
-        await reportAtEnd(runner.folder.path);
-      }
-      await runner.comm.close();
-      return 0;
-    } catch (thrown) {
-      if (!(thrown instanceof RunInterrupted)) throw thrown;
-      log.info(thrown.message);
-      await runner.comm.close();
-      return thrown.exitCode;
-    }
+    const runner = await makeRunner({ ...prepared, hooks: [{ beforeTraining: tellFolder }] }, job);
+    return finishRun(runner, () => runner.train());
   },
 });
 
 function tellFolder({ folder: { path } }: Run): void {
   log.info(`Logs and checkpoints go to ${path}\nTo follow the run: ${calledAs()} watch ${path}`);
-}
-
-async function findCheckpoint(config: Config): Promise<string | undefined> {
-  const { outputDir } = runSettings(config);
-  const folder = resolve(expandHome(outputDir));
-  const found = await newestCheckpoint(folder);
-  if (!found) log.info(`There is no checkpoint under ${folder} yet: the run starts at the beginning`);
-  return found;
 }

@@ -1,8 +1,7 @@
-import { join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { CheckpointError, ConfigError, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { expandHome } from '../common/paths.js';
 import { type Config, trainingSchema } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
@@ -20,7 +19,7 @@ import { MetricsHook } from './metrics_hook.js';
 import { checkAccumulation, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
-import { newJobId, RunFolder } from './run_folder.js';
+import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { type RunSettings, runSettings } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
@@ -35,8 +34,8 @@ export interface RunnerOptions {
   datasets: DatasetsBySplit;
   /** What runs the tensors, in words: for the run's record. */
   engine?: string;
-  /** The folder under `output_dir`; the time of day unless given. */
-  jobId?: string;
+  /** The run's folder, its own alone. */
+  folder: string;
   /** The other workers; a world of one unless given. */
   comm?: Communicator;
   /** Told of every stage after the runner's own hooks. */
@@ -91,8 +90,7 @@ export abstract class BaseRunner implements Run {
     this.settings = runSettings(options.config);
     if (this.settings.amp) this.#scaler = new GradScaler({ enabled: hasFloat16() });
     this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
-    const outputDir = resolve(expandHome(this.settings.outputDir));
-    this.folder = new RunFolder(join(outputDir, options.jobId ?? newJobId()), this.comm.rank === 0);
+    this.folder = new RunFolder(options.folder, this.comm.rank === 0);
     this.#journal = new Journal(this.settings.seed, this.folder, this.comm);
     this.#badSamples = new BadSamples({
       limit: this.settings.maxBadSamples,
@@ -124,11 +122,11 @@ export abstract class BaseRunner implements Run {
     const training = (this.#training = this.#newTraining());
     try {
       model.seed(settings.seed + this.comm.rank);
+      training.schedule = makeSchedule(settings, this.scheduleLength);
+      checkAccumulation(settings, this.stepsOf(0));
       if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
       else await this.#logConfig();
       await broadcastVariables(this.comm, model.namedParameters());
-      training.schedule = makeSchedule(settings, this.scheduleLength);
-      checkAccumulation(settings, this.stepsOf(0));
       if (this.comm.rank === 0) warnOfPlan(settings, this.stepsOf(0));
       await this.#tell((hook) => hook.beforeTraining?.(this));
       while (this.state.round < this.rounds) await this.#runRound();
@@ -345,7 +343,7 @@ export abstract class BaseRunner implements Run {
     const restored = await readCheckpoint(path, this.model, optimizer, this.#scaler);
     this.lastCheckpoint = path;
     if (restored.state) {
-      await this.#journal.restore(restored.state);
+      await this.#journal.restore(restored.state, dirname(path));
       const rng = restored.state.rng[this.comm.rank];
       if (rng) this.model.restoreRngState(rng);
     } else {
@@ -358,7 +356,7 @@ export abstract class BaseRunner implements Run {
   }
 
   async #loadBest(): Promise<void> {
-    const path = this.#journal.bestCheckpoint(this.lastCheckpoint);
+    const path = this.#journal.bestCheckpoint();
     if (!path) return;
     await loadWeights(path, this.model);
     log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);

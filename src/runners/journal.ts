@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { log } from '../common/logging.js';
 import type { Communicator } from '../distributed/index.js';
 import { pythonJson } from '../tasks/index.js';
@@ -54,33 +54,42 @@ export class Journal {
     this.state.bestPath = join(this.folder.path, 'checkpoint_best.pth');
   }
 
-  /** Where the best weights are. @param lastCheckpoint a folder that was moved has them beside it */
-  bestCheckpoint(lastCheckpoint?: string): string | undefined {
+  /** Where the best weights are. */
+  bestCheckpoint(): string | undefined {
     const { bestPath } = this.state;
-    if (!bestPath) return undefined;
-    const found = [bestPath, join(dirname(lastCheckpoint ?? bestPath), 'checkpoint_best.pth')].find(
-      existsSync,
-    );
-    if (!found) log.warn(`${bestPath} is gone: the test takes the last weights instead`);
-    return found;
+    if (!bestPath || existsSync(bestPath)) return bestPath ?? undefined;
+    log.warn(`${bestPath} is gone: the test takes the last weights instead`);
+    return undefined;
   }
 
   /** What a checkpoint keeps. @param rng each rank's generator */
   snapshot(rng: number[][]): RunState {
-    return { ...this.state, rng, meters: this.meters.state(), logs: this.#complete };
+    const { bestPath } = this.state;
+    const best = bestPath && relative(this.folder.path, bestPath);
+    return { ...this.state, bestPath: best, rng, meters: this.meters.state(), logs: this.#complete };
   }
 
-  /** Goes on from a checkpoint: lines that were written after it are taken back. */
-  async restore(saved: RunState): Promise<void> {
+  /**
+   * Goes on from a checkpoint: lines that were written after it are taken back.
+   * @param from the folder that it lies in
+   */
+  async restore(saved: RunState, from: string): Promise<void> {
     const { seed, worldSize } = this.state;
     if (saved.seed !== seed || saved.worldSize !== worldSize) {
       log.warn(
         "the seed or the number of workers is not the checkpoint's: the order of the data will differ",
       );
     }
-    Object.assign(this.state, saved, { seed, worldSize });
+    const bestPath = saved.bestPath && located(saved.bestPath, from);
+    Object.assign(this.state, saved, { seed, worldSize, bestPath });
     this.meters.restore(saved.meters);
     await this.folder.restore(saved.logs);
     this.keepLines();
   }
+}
+
+/** What belongs to a run lies in its folder, also where that was copied; older checkpoints hold a whole path. */
+function located(path: string, folder: string): string {
+  const beside = join(folder, basename(path));
+  return existsSync(beside) ? beside : resolve(folder, path);
 }

@@ -61,7 +61,7 @@ export async function attempt(path: string, write: (path: string) => Promise<voi
   }
 }
 
-/** A job's name: the minute it started, as the reference's, with seconds so that quick runs don't collide. */
+/** A job's name: the minute it started, as the reference's, with seconds so that quick runs seldom collide. */
 export function newJobId(now = new Date()): string {
   const pad = (n: number) => String(n).padStart(2, '0');
   const day = `${now.getFullYear()}${pad(now.getMonth() + 1)}${pad(now.getDate())}`;

@@ -12,6 +12,7 @@ export interface RunState {
   bestScore: number | null;
   /** Epoch or iterations of the best checkpoint. */
   bestAt: number;
+  /** Absolute; relative to the run's folder in a checkpoint. */
   bestPath: string | null;
   meters: MeterState;
   logs: LogState;

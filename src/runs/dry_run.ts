@@ -15,12 +15,11 @@ import {
   loadWeights,
   type Run,
   type RunHook,
-  type RunnerOptions,
   runSettings,
   type StepEvent,
 } from '../runners/index.js';
 import { adviceOf, estimateMemory, type MemoryEstimate } from './memory_estimate.js';
-import { makeRunner, prepareRun } from './prepare_run.js';
+import { makeRunner, type PreparedRun, prepareRun } from './prepare_run.js';
 import { type DryRunFacts, dryRunReport, type Evaluations } from './report_dry_run.js';
 
 /** The first step makes what later ones find ready; the second tells how long a step takes. */
@@ -50,7 +49,7 @@ export async function dryRun(asked: Config, device?: string): Promise<void> {
   }
 }
 
-async function tryOut(prepared: RunnerOptions, asked: Config): Promise<Omit<DryRunFacts, 'free'>> {
+async function tryOut(prepared: PreparedRun, asked: Config): Promise<Omit<DryRunFacts, 'free'>> {
   const settings = runSettings(asked);
   const { model, comm } = prepared;
   const estimate = estimateMemory(model, settings);
@@ -121,7 +120,7 @@ const fingerprint = (model: Model) =>
 
 /** Captions one batch, and tells how many there are in the run. */
 async function evaluateBatch(
-  { datasets, task, model, comm }: RunnerOptions,
+  { datasets, task, model, comm }: PreparedRun,
   { settings }: BaseRunner,
 ): Promise<Evaluations | undefined> {
   const { validSplits, testSplits, batchSizeEval: batchSize, numWorkers, seed } = settings;

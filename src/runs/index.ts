@@ -2,4 +2,5 @@
 export { SPLITS } from './dataset_downloads.js';
 export { itemsOf, itemsOfRun } from './downloads.js';
 export { dryRun } from './dry_run.js';
+export { abandonJob, claimJob, findJob, type Job, jobEnvironment } from './job.js';
 export { checkRun, chooseEngine, makeRunner, type PrepareOptions, prepareRun } from './prepare_run.js';

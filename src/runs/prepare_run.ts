@@ -10,13 +10,7 @@ import {
   warnTogether,
 } from '../distributed/index.js';
 import { hasFloat16, setupEngine } from '../engine/index.js';
-import {
-  type BaseRunner,
-  newJobId,
-  type RunnerOptions,
-  type RunSettings,
-  runSettings,
-} from '../runners/index.js';
+import { type BaseRunner, type RunnerOptions, type RunSettings, runSettings } from '../runners/index.js';
 import {
   type BaseTask,
   buildDataset,
@@ -26,6 +20,7 @@ import {
   setupTask,
   usedSplits,
 } from '../tasks/index.js';
+import { abandonJob, claimJob, findJob, type Job } from './job.js';
 
 const FLOAT16 = 'products and what the backward pass keeps are float16, sums and weights float32';
 const FLOAT32 = 'this engine has no float16, float32 is used';
@@ -37,12 +32,15 @@ export interface PrepareOptions {
   training: boolean;
 }
 
+/** All that a runner takes but its folder. */
+export type PreparedRun = Omit<RunnerOptions, 'folder'>;
+
 /**
  * Makes everything a run needs before its first step: names and numbers are checked, then annotations,
  * images, vocabulary and weights, and all that is missing is told in one message.
  * @throws LavisError
  */
-export async function prepareRun(config: Config, options: PrepareOptions): Promise<RunnerOptions> {
+export async function prepareRun(config: Config, options: PrepareOptions): Promise<PreparedRun> {
   const { settings, task } = checkRun(config);
   const comm = await joinRun(config);
   const warnings: string[] = [];
@@ -70,11 +68,22 @@ export function checkRun(config: Config): { settings: RunSettings; task: BaseTas
   return { settings, task };
 }
 
-/** The runner that `run.runner` names. @param jobId as --job-id; rank 0's time of day unless given */
-export async function makeRunner(options: RunnerOptions, jobId?: string): Promise<BaseRunner> {
-  const Runner = registry.getRunnerClass(runSettings(options.config).runner);
-  const [first] = (await options.comm?.allGather(jobId ?? newJobId(), 'job id')) ?? [jobId];
-  return new Runner({ ...options, jobId: first });
+/**
+ * The runner that `run.runner` names, with the run's folder, which rank 0 makes.
+ * @param job as `findJob` has it, or the folder's name under `run.output_dir`
+ * @throws ConfigError when the folder is another run's
+ */
+export async function makeRunner(options: PreparedRun, job: Job | string): Promise<BaseRunner> {
+  const { config, comm = new SingleCommunicator() } = options;
+  const Runner = registry.getRunnerClass(runSettings(config).runner);
+  const found = typeof job === 'string' ? await findJob(config, { 'job-id': job }) : job;
+  const folder = await onRankZero(comm, "makes the run's folder", () => claimJob(found));
+  try {
+    return new Runner({ ...options, folder });
+  } catch (thrown) {
+    if (comm.rank === 0) abandonJob(folder);
+    throw thrown;
+  }
 }
 
 /** Meets the other workers, where the environment says that there are some. */

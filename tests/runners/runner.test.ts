@@ -286,8 +286,8 @@ describe('a runner', () => {
       [['run.lr_sched=linear_warmup_step_lr'], /lr_decay_rate is missing/],
       [["run.valid_splits=['minival']"], /no dataset has the split 'minival'/],
     ];
-    for (const [options, message] of refused) {
-      const run = async () => (await tiny.runner('refused', options)).train();
+    for (const [i, [options, message]] of refused.entries()) {
+      const run = async () => (await tiny.runner(`refused_${i}`, options)).train();
       await assert.rejects(run, (error) => error instanceof ConfigError && message.test(error.message));
     }
   });
