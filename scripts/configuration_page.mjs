@@ -1,11 +1,4 @@
-import {
-  captioningSchema,
-  inWords,
-  launchSchema,
-  scheduleSchema,
-  toJsonSchema,
-  trainingSchema,
-} from '../dist/config/index.js';
+import { inWords, launchSchema, scheduleSchema, toJsonSchema, trainingSchema } from '../dist/config/index.js';
 
 /** docs/configuration.md: every key that a YAML may have, from the schemas of the classes. */
 export function configurationPage(registry) {
@@ -44,7 +37,7 @@ export function configurationPage(registry) {
     '',
     'Keys of `run` that `task: captioning` reads.',
     '',
-    table(captioningSchema),
+    table(registry.getTaskClass('captioning').configSchema),
     '',
     '## `plugins` and `env`',
     '',

@@ -9,7 +9,7 @@ export { inWords, type JsonSchema, toJsonSchema } from './schema/describe.js';
 export { configJsonSchema } from './schema/json_schema.js';
 export { type HasSchema, key, needed, section, types } from './schema/key.js';
 export { readSection } from './schema/read.js';
-export { captioningSchema, launchSchema, scheduleSchema, trainingSchema } from './schema/run.js';
+export { launchSchema, scheduleSchema, trainingSchema } from './schema/run.js';
 export {
   describeOrigin,
   isPlainObject,

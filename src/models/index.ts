@@ -11,10 +11,18 @@ export {
 export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, nucleus } from './generation/generate.js';
-export type { GenerateOptions } from './generation/options.js';
 export {
+  checkedOptions,
+  GENERATION_DEFAULTS,
+  type GenerateOptions,
+  generationKeys,
+  generationOptions,
+} from './generation/options.js';
+export {
+  banWords,
   bestIndices,
   minimumLength,
+  noRepeatNgrams,
   repetitionPenalty,
   softmax,
   temperature,

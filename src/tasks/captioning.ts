@@ -1,14 +1,41 @@
+import { z } from 'zod';
 import { writeFileAtomic } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
-import { type Config, captioningSchema } from '../config/index.js';
+import { type Config, key, types } from '../config/index.js';
 import { type Batch, type Dataset, numericId } from '../datasets/index.js';
 import { cocoEvaluate, readReferences } from '../metrics/index.js';
-import { captionModel, type GenerateOptions, type Model } from '../models/index.js';
+import {
+  captionModel,
+  checkedOptions,
+  type GenerateOptions,
+  generationKeys,
+  generationOptions,
+  type Model,
+} from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { compareIds, type IdComparison, refuseIds } from './evaluation_ids.js';
 import { type EvaluationResult, pythonJson, resultFile } from './results.js';
+
+/** The keys of `run` that the task reads. */
+const captioningSchema = z.strictObject({
+  ...generationKeys,
+  report_metric: key(types.flag, true, 'Score the captions; otherwise only write them.'),
+  annotation_file: key(
+    z.union([types.text, z.record(z.string(), types.text)]),
+    undefined,
+    "Ground truth in place of the dataset's: a COCO annotation file, or one for each split.",
+  ),
+  sample_id_key: key(types.text, undefined, 'Accepted for LAVIS; ground truth has `image_id`.'),
+  caption_key: key(types.text, undefined, 'Accepted for LAVIS; ground truth has `caption`.'),
+  load_gt_from_file: key(types.flag, undefined, 'Accepted for LAVIS; `annotation_file` alone is enough.'),
+  img_ids: key(
+    z.array(z.union([z.number(), z.string()])),
+    undefined,
+    'Accepted for LAVIS; every image of a split is evaluated.',
+  ),
+});
 
 /**
  * Image captioning. Repetition and length penalty are 1 unless the YAML says otherwise: what published BLIP
@@ -31,16 +58,8 @@ export class CaptionTask extends BaseTask {
 
   static setupTask(config: Config): CaptionTask {
     const keys = config.read('run', captioningSchema);
-    const settings: GenerateOptions = {
-      numBeams: keys.num_beams,
-      maxLength: keys.max_len,
-      minLength: keys.min_len,
-      repetitionPenalty: keys.repetition_penalty,
-      lengthPenalty: keys.length_penalty,
-      topP: keys.top_p,
-      temperature: keys.temperature,
-      useNucleusSampling: keys.use_nucleus_sampling,
-    };
+    const settings = generationOptions(keys);
+    checkedOptions(settings); // now, not after the first epoch
     return new CaptionTask(settings, keys.report_metric, keys.annotation_file);
   }
 

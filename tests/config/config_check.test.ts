@@ -8,13 +8,13 @@ import { Registry } from '#src/common/registry.js';
 import {
   Config,
   captionDatasetSchema,
-  captioningSchema,
   key,
   readSection,
   scheduleSchema,
   trainingSchema,
   types,
 } from '#src/config/index.js';
+import { CaptionTask } from '#src/tasks/index.js';
 import { temporaryFolder } from '../support.js';
 
 const folder = temporaryFolder();
@@ -42,7 +42,7 @@ register(registry.registerBuilder('coco_caption'), {
   configSchema: captionDatasetSchema,
 });
 register(registry.registerProcessor('blip_image_eval'), { configSchema: imageSchema });
-register(registry.registerTask('captioning'), { configSchema: captioningSchema });
+register(registry.registerTask('captioning'), { configSchema: CaptionTask.configSchema });
 register(registry.registerTask('my_task'), {});
 register(registry.registerRunner('runner_base'), { configSchema: trainingSchema });
 register(registry.registerLrScheduler('linear_warmup_cosine_lr'), { configSchema: scheduleSchema });

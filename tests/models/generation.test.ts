@@ -139,6 +139,54 @@ onEveryEngine('the tiny model of the reference', () => {
     image.dispose();
   });
 
+  it('gives the best so many of the beams, each of them once', async () => {
+    const image = images(pictures);
+    const options = { numBeams: 4, maxLength: 16, minLength: 7 };
+    const one = await model.generateDetailed({ image }, options);
+    const all = await model.generateDetailed({ image }, { ...options, numReturnSequences: 4 });
+    assert.equal(all.captions.length, 4 * one.captions.length);
+    for (const [i, caption] of one.captions.entries()) {
+      const group = all.captions.slice(4 * i, 4 * i + 4);
+      assert.equal(group[0], caption);
+      assert.equal(new Set(group).size, 4, group.join('\n'));
+      const scores = all.scores!.slice(4 * i, 4 * i + 4);
+      assert.deepEqual(
+        scores,
+        scores.toSorted((a, b) => b - a),
+      );
+      assert.equal(scores[0], one.scores![i]);
+    }
+    for (const numBeams of [1, 3]) {
+      await assert.rejects(model.generate({ image }, { numBeams, numReturnSequences: 4 }), (error: Error) => {
+        assert.ok(error instanceof ConfigError);
+        assert.match(
+          error.message,
+          /numReturnSequences[\s\S]*4 with (greedy search|3 beams)[\s\S]*--nucleus/,
+        );
+        return true;
+      });
+    }
+    image.dispose();
+  });
+
+  it('repeats no run of words and writes no banned ones, in every search', async () => {
+    const image = images(pictures);
+    for (const search of [{ numBeams: 3 }, { numBeams: 1 }, { useNucleusSampling: true, seed: 4 }]) {
+      const options = { ...search, maxLength: 24, minLength: 20, noRepeatNgramSize: 2 };
+      const { sequences, captions } = await model.generateDetailed({ image }, options);
+      for (const ids of sequences) {
+        const words = ids.filter((id) => id !== 0);
+        const pairs = words.slice(1).map((id, i) => `${words[i]} ${id}`);
+        assert.equal(new Set(pairs).size, pairs.length, String(ids));
+      }
+      const banned = captions[0].split(' ').at(-1)!;
+      const without = await model.generate({ image }, { ...options, badWords: [banned] });
+      for (const caption of without) assert.ok(!caption.split(' ').includes(banned), caption);
+      assert.notEqual(without[0], captions[0]);
+    }
+    image.dispose();
+  });
+
   it('leaves no tensor behind', async () => {
     const image = images(pictures);
     const before = tf.memory().numTensors;
@@ -159,6 +207,10 @@ onEveryEngine('the tiny model of the reference', () => {
       { maxLength: 4 },
       { maxLength: 65 },
       { numCaptions: 1.5 },
+      { minLength: 31 },
+      { minLength: 12, maxLength: 11 },
+      { noRepeatNgramSize: -1 },
+      { topK: 0 },
     ];
     for (const options of wrong) {
       await assert.rejects(model.generate({ image }, options), (error: ConfigError) => {

@@ -5,8 +5,11 @@ import { Rng } from '#src/common/random.js';
 import { setupEngine, tf } from '#src/engine/index.js';
 import {
   BeamSearch,
+  banWords,
   bestIndices,
+  checkedOptions,
   minimumLength,
+  noRepeatNgrams,
   nucleus,
   repetitionPenalty,
   softmax,
@@ -68,6 +71,60 @@ describe('scores of the next word', () => {
   }
 });
 
+/** Which of `size` words a change of the scores forbids. */
+function forbidden(change: (scores: Float32Array) => void, size = 10): number[] {
+  const scores = new Float32Array(size);
+  change(scores);
+  return [...scores.keys()].filter((id) => scores[id] === Number.NEGATIVE_INFINITY);
+}
+
+describe('words that are not to follow', () => {
+  it('are those that would end a run of words which is there already', () => {
+    const cases: [ids: number[], size: number, words: number[]][] = [
+      [[1, 2, 3, 1, 2], 0, []],
+      [[1, 2, 3, 1, 2], 1, [1, 2, 3]],
+      [[1, 2, 3, 1, 2], 2, [3]],
+      [[1, 2, 3, 1, 2], 3, [3]],
+      [[1, 2, 3, 1, 2], 4, []],
+      [[1, 2, 4, 1, 2, 3, 1, 2], 3, [3, 4]],
+      [[5, 5], 2, [5]],
+      [[5], 3, []],
+      [[], 2, []],
+    ];
+    for (const [ids, size, words] of cases) {
+      assert.deepEqual(
+        forbidden((scores) => noRepeatNgrams(scores, ids, size)),
+        words,
+        `${ids} | ${size}`,
+      );
+    }
+  });
+
+  it('are banned words: of several tokens the last, where the text ends in the others', () => {
+    const words = [[4], [2, 7], [1, 2, 8]];
+    const cases: [ids: number[], words: number[]][] = [
+      [[3], [4]],
+      [
+        [9, 2],
+        [4, 7],
+      ],
+      [
+        [1, 2],
+        [4, 7, 8],
+      ],
+      [[2], [4, 7]],
+      [[], [4]],
+    ];
+    for (const [ids, expected] of cases) {
+      assert.deepEqual(
+        forbidden((scores) => banWords(scores, ids, words)),
+        expected,
+        String(ids),
+      );
+    }
+  });
+});
+
 describe('a beam search fed with the candidates of the reference', () => {
   const { note: _note, ...traces } = fixtureJson<Record<string, BeamStep[]>>(
     'tiny_caption',
@@ -123,8 +180,12 @@ test('nucleus sampling draws from the distributions of the reference, word by wo
     });
     rows.forEach((row, i) => {
       if (read[i].includes(3)) return; // ended: what is drawn no longer counts
-      const options = { minLength: args.min_length, topP: args.top_p, topK: 50, temperature: 1 };
-      const probabilities = nucleus(Float32Array.from(logits[i]), read[i], 3, options);
+      const options = checkedOptions({
+        useNucleusSampling: true,
+        minLength: args.min_length,
+        topP: args.top_p,
+      });
+      const probabilities = nucleus(Float32Array.from(logits[i]), read[i], { eos: 3, pad: 0 }, options);
       const kept = [...probabilities.keys()].filter((id) => probabilities[id] > 0);
       assert.deepEqual(kept, row.kept_ids);
       kept.forEach((id, k) => {

@@ -86,33 +86,3 @@ export const scheduleSchema = z.strictObject({
   warmup_steps: key(t.count, 0, 'Steps of the first epoch over which the rate rises.'),
   lr_decay_rate: key(t.positive, undefined, 'Factor an epoch, of `linear_warmup_step_lr`.'),
 });
-
-/** Keys of `run` that the captioning task reads: generation and evaluation. */
-export const captioningSchema = z.strictObject({
-  num_beams: key(t.natural, 5, 'Beams of the search; 1 is greedy.'),
-  max_len: key(t.natural, 30, 'Most tokens of a caption, the prompt counted.'),
-  min_len: key(t.count, 1, 'Fewest tokens of a caption, the prompt counted.'),
-  repetition_penalty: key(t.positive, 1, 'Above 1 makes repeated words less likely.'),
-  length_penalty: key(
-    t.number,
-    1,
-    "A beam's score is its sum over length to this power: above 1 favours long ones.",
-  ),
-  top_p: key(t.fraction, 0.9, 'Share of the probability that nucleus sampling draws from.'),
-  temperature: key(t.positive, 1, 'Above 1 makes sampling more daring.'),
-  use_nucleus_sampling: key(t.flag, false, 'Sample instead of searching with beams.'),
-  report_metric: key(t.flag, true, 'Score the captions; otherwise only write them.'),
-  annotation_file: key(
-    z.union([t.text, z.record(z.string(), t.text)]),
-    undefined,
-    "Ground truth in place of the dataset's: a COCO annotation file, or one for each split.",
-  ),
-  sample_id_key: key(t.text, undefined, 'Accepted for LAVIS; ground truth has `image_id`.'),
-  caption_key: key(t.text, undefined, 'Accepted for LAVIS; ground truth has `caption`.'),
-  load_gt_from_file: key(t.flag, undefined, 'Accepted for LAVIS; `annotation_file` alone is enough.'),
-  img_ids: key(
-    z.array(z.union([z.number(), z.string()])),
-    undefined,
-    'Accepted for LAVIS; every image of a split is evaluated.',
-  ),
-});

@@ -103,7 +103,7 @@ export class BlipCaption extends BlipBase implements CaptionModel {
     });
   }
 
-  /** Captions: `numCaptions` for each image, an image's next to each other. @throws ConfigError for a wrong option. */
+  /** Captions: `numCaptions` times `numReturnSequences` for each image, an image's next to each other. @throws ConfigError for a wrong option. */
   async generate(samples: CaptionSamples, options: GenerateOptions = {}): Promise<string[]> {
     return (await this.generateDetailed(samples, options)).captions;
   }
@@ -118,7 +118,8 @@ export class BlipCaption extends BlipBase implements CaptionModel {
     if (resolved.useNucleusSampling) resolved.seed ??= this.rng.uint32();
     const states = tf.tidy(() => this.visualEncoder.forward(image));
     const prompts = Array.from({ length: image.shape[0] }, () => prompt);
-    const special = { eos: this.tokenizer.sepId, pad: this.tokenizer.padId };
+    const badWords = resolved.badWords.map((word) => this.tokenizer.encode(word).slice(1, -1));
+    const special = { eos: this.tokenizer.sepId, pad: this.tokenizer.padId, badWords };
     try {
       const generated = await generateIds(this.textDecoder, { states, prompts }, special, resolved);
       return { ...generated, captions: generated.sequences.map((ids) => this.#caption(ids)) };

@@ -4,15 +4,24 @@ import type { TextDecoder } from '../med/decoder.js';
 import type { ReadBeside } from '../med/encoder.js';
 import { BeamSearch, type Hypothesis } from './beam_search.js';
 import type { ResolvedOptions } from './options.js';
-import { bestIndices, minimumLength, repetitionPenalty, softmax, temperature, topK, topP } from './scores.js';
+import {
+  banWords,
+  bestIndices,
+  minimumLength,
+  noRepeatNgrams,
+  repetitionPenalty,
+  softmax,
+  temperature,
+  topK,
+  topP,
+} from './scores.js';
 import { DecodingSession } from './session.js';
-
-/** The reference's repetition penalty when sampling, whatever the options say. */
-const SAMPLING_PENALTY = 1.1;
 
 export interface SpecialIds {
   eos: number;
   pad: number;
+  /** The tokens of each word that is not to be written. */
+  badWords?: readonly (readonly number[])[];
 }
 
 /** What a generation gives; one entry a caption, the captions of an image next to each other. */
@@ -55,7 +64,7 @@ export async function generateIds(
     }
     order.push(...group);
   }
-  return inOrder(found, order, options.numCaptions, special.pad);
+  return inOrder(found, order, options.numCaptions * options.numReturnSequences, special.pad);
 }
 
 function selectSamples({ states, statesMask, prompts }: GenerationInputs, samples: number[]) {
@@ -108,9 +117,10 @@ async function generateTogether(
 async function beamSearch(
   session: DecodingSession,
   prompts: readonly (readonly number[])[],
-  { eos, pad }: SpecialIds,
+  special: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
+  const { eos, pad } = special;
   const { numBeams, lengthPenalty, maxLength } = options;
   const searches = prompts.map((prompt) => new BeamSearch(prompt, { numBeams, lengthPenalty, eos }));
   let running = searches;
@@ -118,8 +128,7 @@ async function beamSearch(
   for (;;) {
     running.forEach((search, i) => {
       scores[i].forEach((row, beam) => {
-        repetitionPenalty(row, search.texts[beam], options.repetitionPenalty);
-        minimumLength(row, search.texts[beam].length, options.minLength, eos);
+        penalties(row, search.texts[beam], special, options);
       });
       search.advance(search.candidates(scores[i]));
     });
@@ -133,9 +142,10 @@ async function beamSearch(
     );
   }
   const finished = searches.map((search) => search.finish());
-  // The search has no chance in it: more captions of an image are the same caption again.
-  const hypotheses = finished.flatMap((found) => Array.from({ length: options.numCaptions }, () => found));
-  const best = hypotheses.map(([first]) => first);
+  const { numCaptions, numReturnSequences } = options;
+  // The search has no chance in it: an image that is captioned again gets the same captions again.
+  const best = finished.flatMap((found) => copies(numCaptions, found.slice(0, numReturnSequences)));
+  const hypotheses = finished.flatMap((found) => copies(numCaptions * numReturnSequences, [found]));
   return {
     sequences: padded(
       best.map(({ ids }) => (ids.length < maxLength ? [...ids, eos] : ids)),
@@ -157,11 +167,12 @@ async function pickWords(
   session: DecodingSession,
   prompts: readonly (readonly number[])[],
   samples: readonly number[],
-  { eos, pad }: SpecialIds,
+  special: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
+  const { eos, pad } = special;
   const sampled = options.useNucleusSampling;
-  const captions = sampled ? options.numCaptions : 1;
+  const captions = sampled ? options.numCaptions * options.numReturnSequences : 1;
   const texts: Text[][] = prompts.map((prompt, i) =>
     Array.from({ length: captions }, (_, caption) => ({
       ids: [...prompt],
@@ -177,7 +188,7 @@ async function pickWords(
   for (;;) {
     running.forEach((group, i) => {
       group.forEach((text, t) => {
-        const token = text.done ? pad : pickWord(scores[i][t], text, eos, options);
+        const token = text.done ? pad : pickWord(scores[i][t], text, special, options);
         text.ids.push(token);
         text.done ||= token === eos;
       });
@@ -193,31 +204,50 @@ async function pickWords(
     );
     parents = running.map((group) => group.map((_, t) => t));
   }
-  const rows = texts.flatMap((group) => {
-    const copies = options.numCaptions / captions;
-    return group.flatMap(({ ids }) => Array.from({ length: copies }, () => ids));
-  });
+  const again = sampled ? 1 : options.numCaptions;
+  const rows = texts.flatMap((group) =>
+    copies(
+      again,
+      group.map(({ ids }) => ids),
+    ),
+  );
   return { sequences: padded(rows, pad), scores: null, hypotheses: null };
 }
 
-function pickWord(scores: Float32Array, { ids, rng }: Text, eos: number, options: ResolvedOptions): number {
-  if (!options.useNucleusSampling) {
-    repetitionPenalty(scores, ids, options.repetitionPenalty);
-    minimumLength(scores, ids.length, options.minLength, eos);
-    return bestIndices(scores, 1)[0];
-  }
-  return draw(nucleus(scores, ids, eos, options), rng);
+function pickWord(
+  scores: Float32Array,
+  { ids, rng }: Text,
+  special: SpecialIds,
+  options: ResolvedOptions,
+): number {
+  if (options.useNucleusSampling) return draw(nucleus(scores, ids, special, options), rng);
+  penalties(scores, ids, special, options);
+  return bestIndices(scores, 1)[0];
+}
+
+type Penalties = Pick<ResolvedOptions, 'minLength' | 'repetitionPenalty' | 'noRepeatNgramSize'>;
+
+/** What every search changes of the next word's scores, in the order of transformers. */
+function penalties(
+  scores: Float32Array,
+  ids: readonly number[],
+  { eos, badWords = [] }: SpecialIds,
+  options: Penalties,
+): void {
+  repetitionPenalty(scores, ids, options.repetitionPenalty);
+  noRepeatNgrams(scores, ids, options.noRepeatNgramSize);
+  banWords(scores, ids, badWords);
+  minimumLength(scores, ids.length, options.minLength, eos);
 }
 
 /** The probabilities that sampling draws the next word from. */
 export function nucleus(
   scores: Float32Array,
   ids: readonly number[],
-  eos: number,
-  options: Pick<ResolvedOptions, 'minLength' | 'temperature' | 'topK' | 'topP'>,
+  special: SpecialIds,
+  options: Penalties & Pick<ResolvedOptions, 'temperature' | 'topK' | 'topP'>,
 ): Float32Array {
-  repetitionPenalty(scores, ids, SAMPLING_PENALTY);
-  minimumLength(scores, ids.length, options.minLength, eos);
+  penalties(scores, ids, special, options);
   temperature(scores, options.temperature);
   topK(scores, options.topK);
   topP(scores, options.topP);
@@ -235,6 +265,10 @@ function draw(probabilities: Float32Array, rng: Rng): number {
   }
   return last;
 }
+
+/** A list so many times over. */
+const copies = <T>(times: number, list: readonly T[]): T[] =>
+  Array.from({ length: times }, () => list).flat();
 
 /** Rows filled up to the longest. */
 function padded(rows: number[][], pad: number): number[][] {

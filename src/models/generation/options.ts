@@ -1,4 +1,6 @@
+import type { z } from 'zod';
 import { ConfigError } from '../../common/errors.js';
+import { key, types as t } from '../../config/index.js';
 import type { MedConfig } from '../med/config.js';
 
 /** How captions are made. Lengths count the prompt's tokens, [DEC] included. */
@@ -15,31 +17,97 @@ export interface GenerateOptions {
   topK?: number;
   /** Sampling: divides the scores. */
   temperature?: number;
-  /** Greedy and beam search; sampling always takes 1.1, as the reference does. */
+  /** Divides the scores of words that the text has already. Left out, sampling takes the reference's 1.1. */
   repetitionPenalty?: number;
   /** Beam search: a caption's score is its log-probability over length ** lengthPenalty. */
   lengthPenalty?: number;
-  /** Captions an image. Only sampling makes them differ. */
+  /** No run of so many tokens comes twice; 0 lets it. */
+  noRepeatNgramSize?: number;
+  /** Words and phrases that are not to be written. */
+  badWords?: readonly string[];
+  /** How often each image is captioned. As in the reference, only sampling makes the captions differ. */
   numCaptions?: number;
+  /** Captions that differ, as transformers counts them: the best so many of the beams, or as many samples. */
+  numReturnSequences?: number;
   /** Sampling: the same seed draws the same captions; the model's generator gives one where left out. */
   seed?: number;
 }
 
 export type ResolvedOptions = Required<Omit<GenerateOptions, 'seed'>> & Pick<GenerateOptions, 'seed'>;
 
-/** The reference's defaults. Source: lavis/models/blip_models/blip_caption.py, transformers 4.20. */
-const DEFAULTS = {
+/**
+ * What a caption is made with wherever nothing else is said: in a program, by a task, on the command line.
+ * Source: lavis/models/blip_models/blip_caption.py, transformers 4.20.
+ */
+export const GENERATION_DEFAULTS = {
   useNucleusSampling: false,
   numBeams: 3,
   maxLength: 30,
+  /** At most maxLength, where that is given. */
   minLength: 10,
   topP: 0.9,
   topK: 50,
   temperature: 1,
   repetitionPenalty: 1,
   lengthPenalty: 1,
+  noRepeatNgramSize: 0,
+  badWords: [] as readonly string[],
   numCaptions: 1,
+  numReturnSequences: 1,
 };
+const DEFAULTS = GENERATION_DEFAULTS;
+/** The reference's repetition penalty when sampling. */
+const SAMPLING_PENALTY = 1.1;
+
+/** The keys of a `run` section that say how text is generated, for the schemas of tasks. */
+export const generationKeys = {
+  num_beams: key(t.natural, DEFAULTS.numBeams, 'Beams of the search; 1 is greedy.'),
+  max_len: key(t.natural, DEFAULTS.maxLength, 'Most tokens of a caption, the prompt counted.'),
+  min_len: key(
+    t.count,
+    undefined,
+    `Fewest tokens of a caption, the prompt counted; ${DEFAULTS.minLength} unless given, or \`max_len\` where that is less.`,
+  ),
+  repetition_penalty: key(
+    t.positive,
+    undefined,
+    `Above 1 makes repeated words less likely; ${DEFAULTS.repetitionPenalty} unless given, ${SAMPLING_PENALTY} in sampling.`,
+  ),
+  length_penalty: key(
+    t.number,
+    DEFAULTS.lengthPenalty,
+    "A beam's score is its sum over length to this power: above 1 favours long ones.",
+  ),
+  no_repeat_ngram_size: key(
+    t.count,
+    DEFAULTS.noRepeatNgramSize,
+    'No run of so many tokens comes twice in a caption; 0 lets it.',
+  ),
+  bad_words: key(t.texts, [] as string[], 'Words and phrases that no caption is to have.'),
+  top_p: key(t.fraction, DEFAULTS.topP, 'Share of the probability that nucleus sampling draws from.'),
+  top_k: key(t.natural, DEFAULTS.topK, 'Sampling draws from at most so many words.'),
+  temperature: key(t.positive, DEFAULTS.temperature, 'Above 1 makes sampling more daring.'),
+  use_nucleus_sampling: key(t.flag, DEFAULTS.useNucleusSampling, 'Sample instead of searching with beams.'),
+};
+
+type GenerationKeys = { [K in keyof typeof generationKeys]: z.output<(typeof generationKeys)[K]> };
+
+/** The keys of a section as options. */
+export function generationOptions(keys: GenerationKeys): GenerateOptions {
+  return {
+    numBeams: keys.num_beams,
+    maxLength: keys.max_len,
+    minLength: keys.min_len,
+    repetitionPenalty: keys.repetition_penalty,
+    lengthPenalty: keys.length_penalty,
+    noRepeatNgramSize: keys.no_repeat_ngram_size,
+    badWords: keys.bad_words,
+    topP: keys.top_p,
+    topK: keys.top_k,
+    temperature: keys.temperature,
+    useNucleusSampling: keys.use_nucleus_sampling,
+  };
+}
 
 const atLeast = (least: number, whole: boolean) => ({
   allowed: `${whole ? 'a whole number' : 'a number'}, at least ${least}`,
@@ -47,7 +115,9 @@ const atLeast = (least: number, whole: boolean) => ({
 });
 const above0 = { allowed: 'a number above 0', accepts: (value: number) => value > 0 };
 
-const RANGES: Partial<Record<keyof typeof DEFAULTS, typeof above0>> = {
+type Numeric = Exclude<keyof typeof DEFAULTS, 'useNucleusSampling' | 'badWords'>;
+
+const RANGES: Record<Numeric, typeof above0> = {
   numBeams: atLeast(1, true),
   maxLength: atLeast(1, true),
   minLength: atLeast(0, true),
@@ -56,42 +126,83 @@ const RANGES: Partial<Record<keyof typeof DEFAULTS, typeof above0>> = {
   temperature: above0,
   repetitionPenalty: above0,
   lengthPenalty: { allowed: 'a finite number', accepts: Number.isFinite },
+  noRepeatNgramSize: atLeast(0, true),
   numCaptions: atLeast(1, true),
+  numReturnSequences: atLeast(1, true),
 };
 
 /**
- * Options with the defaults filled in.
+ * Options with the defaults filled in, as far as they can be checked without a model.
+ * @throws ConfigError for a value out of its range, and for values that do not go together.
+ */
+export function checkedOptions(options: GenerateOptions): ResolvedOptions {
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value != null),
+  ) as GenerateOptions;
+  const resolved: ResolvedOptions = { ...DEFAULTS, ...given };
+  for (const [name, { allowed, accepts }] of Object.entries(RANGES)) {
+    const value = resolved[name as Numeric];
+    if (typeof value !== 'number' || !accepts(value))
+      throw outOfRange(name as Numeric, String(value), allowed);
+  }
+  const { maxLength, numBeams, numReturnSequences, useNucleusSampling } = resolved;
+  if (given.minLength == null) resolved.minLength = Math.min(resolved.minLength, maxLength);
+  if (resolved.minLength > maxLength) {
+    throw outOfRange('minLength', String(resolved.minLength), `at most maxLength, which is ${maxLength}`);
+  }
+  if (given.repetitionPenalty == null && useNucleusSampling) resolved.repetitionPenalty = SAMPLING_PENALTY;
+  if (!useNucleusSampling && numReturnSequences > numBeams) {
+    throw outOfRange(
+      'numReturnSequences',
+      `${numReturnSequences} with ${numBeams === 1 ? 'greedy search' : `${numBeams} beams`}`,
+      `at most ${numBeams}, as many as there are beams; any number in sampling`,
+      `numBeams of ${numReturnSequences} or more (--num-beams, run.num_beams), or sampling (--nucleus, run.use_nucleus_sampling)`,
+    );
+  }
+  return resolved;
+}
+
+/**
+ * `checkedOptions`, which also fit a decoder.
  * @param promptLength tokens of the longest prompt
  * @param decoder its longest text, and the number of words it knows
- * @throws ConfigError for a value out of its range.
+ * @throws ConfigError as `checkedOptions` does.
  */
 export function resolveOptions(
   options: GenerateOptions,
   promptLength: number,
   { maxPositions, vocabSize }: Pick<MedConfig, 'maxPositions' | 'vocabSize'>,
 ): ResolvedOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value != null));
-  const resolved: ResolvedOptions = { ...DEFAULTS, ...given };
-  for (const [name, { allowed, accepts }] of Object.entries(RANGES)) {
-    const value = resolved[name as keyof typeof RANGES] as number;
-    if (typeof value !== 'number' || !accepts(value)) {
-      throw new ConfigError(`the generation option ${name} is out of range`, {
-        found: String(value),
-        allowed,
-      });
-    }
-  }
+  const resolved = checkedOptions(options);
   if (resolved.maxLength <= promptLength || resolved.maxLength > maxPositions) {
-    throw new ConfigError('the generation option maxLength is out of range', {
-      found: `${resolved.maxLength}`,
-      allowed: `${promptLength + 1} (the prompt has ${promptLength} tokens) to ${maxPositions}`,
-    });
+    throw outOfRange(
+      'maxLength',
+      `${resolved.maxLength}`,
+      `${promptLength + 1} (the prompt has ${promptLength} tokens) to ${maxPositions}`,
+    );
   }
   if (2 * resolved.numBeams >= vocabSize) {
-    throw new ConfigError('the generation option numBeams is out of range', {
-      found: `${resolved.numBeams}`,
-      allowed: `less than half of the ${vocabSize} words`,
-    });
+    throw outOfRange('numBeams', `${resolved.numBeams}`, `less than half of the ${vocabSize} words`);
   }
   return resolved;
+}
+
+/** How a YAML and the command line spell an option. */
+const SPELLED: Record<Numeric, string> = {
+  numBeams: 'run.num_beams, --num-beams',
+  maxLength: 'run.max_len, --max-length',
+  minLength: 'run.min_len, --min-length',
+  topP: 'run.top_p, --top-p',
+  topK: 'run.top_k, --top-k',
+  temperature: 'run.temperature, --temperature',
+  repetitionPenalty: 'run.repetition_penalty, --repetition-penalty',
+  lengthPenalty: 'run.length_penalty, --length-penalty',
+  noRepeatNgramSize: 'run.no_repeat_ngram_size, --no-repeat-ngram-size',
+  numCaptions: 'of a program',
+  numReturnSequences: '--num-captions',
+};
+
+function outOfRange(name: Numeric, found: string, allowed: string, help?: string): ConfigError {
+  const where = `${name} (${SPELLED[name]})`;
+  return new ConfigError(`the generation option ${name} is out of range`, { where, found, allowed, help });
 }

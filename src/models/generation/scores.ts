@@ -15,6 +15,35 @@ export function minimumLength(scores: Float32Array, length: number, minLength: n
   if (length < minLength) scores[eos] = Number.NEGATIVE_INFINITY;
 }
 
+/** No word that would end a run of `size` words which the text has already. Source: NoRepeatNGramLogitsProcessor. */
+export function noRepeatNgrams(scores: Float32Array, ids: readonly number[], size: number): void {
+  if (size === 0) return;
+  const start = ids.length - size + 1; // the words that the next one would follow
+  for (let at = 0; at < start; at++) {
+    let same = 0;
+    while (same < size - 1 && ids[at + same] === ids[start + same]) same++;
+    if (same === size - 1) scores[ids[at + size - 1]] = Number.NEGATIVE_INFINITY;
+  }
+}
+
+/**
+ * None of some words: of one with several tokens its last, where the text ends in those before it.
+ * Source: NoBadWordsLogitsProcessor.
+ */
+export function banWords(
+  scores: Float32Array,
+  ids: readonly number[],
+  words: readonly (readonly number[])[],
+): void {
+  for (const word of words) {
+    const before = word.length - 1;
+    if (before < 0 || before > ids.length) continue;
+    let same = 0;
+    while (same < before && word[same] === ids[ids.length - before + same]) same++;
+    if (same === before) scores[word[before]] = Number.NEGATIVE_INFINITY;
+  }
+}
+
 export function temperature(scores: Float32Array, degree: number): void {
   if (degree === 1) return;
   for (let i = 0; i < scores.length; i++) scores[i] /= degree;
