@@ -35,10 +35,7 @@ export interface GenerateOptions {
 
 export type ResolvedOptions = Required<Omit<GenerateOptions, 'seed'>> & Pick<GenerateOptions, 'seed'>;
 
-/**
- * What a caption is made with wherever nothing else is said: in a program, by a task, on the command line.
- * Source: lavis/models/blip_models/blip_caption.py, transformers 4.20.
- */
+/** What `generate` takes for what is left out. Source: lavis/models/blip_models/blip_caption.py, transformers 4.20. */
 export const GENERATION_DEFAULTS = {
   useNucleusSampling: false,
   numBeams: 3,
@@ -59,54 +56,70 @@ const DEFAULTS = GENERATION_DEFAULTS;
 /** The reference's repetition penalty when sampling. */
 const SAMPLING_PENALTY = 1.1;
 
+/**
+ * What runs and the command line take where `generate` has something else, so that `lavis caption` and
+ * `lavis eval` say the same of an image. Source: lavis/tasks/captioning.py.
+ */
+const RUN_DEFAULTS = { ...DEFAULTS, numBeams: 5, minLength: 1 };
+
 /** The keys of a `run` section that say how text is generated, for the schemas of tasks. */
 export const generationKeys = {
-  num_beams: key(t.natural, DEFAULTS.numBeams, 'Beams of the search; 1 is greedy.'),
-  max_len: key(t.natural, DEFAULTS.maxLength, 'Most tokens of a caption, the prompt counted.'),
-  min_len: key(
-    t.count,
-    undefined,
-    `Fewest tokens of a caption, the prompt counted; ${DEFAULTS.minLength} unless given, or \`max_len\` where that is less.`,
-  ),
+  num_beams: key(t.natural, RUN_DEFAULTS.numBeams, 'Beams of the search; 1 is greedy.'),
+  max_len: key(t.natural, RUN_DEFAULTS.maxLength, 'Most tokens of a caption, the prompt counted.'),
+  min_len: key(t.count, RUN_DEFAULTS.minLength, 'Fewest tokens of a caption, the prompt counted.'),
   repetition_penalty: key(
     t.positive,
     undefined,
-    `Above 1 makes repeated words less likely; ${DEFAULTS.repetitionPenalty} unless given, ${SAMPLING_PENALTY} in sampling.`,
+    `Above 1 makes repeated words less likely; ${RUN_DEFAULTS.repetitionPenalty} unless given, ${SAMPLING_PENALTY} in sampling.`,
   ),
   length_penalty: key(
     t.number,
-    DEFAULTS.lengthPenalty,
+    RUN_DEFAULTS.lengthPenalty,
     "A beam's score is its sum over length to this power: above 1 favours long ones.",
   ),
   no_repeat_ngram_size: key(
     t.count,
-    DEFAULTS.noRepeatNgramSize,
-    'No run of so many tokens comes twice in a caption; 0 lets it.',
+    undefined,
+    'No run of so many tokens comes twice in a caption; 0, which lets it, unless given.',
   ),
-  bad_words: key(t.texts, [] as string[], 'Words and phrases that no caption is to have.'),
-  top_p: key(t.fraction, DEFAULTS.topP, 'Share of the probability that nucleus sampling draws from.'),
-  top_k: key(t.natural, DEFAULTS.topK, 'Sampling draws from at most so many words.'),
-  temperature: key(t.positive, DEFAULTS.temperature, 'Above 1 makes sampling more daring.'),
-  use_nucleus_sampling: key(t.flag, DEFAULTS.useNucleusSampling, 'Sample instead of searching with beams.'),
+  bad_words: key(t.texts, undefined, 'Words and phrases that no caption is to have.'),
+  top_p: key(t.fraction, RUN_DEFAULTS.topP, 'Share of the probability that nucleus sampling draws from.'),
+  top_k: key(
+    t.natural,
+    undefined,
+    `Sampling draws from at most so many words; ${RUN_DEFAULTS.topK} unless given.`,
+  ),
+  temperature: key(t.positive, RUN_DEFAULTS.temperature, 'Above 1 makes sampling more daring.'),
+  use_nucleus_sampling: key(
+    t.flag,
+    RUN_DEFAULTS.useNucleusSampling,
+    'Sample instead of searching with beams.',
+  ),
 };
 
 type GenerationKeys = { [K in keyof typeof generationKeys]: z.output<(typeof generationKeys)[K]> };
 
-/** The keys of a section as options. */
+/** The keys of a section as options; without those that nothing is said of. */
 export function generationOptions(keys: GenerationKeys): GenerateOptions {
-  return {
+  const sampling = keys.use_nucleus_sampling;
+  return withoutGaps({
     numBeams: keys.num_beams,
     maxLength: keys.max_len,
     minLength: keys.min_len,
-    repetitionPenalty: keys.repetition_penalty,
+    repetitionPenalty: keys.repetition_penalty ?? (sampling ? undefined : RUN_DEFAULTS.repetitionPenalty),
     lengthPenalty: keys.length_penalty,
     noRepeatNgramSize: keys.no_repeat_ngram_size,
     badWords: keys.bad_words,
     topP: keys.top_p,
     topK: keys.top_k,
     temperature: keys.temperature,
-    useNucleusSampling: keys.use_nucleus_sampling,
-  };
+    useNucleusSampling: sampling,
+  });
+}
+
+/** Options without those that are null or undefined, which stand for the default. */
+export function withoutGaps(options: GenerateOptions): GenerateOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value != null));
 }
 
 const atLeast = (least: number, whole: boolean) => ({
@@ -136,9 +149,7 @@ const RANGES: Record<Numeric, typeof above0> = {
  * @throws ConfigError for a value out of its range, and for values that do not go together.
  */
 export function checkedOptions(options: GenerateOptions): ResolvedOptions {
-  const given = Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value != null),
-  ) as GenerateOptions;
+  const given = withoutGaps(options);
   const resolved: ResolvedOptions = { ...DEFAULTS, ...given };
   for (const [name, { allowed, accepts }] of Object.entries(RANGES)) {
     const value = resolved[name as Numeric];
