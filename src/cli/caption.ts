@@ -249,7 +249,7 @@ async function fromConfig(args: CaptionArguments): Promise<Captioner> {
   const checkpoint = args.checkpoint ?? (await trainedBy(asked));
   const config = checkpoint ? asked.with({ model: NO_NAMED_WEIGHTS }, `--checkpoint ${checkpoint}`) : asked;
   await chooseEngine(config, args.device);
-  const model = captionModel(await buildModel(config));
+  const model = captionModel(await buildModel(config, { training: false }));
   if (checkpoint) await model.loadCheckpoint(checkpoint);
   const { num_beams, max_len, min_len } = config.run;
   const settings = num_beams || max_len || min_len ? { ...CaptionTask.setupTask(config).settings } : {};

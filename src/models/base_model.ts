@@ -3,7 +3,7 @@ import { Module } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';
 import type { Model, ModelOutput, Samples } from './model.js';
 import { optimizerGroups } from './optimizer_groups.js';
-import { loadWeights, type StateRefs, type WeightsReport } from './weights.js';
+import { loadWeights, type MayLack, type StateRefs, type WeightsReport } from './weights.js';
 
 /** What every model has beside its layers: training or evaluation, a generator, parameter groups, weights. */
 export abstract class BaseModel extends Module implements Model {
@@ -63,22 +63,27 @@ export abstract class BaseModel extends Module implements Model {
   }
 
   /**
-   * Loads all weights of a checkpoint of this architecture.
+   * Loads all weights of a checkpoint of this architecture: wrapped, in parts, or under Hugging Face's names too.
    * @param place a path, or a URL that is downloaded once
-   * @throws CheckpointError when it is of another architecture or size.
+   * @throws CheckpointError when one is missing, or it is of another architecture or size.
    */
   async loadCheckpoint(place: string): Promise<WeightsReport> {
-    return this.load(place, FINETUNED_OPTION, false);
+    return this.load(place, FINETUNED_OPTION, 'nothing');
   }
 
   /** Loads what fits of a checkpoint; tensors of another shape are left out and reported. */
   async loadFromPretrained(place: string): Promise<WeightsReport> {
-    return this.load(place, PRETRAINED_OPTION, true);
+    return this.load(place, PRETRAINED_OPTION, 'anything');
   }
 
   /** A checkpoint's tensors under this model's names, where an older model's part has become two, say. */
   mapCheckpoint(state: StateRefs): StateRefs {
     return state;
+  }
+
+  /** Whether a weight may be missing in the checkpoint that a training starts from: it is drawn then. */
+  mayStartNew(_name: string): boolean {
+    return false;
   }
 
   /**
@@ -90,8 +95,8 @@ export abstract class BaseModel extends Module implements Model {
     return [];
   }
 
-  protected async load(place: string, option: string, dropMismatched: boolean): Promise<WeightsReport> {
-    const report = await loadWeights(this, place, { arch: this.constructor.name, option, dropMismatched });
+  protected async load(place: string, option: string, mayLack: MayLack): Promise<WeightsReport> {
+    const report = await loadWeights(this, place, { arch: this.constructor.name, option, mayLack });
     this.fillMissing(report.missing);
     return report;
   }

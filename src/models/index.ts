@@ -54,4 +54,4 @@ export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
 export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';
 export { VisionTransformer, type VitConfig } from './vit.js';
-export type { WeightsReport } from './weights.js';
+export { loadWeights, locateWeights, type WeightsReport } from './weights.js';

@@ -63,7 +63,9 @@ export async function loadModel(
 ): Promise<Model> {
   const { model: section = {} } = readDefaults(name, modelType);
   if (checkpoint) section.load_finetuned = section.load_pretrained = false; // its weights come all the same
-  const model = await registry.getModelClass(name).fromConfig({ ...section, ...replaced }, options);
+  const model = await registry
+    .getModelClass(name)
+    .fromConfig({ ...section, ...replaced }, { training: !isEval, ...options });
   if (checkpoint) await model.loadCheckpoint(checkpoint);
   return isEval ? model.eval() : model;
 }

@@ -77,4 +77,9 @@ export interface ModelClass<M extends Model = Model> {
 export interface BuildOptions {
   /** First weights and dropout are drawn from it. */
   seed?: number;
+  /**
+   * Whether it is built to be trained (as it is unless told): what a pretrained checkpoint lacks may start anew
+   * then. For anything else the checkpoint must be complete.
+   */
+  training?: boolean;
 }

@@ -1,11 +1,18 @@
 import { existsSync } from 'node:fs';
-import { type Checkpoint, openCheckpoint, type TensorRef } from '../checkpoint/index.js';
+import {
+  type Checkpoint,
+  indexOfShard,
+  openCheckpoint,
+  shardOf,
+  type TensorRef,
+} from '../checkpoint/index.js';
 import { CheckpointError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import type { tf } from '../engine/index.js';
 import { ensureFile, weightsCachePath } from '../fetch/index.js';
-import { assignValues, firstFew, type LoadReport, type Module, matchNames, sameShape } from '../nn/index.js';
+import { assignValues, firstFew, type LoadReport, sameShape } from '../nn/index.js';
+import { looksLike, underModelNames, untied } from './match_weights.js';
 import { interpolatePosEmbed } from './pos_embed.js';
 
 /** What loading weights did. */
@@ -14,30 +21,45 @@ export interface WeightsReport extends LoadReport {
   dropped: string[];
 }
 
+/** What a checkpoint may lack of a model. */
+export type MayLack =
+  /** Nothing but what needs no file: buffers, momentum copies, the second name of a tied weight. */
+  | 'nothing'
+  /** Also what the model says may start anew when it is trained; tensors of another shape are among that. */
+  | 'what may start anew'
+  /** Whatever it is, as LAVIS's load_from_pretrained; the report tells what. */
+  | 'anything';
+
 export interface LoadOptions {
   /** Names the architecture in messages. */
   arch: string;
   /** The option that points to another file. */
   option: string;
-  /** Leave out tensors of another shape instead of refusing the checkpoint. */
-  dropMismatched: boolean;
+  mayLack: MayLack;
+  /** Refuse position embeddings of another image size, where moments of an optimizer belong to them. */
+  exactSize?: boolean;
 }
 
 /** A checkpoint's tensors by name. */
 export type StateRefs = Map<string, TensorRef>;
 
-/** What weights are loaded into; a `BaseModel` is one. */
-export interface LoadableModel extends Module {
-  mapCheckpoint(state: StateRefs): StateRefs;
+/** What weights are loaded into; a `BaseModel` is one, and every `Model` may be. */
+export interface LoadableModel {
+  stateDict(): Map<string, tf.Variable>;
+  namedBuffers?(): Map<string, tf.Variable>;
+  mapCheckpoint?(state: StateRefs): StateRefs;
+  mayStartNew?(name: string): boolean;
 }
 
 const isPosEmbed = (name: string) => /^visual_encoder(_m)?\.pos_embed$/.test(name);
+/** Momentum copies start from the weights that they follow. */
+const isMomentumCopy = (name: string) => /^\w+_m\./.test(name);
 
 /**
  * Copies a checkpoint's weights into a model, one tensor at a time; position embeddings are interpolated to
- * the model's image size.
+ * the model's image size. All is looked at before the first weight is changed.
  * @param place a path or a URL, which is downloaded once into the cache
- * @throws CheckpointError when it is no checkpoint, or one of another architecture
+ * @throws CheckpointError when it is not a checkpoint, lacks what it may not lack, or is of another architecture
  * @throws DataError when it cannot be had: the message names the URL, the cache path and the option
  */
 export async function loadWeights(
@@ -60,21 +82,29 @@ async function copyWeights(
   options: LoadOptions,
 ): Promise<WeightsReport> {
   const own = model.stateDict();
-  const given = model.mapCheckpoint(checkpoint.stateDict());
-  const { missing, unexpected } = matchNames(own, given);
+  const names = new Set(own.keys());
+  const renamed = underModelNames(checkpoint.stateDict(), names, checkpoint.path);
+  const given = model.mapCheckpoint?.(renamed) ?? renamed;
   const fits = (name: string) => {
     const [wanted, found] = [own.get(name)!.shape, given.get(name)!.shape];
-    return sameShape(wanted, isPosEmbed(name) && found.length === 3 ? found.with(1, wanted[1]!) : found);
+    const anySize = isPosEmbed(name) && found.length === 3 && !options.exactSize;
+    return sameShape(wanted, anySize ? found.with(1, wanted[1]!) : found);
   };
   const shared = [...own.keys()].filter((name) => given.has(name));
   const dropped = shared.filter((name) => !fits(name));
   const taken = shared.filter(fits);
-  // What belongs to a run and not to the architecture, such as a queue of another size, stays the model's own.
-  const buffers = model.namedBuffers();
-  const foreign = dropped.some((name) => !buffers.has(name)) || lacksPart(model, taken);
-  if (taken.length === 0 || (!options.dropMismatched && foreign)) {
-    throw anotherArchitecture(checkpoint, own, given, { missing, unexpected, dropped }, options);
+  const loaded = new Set(taken.map((name) => own.get(name)));
+  const report = {
+    missing: [...own].filter(([, variable]) => !loaded.has(variable)).map(([name]) => name),
+    unexpected: [...given.keys()].filter((name) => !own.has(name)),
+    dropped,
+  };
+  const lacking = lackingOf(model, report.missing, options.mayLack);
+  if (taken.length === 0 || lacking.length > 0) {
+    const unreadable = underModelNames(checkpoint.unreadable(), names, checkpoint.path);
+    throw unfit({ checkpoint, own, given, taken, dropped, lacking, unreadable }, options);
   }
+  await refuseUntied(own, given, taken, checkpoint.path);
   const done = new Set<tf.Variable>();
   for (const name of taken) {
     const variable = own.get(name)!;
@@ -82,17 +112,41 @@ async function copyWeights(
     done.add(variable);
     assignValues(variable, await valueFor(name, variable, given.get(name)!));
   }
-  const absent = new Set([...missing, ...dropped]);
-  const report = { missing: [...own.keys()].filter((name) => absent.has(name)), unexpected, dropped };
-  logReport(checkpoint.path, taken.length, report);
+  logReport(checkpoint.path, taken.length, model, report);
   return report;
 }
 
-/** Whether the checkpoint has nothing for one of the model's trained parts, such as text_decoder. */
-function lacksPart(model: Module, taken: readonly string[]): boolean {
-  const part = (name: string) => name.split('.')[0];
-  const found = new Set(taken.map(part));
-  return [...model.namedParameters().keys()].some((name) => name.includes('.') && !found.has(part(name)));
+/** The one rule of what a checkpoint may lack: the missing names that it may not. */
+function lackingOf(model: LoadableModel, missing: readonly string[], mayLack: MayLack): string[] {
+  if (mayLack === 'anything') return [];
+  const needed = missing.filter((name) => isNeeded(model, name));
+  if (mayLack === 'nothing') return needed;
+  return needed.filter((name) => !model.mayStartNew?.(name));
+}
+
+/** Whether a name stands for a weight that nothing but a file can give; a queue, say, belongs to a run alone. */
+function isNeeded(model: LoadableModel, name: string): boolean {
+  const variable = model.stateDict().get(name);
+  const isBuffer = model.namedBuffers ? model.namedBuffers().has(name) : variable?.dtype !== 'float32';
+  return !isBuffer && !isMomentumCopy(name);
+}
+
+/** @throws CheckpointError where weights that are one here are two in the file: either would change the model. */
+async function refuseUntied(
+  own: ReadonlyMap<string, tf.Variable>,
+  given: StateRefs,
+  taken: readonly string[],
+  path: string,
+): Promise<void> {
+  const groups = new Map<tf.Variable, string[]>();
+  for (const name of taken) groups.set(own.get(name)!, [...(groups.get(own.get(name)!) ?? []), name]);
+  const apart = await untied(groups.values(), given);
+  if (!apart) return;
+  throw new CheckpointError('weights that are tied in this model differ in the checkpoint', {
+    where: path,
+    found: `${apart.join(' and ')} hold other numbers`,
+    help: 'the model was trained with an output layer of its own, which cannot be loaded here',
+  });
 }
 
 async function valueFor(name: string, variable: tf.Variable, ref: TensorRef) {
@@ -116,33 +170,71 @@ export async function locateWeights(place: string, option: string): Promise<stri
   return path;
 }
 
-function anotherArchitecture(
-  { path }: Checkpoint,
-  own: Map<string, tf.Variable>,
-  given: Map<string, TensorRef>,
-  { missing, dropped }: WeightsReport,
-  { arch, option }: LoadOptions,
-): CheckpointError {
-  const shapes = dropped
-    .slice(0, 3)
-    .map((name) => `${name} is [${given.get(name)!.shape}], the model's is [${own.get(name)!.shape}]`);
-  const found = [
-    `${own.size - missing.length - dropped.length} of the model's ${own.size} tensors`,
-    ...(dropped.length ? shapes : [`names like ${firstFew([...given.keys()], 3)}`]),
-  ];
-  return new CheckpointError(`the checkpoint is of another architecture or size than this ${arch}`, {
+interface Unfit {
+  checkpoint: Checkpoint;
+  own: ReadonlyMap<string, tf.Variable>;
+  given: StateRefs;
+  taken: readonly string[];
+  dropped: readonly string[];
+  lacking: readonly string[];
+  unreadable: ReadonlyMap<string, string>;
+}
+
+/** What is wrong with a file, and what it seems to be. */
+function unfit(facts: Unfit, { arch, option }: LoadOptions): CheckpointError {
+  const { checkpoint, own, given, taken, dropped, lacking, unreadable } = facts;
+  const { path } = checkpoint;
+  const names = [...given.keys()];
+  const shard = shardOf(path);
+  // A few missing among many: the right model and an incomplete file. A whole layer more: another model.
+  const incomplete =
+    taken.length > 0 &&
+    dropped.length === 0 &&
+    (shard || unreadable.size > 0 || 10 * lacking.length < own.size);
+  const found = [`${taken.length} of the model's ${own.size} tensors`];
+  if (lacking.length > 0) found.push(missingLine(lacking, own.size));
+  for (const [name, kind] of [...unreadable].slice(0, 3))
+    found.push(`${name} is ${kind}, which is not read here`);
+  for (const name of dropped.slice(0, 3))
+    found.push(`${name}: [${given.get(name)!.shape}] for [${own.get(name)!.shape}]`);
+  const seems = shard ? `part ${shard.number} of ${shard.count}, by its name` : looksLike(names);
+  if (seems) found.push(`it seems to be ${seems}`);
+  if (!incomplete && dropped.length === 0) found.push(`names like ${firstFew(names, 3)}`);
+  const headline = incomplete
+    ? `the checkpoint lacks weights of this ${arch}`
+    : `the checkpoint belongs to another model, of another architecture or size than this ${arch}`;
+  return new CheckpointError(headline, {
     where: path,
     found: found.join('\n'),
-    allowed: `the names and shapes of ${arch}, such as ${firstFew([...own.keys()], 2)}`,
-    help: `choose the model_type that the checkpoint was made with, or another file: ${option}`,
+    allowed: incomplete
+      ? undefined
+      : `the names and shapes of ${arch}, such as ${firstFew([...own.keys()], 2)}`,
+    help: helpFor(path, shard !== undefined, incomplete === true, option),
   });
 }
 
-function logReport(path: string, taken: number, { missing, unexpected, dropped }: WeightsReport): void {
+function missingLine([first, ...others]: readonly string[], size: number): string {
+  const more = others.length > 0 ? `; then ${firstFew(others, 3)}` : '';
+  return `${others.length + 1} of the model's ${size} parameters are missing, the first is ${first}${more}`;
+}
+
+function helpFor(path: string, isShard: boolean, incomplete: boolean, option: string): string {
+  if (isShard) {
+    const whole = indexOfShard(path) ?? 'the index (*.index.json) that all parts lie beside';
+    return `give the whole checkpoint: ${whole}`;
+  }
+  if (incomplete) return `save the whole state dict, or take another file: ${option}`;
+  return `choose the model_type that the checkpoint was made with, or another file: ${option}`;
+}
+
+function logReport(path: string, taken: number, model: LoadableModel, report: WeightsReport): void {
+  const { missing, unexpected, dropped } = report;
   log.info(`loaded ${taken} tensors from ${path}`);
   const wrongShape = new Set(dropped);
-  const absent = missing.filter((name) => !wrongShape.has(name));
-  if (absent.length) log.warn(`${absent.length} tensors are not in the checkpoint: ${firstFew(absent)}`);
+  const absent = missing.filter((name) => !wrongShape.has(name) && isNeeded(model, name));
+  if (absent.length) {
+    log.warn(`${absent.length} tensors are not in the checkpoint, and start anew: ${firstFew(absent)}`);
+  }
   if (dropped.length)
     log.warn(`${dropped.length} tensors have another shape and were left out: ${firstFew(dropped)}`);
   if (unexpected.length)

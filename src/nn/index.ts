@@ -6,10 +6,8 @@ export {
   firstFew,
   type LoadReport,
   Module,
-  matchNames,
   type StateSource,
   type StateValue,
   sameShape,
-  shapeDifferences,
 } from './module.js';
 export { type Block, runBlock } from './run_block.js';

@@ -6,7 +6,7 @@ import { type Config, trainingSchema } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
-import type { Model } from '../models/index.js';
+import { locateWeights, type Model } from '../models/index.js';
 import { AdamW, GradScaler, type LrScheduler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { handleBadStep, type StepPlace } from './bad_step.js';
@@ -154,7 +154,7 @@ export abstract class BaseRunner implements Run {
       });
     }
     if (label === 'best' && testSplits.length > 0) await this.#loadBest();
-    if (evaluate && resumeCkptPath) await loadWeights(resumeCkptPath, this.model);
+    if (evaluate && resumeCkptPath) await loadWeights(resumeCkptPath, this.model, { anySize: true });
     const scores: Record<string, Metrics> = {};
     for (const split of testSplits) {
       const metrics = await this.#evaluate(split, label);
@@ -338,8 +338,9 @@ export abstract class BaseRunner implements Run {
     throw new RunInterrupted(signal, await this.save('latest'));
   }
 
-  async #resume(path: string): Promise<void> {
+  async #resume(place: string): Promise<void> {
     const { optimizer, step } = this.#running;
+    const path = await locateWeights(place, 'run.resume_ckpt_path=FILE');
     const restored = await readCheckpoint(path, this.model, optimizer, this.#scaler);
     this.lastCheckpoint = path;
     if (restored.state) {

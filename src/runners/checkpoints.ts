@@ -14,8 +14,7 @@ import { CheckpointError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import type { PlainObject } from '../config/index.js';
 import { tf } from '../engine/index.js';
-import type { Model } from '../models/index.js';
-import { firstFew, matchNames, shapeDifferences } from '../nn/index.js';
+import { loadWeights as loadModelWeights, type Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import type { Gradients } from './gradients.js';
 import { parseState, type RunState, serializeState } from './state.js';
@@ -91,52 +90,21 @@ export async function readCheckpoint(
   }
 }
 
-/** Loads the weights alone, one tensor at a time. @throws CheckpointError when they do not fit the model. */
-export async function loadWeights(path: string, model: Model): Promise<void> {
-  const checkpoint = await openCheckpoint(path);
-  try {
-    const stored = checkpoint.stateDict();
-    const own = model.stateDict();
-    checkFit(path, model.namedParameters(), own, stored);
-    for (const name of own.keys()) {
-      // Later versions of transformers don't save position_ids, which are always the same.
-      const tensor = await stored.get(name)?.read();
-      if (tensor) model.loadStateDict(new Map([[name, tensor]]), { strict: false });
-    }
-  } finally {
-    await checkpoint.close();
-  }
-}
-
-/** Looks at names and shapes before anything is changed; what the model has no use for is told. */
-function checkFit(
-  path: string,
-  parameters: ReadonlyMap<string, tf.Tensor>,
-  own: ReadonlyMap<string, tf.Tensor>,
-  stored: ReadonlyMap<string, TensorRef>,
-): void {
-  const missing = [...parameters.keys()].filter((name) => !stored.has(name));
-  if (missing.length > 0) {
-    throw new CheckpointError('the checkpoint belongs to another model', {
-      where: path,
-      found: `${missing.length} of the model's ${parameters.size} parameters are missing, the first is ${missing[0]}`,
-      help: 'the model section of the run that wrote it is in its log.txt',
-    });
-  }
-  const wrong = shapeDifferences(own, stored);
-  if (wrong.length > 0) {
-    throw new CheckpointError('the checkpoint belongs to a model of another size', {
-      where: path,
-      found: firstFew(wrong),
-      help: `weights of another image size: model.load_finetuned=True model.finetuned=${path}`,
-    });
-  }
-  const { unexpected } = matchNames(own, stored);
-  if (unexpected.length > 0) {
-    log.warn(
-      `${unexpected.length} tensors of ${path} have no use in this model, which may be a smaller one: ${firstFew(unexpected)}`,
-    );
-  }
+/**
+ * Loads the weights alone, one tensor at a time.
+ * @param anySize take those of another image size: position embeddings are interpolated
+ * @throws CheckpointError when they do not fit the model or are not all there.
+ */
+export async function loadWeights(path: string, model: Model, { anySize = false } = {}): Promise<void> {
+  const elsewhere = '--checkpoint FILE, run.resume_ckpt_path=FILE';
+  await loadModelWeights(model, path, {
+    arch: model.constructor.name,
+    option: anySize
+      ? elsewhere
+      : `${elsewhere}; from weights of another image size a run starts with model.load_finetuned=True model.finetuned=${path}`,
+    mayLack: 'nothing',
+    exactSize: !anySize,
+  });
 }
 
 /**

@@ -136,7 +136,7 @@ async function build(config: Config, { training }: PrepareOptions): Promise<Buil
   for (const name of datasetNames(config)) {
     datasets[name] = (await attempt(failures, () => buildDataset(config, name, splits))) ?? {};
   }
-  const model = await attempt(failures, () => buildModel(config));
+  const model = await attempt(failures, () => buildModel(config, { training }));
   if (failures.length > 0 || !model) throw together(failures);
   for (const [name, bySplit] of Object.entries(datasets)) {
     const sizes = Object.entries(bySplit).map(

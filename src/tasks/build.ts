@@ -32,9 +32,13 @@ export function datasetNames(config: Config): string[] {
   return names;
 }
 
-/** The model that `model.arch` names, with the weights that its section asks for. */
-export function buildModel(config: Config): Promise<Model> {
-  return registry.getModelClass(String(config.model.arch)).fromConfig(config.model, { seed: seedOf(config) });
+/**
+ * The model that `model.arch` names, with the weights that its section asks for: all of them, unless it is to be
+ * trained.
+ */
+export function buildModel(config: Config, { training }: { training: boolean }): Promise<Model> {
+  const options = { seed: seedOf(config), training };
+  return registry.getModelClass(String(config.model.arch)).fromConfig(config.model, options);
 }
 
 /** The splits that a run uses; without training, those it tests on. */

@@ -7,7 +7,7 @@ import type { BuildOptions } from '../model.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
 import { loadTokenizer } from '../tokenizer/vocabulary.js';
 import type { VitConfig } from '../vit.js';
-import { locateWeights } from '../weights.js';
+import { locateWeights, type MayLack } from '../weights.js';
 import { type BlipSection, vitConfigOf } from './config.js';
 
 /** What a BLIP is made of. */
@@ -45,11 +45,11 @@ export abstract class BlipBase extends BaseModel {
   static async fromConfig<M extends BlipBase, S extends BlipSection>(
     this: BlipClass<M, S>,
     section: PlainObject,
-    { seed = 42 }: BuildOptions = {},
+    { seed = 42, training = true }: BuildOptions = {},
   ): Promise<M> {
     const config: S = readSection('model', this.configSchema, section, { unknown: 'warn' });
     const vit = vitConfigOf(config);
-    const source = weightsOf(config);
+    const source = weightsOf(config, training);
     // Before the model takes its memory, and both, so that one message tells all that is not there.
     const [tokenizer, path] = await together(
       loadTokenizer(config.tokenizer),
@@ -70,9 +70,14 @@ export abstract class BlipBase extends BaseModel {
     return model;
   }
 
+  /** Another task has other heads, and may have another text side; an image encoder is what a start is for. */
+  override mayStartNew(name: string): boolean {
+    return !name.startsWith('visual_encoder.');
+  }
+
   /** Loads what there is to load, and draws the rest. */
   async #start(seed: number, source: WeightsSource | undefined): Promise<void> {
-    const report = source && (await this.load(source.place, source.option, source.dropMismatched));
+    const report = source && (await this.load(source.place, source.option, source.mayLack));
     this.initialize(seed, report && this.undrawn(report.missing));
     this.fillMissing(report?.missing ?? [...this.stateDict().keys()]);
   }
@@ -81,16 +86,17 @@ export abstract class BlipBase extends BaseModel {
 interface WeightsSource {
   place: string;
   option: string;
-  dropMismatched: boolean;
+  mayLack: MayLack;
 }
 
 /** load_finetuned's file, else load_pretrained's (which counts as true where a file is named), else none. */
-function weightsOf(config: BlipSection): WeightsSource | undefined {
+function weightsOf(config: BlipSection, training: boolean): WeightsSource | undefined {
   if (config.load_finetuned) {
-    return { place: named(config, 'finetuned'), option: FINETUNED_OPTION, dropMismatched: false };
+    return { place: named(config, 'finetuned'), option: FINETUNED_OPTION, mayLack: 'nothing' };
   }
   if (config.load_pretrained ?? config.pretrained) {
-    return { place: named(config, 'pretrained'), option: PRETRAINED_OPTION, dropMismatched: true };
+    const mayLack = training ? 'what may start anew' : 'nothing';
+    return { place: named(config, 'pretrained'), option: PRETRAINED_OPTION, mayLack };
   }
   return undefined;
 }
