@@ -2,13 +2,14 @@ import { execFile } from 'node:child_process';
 import { constants, existsSync, readFileSync } from 'node:fs';
 import { access, mkdir, statfs } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { cpus, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { EnvHttpProxyAgent, fetch } from 'undici';
 import { messageOf } from '../common/errors.js';
 import { cacheRoot } from '../common/paths.js';
+import { shareOfProcessors } from '../common/threads.js';
 import type { EngineReport } from './doctor_engine.js';
 
 export interface Check {
@@ -46,8 +47,9 @@ export function checkNode(version = process.versions.node): Check {
 }
 
 export function checkMachine(): Check {
+  const threads = shareOfProcessors();
   const processor = cpus()[0]?.model.trim() || 'processor';
-  const text = `${processor}, ${availableParallelism()} threads; memory ${gib(totalmem())}, ${gib(freemem())} free`;
+  const text = `${processor}, ${threads} ${threads === 1 ? 'thread' : 'threads'}; memory ${gib(totalmem())}, ${gib(freemem())} free`;
   return { title: 'Machine', state: 'good', text };
 }
 

@@ -1,13 +1,13 @@
-import { availableParallelism } from 'node:os';
 import { EngineError, messageOf } from '../common/errors.js';
 import { didYouMean } from '../common/suggest.js';
+import { threadsOfProcess } from '../common/threads.js';
 import { DEVICES, type Device, openDevice } from './devices.js';
 import { tf } from './tf.js';
 
 export interface EngineOptions {
   /** 'auto', 'cpu', 'cuda', 'cuda:1', 'webgpu' or 'webgpu:0'; 'auto' unless given. */
   device?: string;
-  /** Threads of the CPU engine; LAVIS_THREADS (a launcher's share) or all cores unless given. */
+  /** Threads of the CPU engine; LAVIS_THREADS, OMP_NUM_THREADS or this process's share of the cores unless given. */
   threads?: number;
 }
 
@@ -37,13 +37,12 @@ export interface Engine {
  * Chooses the engine of this process: the named device, or with 'auto' the first of cuda, webgpu and cpu
  * that loads.
  * @throws EngineError for an unknown device, or one that cannot be loaded: all that was tried and why it
- * failed, and the command that mends it
+ * failed, and the command that mends it; for a LAVIS_THREADS that is not a number of threads
  */
 export async function setupEngine({ device = 'auto', threads }: EngineOptions = {}): Promise<Engine> {
   const wanted = parseDevice(device);
   const candidates = wanted === 'auto' ? DEVICES.map((name): Device => ({ name })) : [wanted];
-  const share = Number(process.env.LAVIS_THREADS) || availableParallelism();
-  const options = { threads: threads ?? share, auto: wanted === 'auto' };
+  const options = { threads: threads ?? threadsOfProcess(), auto: wanted === 'auto' };
   const tried: Attempt[] = [];
   const help: string[] = [];
   for (const candidate of candidates) {

@@ -18,7 +18,11 @@ export const launchSchema = z.strictObject({
     false,
     'Mixed precision: products and kept activations in float16 on webgpu; elsewhere a line says that float32 is used.',
   ),
-  threads: key(t.natural, undefined, 'Threads of the CPU engine; all cores unless given.'),
+  threads: key(
+    t.natural,
+    undefined,
+    'Threads of the CPU engine; each worker has its share of the cores unless given.',
+  ),
   distributed: key(t.flag, true, 'False keeps to one worker, whatever launcher started it.'),
   world_size: key(t.natural, undefined, 'Accepted for LAVIS, as `distributed`.'),
   dist_url: key(t.text, undefined, 'Accepted for LAVIS; workers find each other by the environment.'),

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
+import { shareOfProcessors, threadsOfProcess } from '../../common/threads.js';
 
 type Environment = Record<string, string | undefined>;
 
@@ -23,13 +23,13 @@ export function visibleGpus(env: Environment = process.env): string[] {
 /**
  * What each worker of a machine gets: its own GPU, in turn, where there are any; an equal part of the
  * CPU's threads otherwise. Settings that the user made stay.
+ * @throws EngineError for a LAVIS_THREADS that is not a number of threads
  * @param gpus as `visibleGpus` lists them; none for a run on the CPU
  */
 export function workerDevices(workers: number, localRank: number, gpus: readonly string[], env: Environment) {
   const devices: Record<string, string> = {};
   if (gpus.length > 0) devices.CUDA_VISIBLE_DEVICES = gpus[localRank % gpus.length];
-  const threads = String(Math.max(1, Math.floor(availableParallelism() / workers)));
-  devices.LAVIS_THREADS = env.LAVIS_THREADS ?? threads;
-  devices.OMP_NUM_THREADS = env.OMP_NUM_THREADS ?? threads;
+  devices.LAVIS_THREADS = String(threadsOfProcess({ env, processes: workers }));
+  devices.OMP_NUM_THREADS = env.OMP_NUM_THREADS || String(shareOfProcessors({ env, processes: workers }));
   return devices;
 }

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { EngineError, messageOf } from '../../common/errors.js';
+import { localRank } from '../../common/local_rank.js';
 import { quietly } from '../../common/quiet.js';
-import { localRank } from '../local_rank.js';
 import { tf } from '../tf.js';
 
 export const PACKAGE = '@tensorflow/tfjs-node-gpu';
