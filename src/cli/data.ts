@@ -11,6 +11,7 @@ import {
   surveyCaptions,
   surveyIds,
   surveyImages,
+  surveyStream,
   type TextLimit,
   textLimit,
 } from '../reports/index.js';
@@ -57,7 +58,8 @@ export const data = defineCommand({
       for (const [split, dataset] of Object.entries(splits)) {
         if (!dataset) continue;
         if ('iterable' in dataset) {
-          surveys.push({ name: dataset.name, split, samples: dataset.samplesPerEpoch, stream: true });
+          const images = await surveyStream(dataset, args.images);
+          surveys.push({ name: dataset.name, split, samples: dataset.samplesPerEpoch, stream: true, images });
           continue;
         }
         surveys.push(await survey(config, { name, dataset, split }, limit, args.images));

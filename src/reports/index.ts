@@ -4,7 +4,7 @@ export { surveyCaptions, type TextLimit, textLimit } from './data_survey/caption
 export { drawSheet, type SheetPart, sheetPart } from './data_survey/contact_sheet.js';
 export { describeSplit, faultsOf, type SplitSurvey } from './data_survey/describe.js';
 export { surveyIds } from './data_survey/ids.js';
-export { surveyImages } from './data_survey/images.js';
+export { surveyImages, surveyStream } from './data_survey/images.js';
 export { comparePage } from './pages/compare_page.js';
 export { findRun, type RunData, readRun } from './read_run.js';
 export { watchServer } from './watch_server.js';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { pack } from 'tar-stream';
 import { parseDelimited } from '#src/datasets/datasets/custom/delimited.js';
 import { shardPaths } from '#src/datasets/datasets/shards/paths.js';
-import { tarEntries } from '#src/datasets/datasets/shards/tar.js';
+import { type TarEntry, tarEntries } from '#src/datasets/datasets/shards/tar.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 
@@ -54,6 +54,12 @@ test('a pattern of shards counts, lists and matches', () => {
   );
 });
 
+async function list(path: string): Promise<TarEntry[]> {
+  const entries: TarEntry[] = [];
+  for await (const entry of tarEntries(path)) entries.push(entry);
+  return entries;
+}
+
 test('a damaged archive ends in an error that says so, or in the files it still has', async () => {
   const archive = pack();
   for (let i = 0; i < 6; i++)
@@ -62,20 +68,20 @@ test('a damaged archive ends in an error that says so, or in the files it still 
   const whole = await buffer(archive);
   const path = `${temporaryFolder()}/x.tar`;
   writeFileSync(path, whole);
-  const entries = tarEntries(path);
+  const entries = await list(path);
   assert.deepEqual(
     entries.map(({ offset, size }) => whole.toString('utf8', offset, offset + size)),
     [0, 1, 2, 3, 4, 5].map((i) => `text ${i}`.repeat(i * 40)),
   );
   assert.equal(entries[5].name, `${'deep/'.repeat(40)}5.txt`);
   const damage = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 });
-  fc.assert(
-    fc.property(damage, fc.nat(whole.length), (bytes, cut) => {
+  await fc.assert(
+    fc.asyncProperty(damage, fc.nat(whole.length), async (bytes, cut) => {
       const damaged = Buffer.from(whole.subarray(0, cut || whole.length));
       for (const [at, byte] of bytes) if (at < damaged.length) damaged[at] = byte;
       writeFileSync(path, damaged);
       try {
-        for (const { offset, size } of tarEntries(path)) assert.ok(offset + size <= damaged.length);
+        for (const { offset, size } of await list(path)) assert.ok(offset + size <= damaged.length);
       } catch (error) {
         assert.ok(error instanceof DataError, String(error));
       }

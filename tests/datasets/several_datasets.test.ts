@@ -15,7 +15,7 @@ import {
   ShardsCaptionBuilder,
   trainSource,
 } from '#src/datasets/index.js';
-import { ConfigError, DataError } from '#src/index.js';
+import { ConfigError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 import { collect, imageOf, textsOf, tinyCoco, trainOf } from './support.js';
 
@@ -227,8 +227,5 @@ test('shards that are missing, compressed or cut short are told', async () => {
   writeFileSync(`${folder}/0.tar`, Buffer.concat([Buffer.from([0x1f, 0x8b]), Buffer.alloc(600, 7)]));
   await assert.rejects(build(`${folder}/0.tar`), /not a tar header/);
   writeFileSync(`${folder}/1.tar`, '');
-  await assert.rejects(
-    build(`${folder}/1.tar`).then(({ train }) => trainSource([train!], { batchSize: 1 })),
-    DataError,
-  );
+  await assert.rejects(build(`${folder}/1.tar`), /1\.tar, byte 0[\s\S]*an empty file/);
 });

@@ -40,7 +40,7 @@ export class ShardsCaptionBuilder implements DatasetBuilder {
     if (splits && !splits.includes('train')) return {};
     const what = `datasets.${this.name}.build_info`;
     const { storage, samples, shuffle_buffer } = readSection(what, buildInfoSchema, this.section.build_info);
-    const train = new ShardDataset({
+    const train = await ShardDataset.open({
       name: `${this.name} train`,
       shards: this.#shards([storage].flat()),
       reader: this.reader('train'),

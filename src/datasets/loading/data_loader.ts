@@ -86,8 +86,7 @@ export function countBatches(
   dropLast: boolean,
   worldSize: number,
 ): number {
-  if (length === 0)
-    throw new DataError(`the dataset ${name} is empty`, { help: 'check its annotation file' });
+  if (length === 0) throw new DataError(`the dataset ${name} is empty`);
   const perRank = Math.ceil(length / worldSize);
   const batches = batchCount(perRank, batchSize, dropLast);
   if (batches > 0) return batches;

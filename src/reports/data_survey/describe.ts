@@ -27,7 +27,7 @@ export const faultsOf = ({ images, ids }: SplitSurvey): number =>
 export function describeSplit(survey: SplitSurvey, most: number | undefined): string {
   const { captions, images, ids, trainedToo = [] } = survey;
   const rows: [string, string][] = [];
-  if (survey.stream) rows.push(['stream', 'read from front to back, not looked into']);
+  if (survey.stream) rows.push(['stream', 'read from front to back']);
   if (captions) rows.push(...captionRows(captions, most));
   if (images) rows.push(...imageRows(images));
   if (ids) rows.push(...idRows(ids));

@@ -1,6 +1,6 @@
 import { DataError, messageOf } from '../../common/errors.js';
 import { Rng } from '../../common/random.js';
-import { type Dataset, sampleFaults } from '../../datasets/index.js';
+import { type Dataset, type IterableDataset, type Sample, sampleFaults } from '../../datasets/index.js';
 import { decodeImage } from '../../processors/index.js';
 import { timedProgress } from '../../runners/index.js';
 
@@ -49,17 +49,43 @@ async function surveyFiles(dataset: Dataset, files: readonly string[], most: num
 }
 
 /** A dataset without files of its own is read as training would. */
-async function surveySamples(dataset: Dataset, most: number): Promise<ImageSurvey> {
-  const chosen = spread(
-    Array.from({ length: dataset.length }, (_, i) => i),
-    most,
-  );
-  const survey: ImageSurvey = { count: dataset.length, read: chosen.length, missing: [], broken: [] };
-  for (const i of chosen) {
-    await dataset.get(i, Rng.of(0, 'survey', i)).catch((thrown: unknown) => {
+function surveySamples(dataset: Dataset, most: number): Promise<ImageSurvey> {
+  const samples = Array.from({ length: dataset.length }, (_, i) => ({
+    name: `sample ${i}`,
+    read: () => dataset.get(i, Rng.of(0, 'survey', i)),
+  }));
+  return readSome(dataset.name, samples, most);
+}
+
+/** A stream is gone through once, and some of its samples are read. */
+export async function surveyStream(dataset: IterableDataset, most: number): Promise<ImageSurvey> {
+  const known = new Map((await dataset.faults?.())?.map(({ where, what }) => [where, what]));
+  const samples: SomeSample[] = [];
+  for await (const job of dataset.stream({ epoch: 0, seed: 0, rank: 0, worldSize: 1 })) {
+    const { shard, key } = job.record;
+    const name = shard === undefined ? `sample ${samples.length}` : `${shard}, ${key}`;
+    if (!known.has(name)) samples.push({ name, read: () => dataset.read(job, Rng.of(0, 'survey', name)) });
+  }
+  const survey = await readSome(dataset.name, samples, most);
+  const faults = [...known].map(([image, why]) => ({ image, why }));
+  return { ...survey, count: survey.count + faults.length, broken: [...faults, ...survey.broken] };
+}
+
+interface SomeSample {
+  name: string;
+  read(): Promise<Sample>;
+}
+
+async function readSome(name: string, samples: readonly SomeSample[], most: number): Promise<ImageSurvey> {
+  const chosen = spread(samples, most);
+  const survey: ImageSurvey = { count: samples.length, read: chosen.length, missing: [], broken: [] };
+  const progress = timedProgress(`Reading ${name}`, chosen.length);
+  for (const [i, { name: image, read }] of chosen.entries()) {
+    await read().catch((thrown: unknown) => {
       if (!(thrown instanceof DataError)) throw thrown;
-      survey.broken.push({ image: `sample ${i}`, why: reason(thrown) });
+      survey.broken.push({ image, why: reason(thrown) });
     });
+    progress(i + 1);
   }
   return survey;
 }

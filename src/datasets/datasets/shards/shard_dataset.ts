@@ -3,58 +3,21 @@ import { DataError, LavisError, messageOf } from '../../../common/errors.js';
 import { Rng } from '../../../common/random.js';
 import type { ImageProcessor, TextProcessor } from '../../../processors/index.js';
 import { collate } from '../../loading/collate.js';
+import { mapConcurrently } from '../../loading/executor.js';
 import type {
   Batch,
   IterableDataset,
   ReaderSpec,
   Sample,
+  SampleFault,
   SampleJob,
   SampleReader,
-  SampleRecord,
   StreamPosition,
 } from '../../types.js';
-import { type TarEntry, tarEntries } from './tar.js';
-
-type Span = Pick<TarEntry, 'offset' | 'size'>;
-
-/** A sample of a shard: the bytes of its image, and of its text or JSON. */
-export interface ShardRecord extends SampleRecord {
-  shard: string;
-  /** The name that its files share. */
-  key: string;
-  image: Span;
-  text?: Span;
-  json?: Span;
-}
-
-const IMAGES = new Set(['jpg', 'jpeg', 'png', 'webp']);
-
-/**
- * The samples of a webdataset shard: consecutive files whose names agree up to the first dot, one of them
- * an image, one a `.txt` with the caption or a `.json` with the key `caption`. Others are passed over.
- */
-export function shardRecords(shard: string): ShardRecord[] {
-  const records: ShardRecord[] = [];
-  let current: Partial<ShardRecord> = {};
-  const finish = () => {
-    if (current.image && (current.text || current.json)) records.push(current as ShardRecord);
-  };
-  for (const { name, offset, size } of tarEntries(shard)) {
-    const dot = name.indexOf('.', name.lastIndexOf('/') + 1);
-    if (dot < 0) continue;
-    const [key, extension] = [name.slice(0, dot), name.slice(dot + 1).toLowerCase()];
-    if (key !== current.key) {
-      finish();
-      current = { shard, key };
-    }
-    const span = { offset, size };
-    if (IMAGES.has(extension)) current.image = span;
-    else if (extension === 'txt') current.text = span;
-    else if (extension === 'json') current.json = span;
-  }
-  finish();
-  return records;
-}
+import { captionsOf } from './caption.js';
+import { PassedOver } from './passed_over.js';
+import { indexShard, type ShardIndex } from './shard_index.js';
+import type { ShardRecord, Span } from './shard_samples.js';
 
 /** Reads a sample's bytes out of its shard. */
 export class ShardReader implements SampleReader {
@@ -63,25 +26,29 @@ export class ShardReader implements SampleReader {
     readonly textProcessor: TextProcessor,
   ) {}
 
-  async read({ shard, key, image, text, json }: ShardRecord, rng: Rng): Promise<Sample> {
+  async read({ shard, key, image, caption, json }: ShardRecord, rng: Rng): Promise<Sample> {
     const where = `${shard}, ${key}`;
     try {
       const file = await open(shard, 'r');
       try {
         const bytes = await readSpan(file, image);
-        const caption = text
-          ? (await readSpan(file, text)).toString('utf8')
-          : captionOf(JSON.parse((await readSpan(file, json!)).toString('utf8')), rng, where);
+        if (bytes.length === 0) throw new DataError("a sample's image is empty", { where });
+        const captions = captionsOf(await readSpan(file, caption), json, where);
+        const text = captions.length > 1 ? captions[rng.int(captions.length)] : captions[0];
         const pixels = await this.imageProcessor.process(bytes, rng);
-        return { image: pixels, text_input: this.textProcessor.apply(caption.trim(), rng), image_id: key };
+        return { image: pixels, text_input: this.textProcessor.apply(text, rng), image_id: key };
       } finally {
         await file.close();
       }
     } catch (cause) {
-      const found = cause instanceof LavisError ? (cause.details.found ?? cause.headline) : messageOf(cause);
-      throw new DataError('a sample of a shard cannot be read', { where, found, cause });
+      throw new DataError('a sample of a shard cannot be read', { where, found: reasonOf(cause), cause });
     }
   }
+}
+
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof LavisError)) return messageOf(thrown);
+  return [thrown.headline, thrown.details.found].filter(Boolean).join(': ');
 }
 
 async function readSpan(file: Awaited<ReturnType<typeof open>>, { offset, size }: Span): Promise<Buffer> {
@@ -89,14 +56,6 @@ async function readSpan(file: Awaited<ReturnType<typeof open>>, { offset, size }
   const { bytesRead } = await file.read(bytes, 0, size, offset);
   if (bytesRead < size) throw new DataError('a shard is shorter than it was');
   return bytes;
-}
-
-/** A caption, or one of a list. */
-function captionOf(json: unknown, rng: Rng, where: string): string {
-  const { caption } = (json ?? {}) as { caption?: unknown };
-  const choice = Array.isArray(caption) ? caption[rng.int(caption.length)] : caption;
-  if (typeof choice === 'string') return choice;
-  throw new DataError("a sample's JSON lacks the key 'caption'", { where });
 }
 
 export interface ShardDatasetOptions {
@@ -110,32 +69,56 @@ export interface ShardDatasetOptions {
   shuffleBuffer?: number;
 }
 
+/** Shards whose headers are read at a time. */
+const AT_ONCE = 4;
+
 /**
  * Webdataset shards, read from front to back in an order of shards that is new each epoch, through a
  * buffer that shuffles. All ranks follow the same order and take each their every n-th sample, so that
- * none has more than another. Only headers pass by here: bytes are read where samples are made.
+ * none has more than another. Headers are read once, captions are looked at then, and images where samples
+ * are made.
  */
 export class ShardDataset implements IterableDataset {
   readonly iterable = true;
   readonly name: string;
-  readonly samplesPerEpoch: number;
+  samplesPerEpoch: number;
   readonly #options: ShardDatasetOptions;
   readonly #readerKey: string;
+  readonly #indices = new Map<string, Promise<ShardIndex>>();
+  readonly #passed = new PassedOver();
 
-  /** @throws DataError for a broken shard, or when there is no sample. */
-  constructor(options: ShardDatasetOptions) {
+  private constructor(options: ShardDatasetOptions) {
     this.name = options.name;
     this.#options = options;
     this.#readerKey = JSON.stringify(options.readerSpec);
-    this.samplesPerEpoch =
-      options.samples ?? options.shards.reduce((sum, shard) => sum + shardRecords(shard).length, 0);
+    this.samplesPerEpoch = options.samples ?? 0;
   }
 
-  *stream({ epoch, seed, rank, worldSize }: StreamPosition): Generator<SampleJob> {
+  /**
+   * Reads the shards' headers, unless the number of samples is given: then each shard's when it comes to it.
+   * @throws DataError for a broken shard, or when there is no sample
+   */
+  static async open(options: ShardDatasetOptions): Promise<ShardDataset> {
+    const dataset = new ShardDataset(options);
+    if (options.samples !== undefined) return dataset;
+    const indices = await mapConcurrently(options.shards, AT_ONCE, (shard) => dataset.#indexOf(shard));
+    dataset.samplesPerEpoch = indices.reduce((sum, { samples }) => sum + samples.length, 0);
+    if (dataset.samplesPerEpoch === 0) throw dataset.#empty();
+    dataset.#passed.tell(dataset.name);
+    return dataset;
+  }
+
+  async *stream({ epoch, seed, rank, worldSize }: StreamPosition): AsyncGenerator<SampleJob> {
     let position = 0;
-    for (const record of this.#shuffled(seed, epoch)) {
+    for await (const record of this.#shuffled(seed, epoch)) {
       if (position++ % worldSize === rank) yield { reader: this.#readerKey, record };
     }
+  }
+
+  /** Of the shards that have been looked at. */
+  async faults(): Promise<SampleFault[]> {
+    const indices = await Promise.all(this.#indices.values());
+    return indices.flatMap(({ faults }) => faults);
   }
 
   read(job: SampleJob, rng: Rng): Promise<Sample> {
@@ -146,7 +129,7 @@ export class ShardDataset implements IterableDataset {
     return collate(samples);
   }
 
-  *#shuffled(seed: number, epoch: number): Generator<ShardRecord> {
+  async *#shuffled(seed: number, epoch: number): AsyncGenerator<ShardRecord> {
     const { shards, shuffleBuffer = 1000 } = this.#options;
     const rng = Rng.of(seed, 'shards', epoch);
     const buffer: ShardRecord[] = [];
@@ -158,11 +141,30 @@ export class ShardDataset implements IterableDataset {
       return record;
     };
     for (const i of rng.permutation(shards.length)) {
-      for (const record of shardRecords(shards[i])) {
+      const { samples } = await this.#indexOf(shards[i]);
+      this.#passed.tell(this.name);
+      for (const record of samples) {
         buffer.push(record);
         if (buffer.length > shuffleBuffer) yield take();
       }
     }
     while (buffer.length) yield take();
+  }
+
+  #indexOf(shard: string): Promise<ShardIndex> {
+    let index = this.#indices.get(shard);
+    if (!index) this.#indices.set(shard, (index = indexShard(shard, this.#passed)));
+    return index;
+  }
+
+  #empty(): DataError {
+    const { shards } = this.#options;
+    const more = shards.length > 1 ? `\nand ${shards.length - 1} more` : '';
+    return new DataError(`the shards of ${this.name} hold no sample`, {
+      where: `${shards[0]}${more}`,
+      found: this.#passed.text ?? 'no file',
+      allowed: 'an image beside a .txt with its caption or a .json with the key caption: 0001.jpg, 0001.txt',
+      help: 'tar -tf lists the names; tar --sort=name -cf SHARD.tar -C FOLDER . writes a shard',
+    });
   }
 }
