@@ -96,6 +96,49 @@ export function noGrad<T>(f: () => T): T {
   }
 }
 
+/** A forward pass whose backward pass is still to come. */
+export interface Recording<T> {
+  /** What it gave; the caller owns it, and keeps it until `backward` is done. */
+  outputs: T;
+  /**
+   * The gradients by variable, given those of the outputs by name; once only. The caller owns them.
+   */
+  backward(dys: Record<string, tf.Tensor>): Map<string, tf.Tensor>;
+  /** Frees what is kept for a backward pass that will not be. */
+  dispose(): void;
+}
+
+/**
+ * The first of two recorded parts of a step, between which something asynchronous happens: an exchange of features
+ * with other ranks, say. The second is `valueAndGrads` over the outputs, or what was made of them, as variables.
+ */
+export function record<T extends Record<string, tf.Tensor>>(
+  f: () => T,
+  variables: ReadonlyMap<string, tf.Variable>,
+  { float16 = false }: Pick<ValueAndGradsOptions, 'float16'> = {},
+): Recording<T> {
+  const { value: outputs, tape } = taped(() => withHalves(float16, () => tf.tidy('forward', f)));
+  const dispose = () => {
+    for (const node of tape) disposeSaved(node);
+  };
+  return {
+    outputs,
+    dispose,
+    backward(dys) {
+      const names = Object.keys(dys);
+      const seeds = names.map((name) => ({ y: outputs[name], seed: dys[name] }));
+      const xs = [...variables.values()];
+      const { value: found } = taped(() => noGrad(() => tf.tidy('backward', () => walk(tape, xs, seeds))));
+      dispose();
+      const grads = new Map<string, tf.Tensor>();
+      [...variables.keys()].forEach((name, i) => {
+        if (found[i]) grads.set(name, found[i]);
+      });
+      return grads;
+    },
+  };
+}
+
 interface GradientsOptions {
   /** The gradient of the result, 1 unless given. */
   seed?: tf.Tensor;
@@ -105,20 +148,30 @@ interface GradientsOptions {
 
 /** The value of `f` and its gradients over `xs`. May be called while an outer tape is walked or recorded. */
 function gradients(f: () => tf.Tensor, xs: tf.Tensor[], { seed, onGrad, float16 }: GradientsOptions) {
-  const state = tapeState();
-  const { activeTape, gradientDepth, kernelDepth } = state;
-  const restore = () => Object.assign(state, { activeTape, gradientDepth, kernelDepth });
-  Object.assign(state, { activeTape: [], gradientDepth: 1, kernelDepth: 0 });
-  let tape: TapeNode[] = [];
+  const { value, tape } = taped(() => withHalves(float16 ?? false, () => tf.tidy('forward', f)));
   try {
-    const value = withHalves(float16 ?? false, () => tf.tidy('forward', f));
-    tape = state.activeTape!;
-    state.gradientDepth = 0; // the backward pass is not recorded
-    const grads = tf.tidy('backward', () => walk(tape, xs, value, seed, onGrad));
+    const grads = taped(() =>
+      noGrad(() => tf.tidy('backward', () => walk(tape, xs, [{ y: value, seed }], onGrad))),
+    ).value;
     return { value, grads };
   } finally {
-    for (const node of state.activeTape ?? []) disposeSaved(node);
-    restore();
+    for (const node of tape) disposeSaved(node);
+  }
+}
+
+/** Runs `f` with a tape of its own; what it saved is freed where it throws. */
+function taped<T>(f: () => T): { value: T; tape: TapeNode[] } {
+  const state = tapeState();
+  const { activeTape, gradientDepth, kernelDepth } = state;
+  const tape: TapeNode[] = [];
+  Object.assign(state, { activeTape: tape, gradientDepth: 1, kernelDepth: 0 });
+  try {
+    return { value: f(), tape };
+  } catch (thrown) {
+    for (const node of tape) disposeSaved(node);
+    throw thrown;
+  } finally {
+    Object.assign(state, { activeTape, gradientDepth, kernelDepth });
   }
 }
 
@@ -127,22 +180,25 @@ function disposeSaved(node: TapeNode): void {
   node.saved = [];
 }
 
-/** Walks the tape backward; returns the gradient of each of `xs`, undefined where `y` does not depend on it. */
+/** Walks the tape backward; returns the gradient of each of `xs`, undefined where no result depends on it. */
 function walk(
   tape: TapeNode[],
   xs: tf.Tensor[],
-  y: tf.Tensor,
-  seed: tf.Tensor | undefined,
-  onGrad: GradientsOptions['onGrad'],
+  results: readonly { y: tf.Tensor; seed?: tf.Tensor }[],
+  onGrad?: GradientsOptions['onGrad'],
 ): (tf.Tensor | undefined)[] {
-  const { nodes, needed } = relevantNodes(tape, xs, y);
+  const { nodes, needed } = relevantNodes(
+    tape,
+    xs,
+    results.map(({ y }) => y),
+  );
   const relevant = new Set(nodes);
   for (const node of tape) if (!relevant.has(node)) disposeSaved(node);
 
   const finals = finalUses(nodes, xs);
   const wanted = new Set(xs.map((x) => x.id));
   const grads = new Map<number, tf.Tensor>();
-  grads.set(y.id, seed ? seed.clone() : tf.onesLike(y));
+  for (const { y, seed } of results) accumulate(grads, y, seed ? seed.clone() : tf.onesLike(y));
   for (let position = nodes.length - 1; position >= 0; position--) {
     const node = nodes[position];
     const dys = node.outputs.map((output) => grads.get(output.id) ?? null);
@@ -163,15 +219,15 @@ function walk(
   return xs.map((x) => grads.get(x.id));
 }
 
-/** The nodes on a path from `xs` to `y`, in the tape's order, and the ids of tensors that depend on `xs`. */
-function relevantNodes(tape: TapeNode[], xs: tf.Tensor[], y: tf.Tensor) {
+/** The nodes on a path from `xs` to one of `ys`, in the tape's order, and the ids of tensors that depend on `xs`. */
+function relevantNodes(tape: TapeNode[], xs: tf.Tensor[], ys: tf.Tensor[]) {
   const needed = new Set(xs.map((x) => x.id));
   const dependent = tape.filter((node) => {
     if (!Object.values(node.inputs).some((input) => needed.has(input.id))) return false;
     for (const output of node.outputs) needed.add(output.id);
     return true;
   });
-  const leading = new Set([y.id]);
+  const leading = new Set(ys.map((y) => y.id));
   const nodes = dependent.toReversed().filter((node) => {
     if (!node.outputs.some((output) => leading.has(output.id))) return false;
     for (const input of Object.values(node.inputs)) leading.add(input.id);

@@ -1,5 +1,12 @@
 /** The engine room: a device becomes a TensorFlow.js backend, with fused operations and gradients. */
-export { noGrad, recompute, type ValueAndGradsOptions, valueAndGrads } from './autodiff.js';
+export {
+  noGrad,
+  type Recording,
+  recompute,
+  record,
+  type ValueAndGradsOptions,
+  valueAndGrads,
+} from './autodiff.js';
 export { listAdapters } from './devices.js';
 export { type AdamWUpdate, adamwUpdate } from './fused/adamw.js';
 export { type AttentionOptions, attention, splitHeads } from './fused/attention.js';

@@ -1,7 +1,7 @@
 import { Rng } from '../common/random.js';
 import { Module } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';
-import type { Model, ModelOutput, Samples } from './model.js';
+import { type Exchanged, fillMissing, type Model, type ModelOutput, type Samples } from './model.js';
 import { optimizerGroups } from './optimizer_groups.js';
 import { loadWeights, type MayLack, type StateRefs, type WeightsReport } from './weights.js';
 
@@ -16,7 +16,7 @@ export abstract class BaseModel extends Module implements Model {
     this.#rng = Rng.of(seed, 'model');
   }
 
-  abstract forward(samples: Samples): ModelOutput;
+  abstract forward(samples: Samples, exchanged?: Exchanged): ModelOutput;
 
   get training(): boolean {
     return this.#training;
@@ -86,18 +86,13 @@ export abstract class BaseModel extends Module implements Model {
     return false;
   }
 
-  /**
-   * Gives a value to what a checkpoint did not have and the model can tell by itself: momentum copies start from
-   * the weights that they follow.
-   * @returns the names that it gave a value
-   */
   fillMissing(_missing: readonly string[]): string[] {
     return [];
   }
 
   protected async load(place: string, option: string, mayLack: MayLack): Promise<WeightsReport> {
     const report = await loadWeights(this, place, { arch: this.constructor.name, option, mayLack });
-    this.fillMissing(report.missing);
+    fillMissing(this, report.missing);
     return report;
   }
 

@@ -45,10 +45,14 @@ export {
   type CaptionModel,
   type CaptionSamples,
   captionModel,
+  type Encoded,
+  type Exchanged,
+  fillMissing,
   type Model,
   type ModelClass,
   type ModelOutput,
   type Samples,
+  type TrainingPlan,
 } from './model.js';
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';

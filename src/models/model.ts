@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { ConfigError } from '../common/errors.js';
+import { log } from '../common/logging.js';
 import type { PlainObject } from '../config/index.js';
+import type { Communicator } from '../distributed/index.js';
 import type { tf } from '../engine/index.js';
 import type { LoadReport, StateSource } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';
@@ -22,10 +24,30 @@ export interface ModelOutput {
   intermediateOutput?: { decoderLabels?: tf.Tensor };
 }
 
+/** What a run is going to do, as far as a model may have to say to it. */
+export interface TrainingPlan {
+  /** Samples of a micro-batch, over all ranks. */
+  batch: number;
+}
+
+/** Tensors by name, the samples of a batch along their first axis. */
+export type Encoded = Record<string, tf.Tensor>;
+
+/** What a model encoded, and what all ranks did. */
+export interface Exchanged {
+  own: Encoded;
+  all: Encoded;
+  rank: number;
+}
+
 /** What tasks, runners and commands ask of a registered model; a `Module` has half of it. */
 export interface Model {
-  /** The losses of a batch, which the caller owns. */
-  forward(samples: Samples): ModelOutput;
+  /**
+   * The losses of a batch, which the caller owns. In one process it does all that a training step asks of the
+   * model beside gradients: momentum copies, queues.
+   * @param exchanged what `encode` gave, on a model that has it and in a run of several ranks
+   */
+  forward(samples: Samples, exchanged?: Exchanged): ModelOutput;
   train(): this;
   eval(): this;
   /** What is trained: gradients are made for these alone. */
@@ -38,6 +60,29 @@ export interface Model {
   loadCheckpoint(place: string): Promise<LoadReport>;
   /** Loads what fits of it. */
   loadFromPretrained(place: string): Promise<LoadReport>;
+  /**
+   * Gives a value to what a checkpoint did not have and the model can tell by itself: momentum copies start from
+   * the weights that they follow.
+   * @returns the names that it gave a value
+   */
+  fillMissing?(missing: readonly string[]): string[];
+  /** Says before a run what would stop it later. @throws ConfigError that names both numbers. */
+  checkPlan?(plan: TrainingPlan): void;
+  /**
+   * In a run of several ranks, called before the forward pass of every micro-step, while nothing is recorded: what
+   * the pass would do with its own features alone (fill a queue) is left to `afterStep`, which has those of all
+   * ranks.
+   */
+  beforeStep?(samples: Samples, comm: Communicator): Promise<void>;
+  /** In a run of several ranks, called after the backward pass of every micro-step, on every rank. */
+  afterStep?(comm: Communicator): Promise<void>;
+  /**
+   * Of a model whose losses take in other ranks' samples, gradients included (negatives of all ranks), for a run of
+   * several ranks: the first of two recorded parts. The runner gathers what it gives from all ranks, in their order
+   * along the first axis, records `forward(samples, exchanged)`, sums the gradients of the gathered tensors over
+   * the ranks, and carries the own rows of the sum back through this part (`record` of the engine).
+   */
+  encode?(samples: Samples): Encoded;
   /** Starts the generator of dropout and drop path anew. */
   seed(seed: number): void;
   /** The generator's state, plain numbers. */
@@ -50,6 +95,15 @@ export interface Model {
 export interface CaptionModel extends Model {
   /** `numCaptions` for each image, an image's next to each other. */
   generate(samples: CaptionSamples, options?: GenerateOptions): Promise<string[]>;
+}
+
+/** Lets a model fill in what a checkpoint lacked, and says so. @returns the names that it could not fill */
+export function fillMissing(model: Model, missing: readonly string[]): string[] {
+  const filled = new Set(missing.length ? model.fillMissing?.(missing) : []);
+  if (filled.size) {
+    log.info(`${filled.size} tensors that the checkpoint lacks start from the weights that they follow`);
+  }
+  return missing.filter((name) => !filled.has(name));
 }
 
 /** The model as one that describes images. @throws ConfigError where it does not. */

@@ -127,7 +127,8 @@ function lackingOf(model: LoadableModel, missing: readonly string[], mayLack: Ma
 /** Whether a name stands for a weight that nothing but a file can give; a queue, say, belongs to a run alone. */
 function isNeeded(model: LoadableModel, name: string): boolean {
   const variable = model.stateDict().get(name);
-  const isBuffer = model.namedBuffers ? model.namedBuffers().has(name) : variable?.dtype !== 'float32';
+  const buffers = model.namedBuffers && new Set(model.namedBuffers().values()); // a shared one has two names
+  const isBuffer = buffers ? buffers.has(variable!) : variable?.dtype !== 'float32';
   return !isBuffer && !isMomentumCopy(name);
 }
 

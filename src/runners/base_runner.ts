@@ -126,7 +126,7 @@ export abstract class BaseRunner implements Run {
       checkAccumulation(settings, this.stepsOf(0));
       if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
       else await this.#logConfig();
-      await broadcastVariables(this.comm, model.namedParameters());
+      await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
       if (this.comm.rank === 0) warnOfPlan(settings, this.stepsOf(0));
       await this.#tell((hook) => hook.beforeTraining?.(this));
       while (this.state.round < this.rounds) await this.#runRound();

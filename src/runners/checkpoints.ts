@@ -14,7 +14,7 @@ import { CheckpointError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import type { PlainObject } from '../config/index.js';
 import { tf } from '../engine/index.js';
-import { loadWeights as loadModelWeights, type Model } from '../models/index.js';
+import { fillMissing, loadWeights as loadModelWeights, type Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import type { Gradients } from './gradients.js';
 import { parseState, type RunState, serializeState } from './state.js';
@@ -97,7 +97,7 @@ export async function readCheckpoint(
  */
 export async function loadWeights(path: string, model: Model, { anySize = false } = {}): Promise<void> {
   const elsewhere = '--checkpoint FILE, run.resume_ckpt_path=FILE';
-  await loadModelWeights(model, path, {
+  const { missing } = await loadModelWeights(model, path, {
     arch: model.constructor.name,
     option: anySize
       ? elsewhere
@@ -105,6 +105,7 @@ export async function loadWeights(path: string, model: Model, { anySize = false 
     mayLack: 'nothing',
     exactSize: !anySize,
   });
+  fillMissing(model, missing); // LAVIS's own checkpoints leave out what is not trained
 }
 
 /**

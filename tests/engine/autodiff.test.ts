@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { gelu, layerNorm, linear, recompute, setupEngine, tf, valueAndGrads } from '#src/engine/index.js';
+import {
+  gelu,
+  layerNorm,
+  linear,
+  recompute,
+  record,
+  setupEngine,
+  tf,
+  valueAndGrads,
+} from '#src/engine/index.js';
 import { assertClose, sample } from './gradients.js';
 
 before(() => setupEngine({ device: 'cpu' }));
@@ -108,4 +117,35 @@ test('what fails in the forward pass leaves no tape and no tensors behind', () =
   assert.throws(() => valueAndGrads(failing, variables), /on purpose/);
   assert.equal(tf.memory().numTensors, before);
   assert.ok(valueAndGrads(() => loss(x, variables), variables).grads.size);
+});
+
+test('a step recorded in two parts has the gradients of one', () => {
+  const variables = makeVariables();
+  const x = sample([5, 4], 7);
+  const before = tf.memory().numTensors;
+  const first = record(() => ({ hidden: block(x, variables), twice: block(x, variables).mul(2) }), variables);
+  const [hidden, twice] = [tf.variable(first.outputs.hidden), tf.variable(first.outputs.twice)];
+  const leaves = new Map([...variables, ['hidden', hidden], ['twice', twice]] as const);
+  const second = valueAndGrads(
+    () =>
+      block(hidden.add(twice), variables)
+        .mul(sample([5, 4], 9))
+        .sum() as tf.Scalar,
+    leaves,
+  );
+  const carried = first.backward({ hidden: second.grads.get('hidden')!, twice: second.grads.get('twice')! });
+  const whole = valueAndGrads(
+    () =>
+      block(block(x, variables).mul(3), variables)
+        .mul(sample([5, 4], 9))
+        .sum() as tf.Scalar,
+    variables,
+  );
+  assertClose(second.value, whole.value);
+  for (const [name, grad] of whole.grads) {
+    tf.tidy(() => assertClose(tf.add(carried.get(name)!, second.grads.get(name)!), grad, 1e-5, name));
+  }
+  tf.dispose([first.outputs, hidden, twice, second.value, whole.value]);
+  for (const grads of [carried, second.grads, whole.grads]) tf.dispose([...grads.values()]);
+  assert.equal(tf.memory().numTensors, before);
 });
