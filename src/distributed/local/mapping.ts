@@ -1,3 +1,5 @@
+import { findViewMemory } from '../../common/foreign_memory.js';
+
 /** A file's bytes as this process's memory, until `release`. */
 export interface Mapping {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -18,6 +20,7 @@ const FAILED = 2n ** 64n - 1n;
  */
 export async function findMapping(env: Record<string, string | undefined>): Promise<MapFile | undefined> {
   if (env[SWITCH] === '0' || process.platform === 'win32') return undefined;
+  if (!findViewMemory()) return undefined;
   try {
     const { default: koffi } = await import('koffi');
     const system = koffi.load(null);

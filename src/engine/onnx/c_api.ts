@@ -39,6 +39,7 @@ const FUNCTIONS = {
   createCpuMemoryInfo: [69, STATUS, ['int', 'int', 'void *']],
   releaseEnv: [92, 'void', ['uint64']],
   releaseStatus: [93, 'void', ['uint64']],
+  releaseMemoryInfo: [94, 'void', ['uint64']],
   releaseSession: [95, 'void', ['uint64']],
   releaseValue: [96, 'void', ['uint64']],
   releaseSessionOptions: [100, 'void', ['uint64']],

@@ -3,6 +3,7 @@
  * lie in them: matrix products over them take a tenth less time, passes over them a third.
  */
 import { createRequire } from 'node:module';
+import { findViewMemory, type ViewMemory } from '../../common/foreign_memory.js';
 import { log } from '../../common/logging.js';
 
 /** From so many bytes on. */
@@ -20,7 +21,7 @@ interface SystemCalls {
   mmap: Call;
   munmap: Call;
   madvise: Call;
-  view(address: bigint, bytes: number): ArrayBuffer;
+  view: ViewMemory;
 }
 
 let calls: SystemCalls | null | undefined;
@@ -48,7 +49,7 @@ export function discardMemory(buffer: ArrayBuffer): void {
 }
 
 function mapMemory(bytes: number): ArrayBuffer | undefined {
-  calls ??= systemCalls();
+  if (calls === undefined) calls = systemCalls();
   if (!calls) return undefined;
   // One huge page more, to begin at a multiple of its size; what is not touched costs nothing.
   const length = Math.ceil(bytes / 4096) * 4096 + HUGE_PAGE;
@@ -66,17 +67,18 @@ function mapMemory(bytes: number): ArrayBuffer | undefined {
 
 function systemCalls(): SystemCalls | null {
   if (process.platform !== 'linux') return null;
+  const view = findViewMemory();
+  if (!view) return null;
   try {
     const koffi = createRequire(import.meta.url)('koffi') as {
       load(path: null): { func(name: string, result: string, args: string[]): Call };
-      view(address: bigint, bytes: number): ArrayBuffer;
     };
     const library = koffi.load(null);
     return {
       mmap: library.func('mmap', 'uint64', ['uint64', 'size_t', 'int', 'int', 'int', 'int64']),
       munmap: library.func('munmap', 'int', ['uint64', 'size_t']),
       madvise: library.func('madvise', 'int', ['uint64', 'size_t', 'int']),
-      view: koffi.view,
+      view,
     };
   } catch (error) {
     log.debug(`no memory of huge pages: ${error}`);

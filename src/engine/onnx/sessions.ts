@@ -126,6 +126,7 @@ export class Sessions {
   dispose(): void {
     for (const { handle } of this.#sessions.values()) this.#api.releaseSession(handle);
     this.#sessions.clear();
+    this.#api.releaseMemoryInfo(this.#memory);
     this.#api.releaseEnv(this.#env);
   }
 
@@ -162,6 +163,9 @@ export class Sessions {
       const value = given[names[i]];
       if (!value) throw new Error(`graph ${key} lacks '${names[i]}'`);
       const { data, dims: shape } = value;
+      if (shape.length > MOST_AXES) {
+        throw new RangeError(`${key}: ${names[i]} has ${shape.length} axes, more than ${MOST_AXES}`);
+      }
       for (let axis = 0; axis < shape.length; axis++) {
         dims[2 * axis] = shape[axis];
         dims[2 * axis + 1] = 0;

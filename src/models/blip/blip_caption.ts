@@ -20,9 +20,10 @@ export const blipCaptionSchema = blipSchema.extend({
 
 type CaptionParts = BlipParts<typeof blipCaptionSchema._output>;
 
-/** The caller owns all tensors. */
+/** The caller owns all tensors, and disposes of them once they are all read. */
 export interface BlipCaptionOutput {
   loss: tf.Scalar;
+  /** The same tensor as `loss`, which has no other part. */
   lossLm: tf.Scalar;
   intermediateOutput: {
     /** [B, N, D] */
