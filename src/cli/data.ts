@@ -46,7 +46,8 @@ export const data = defineCommand({
     ],
   ],
   epilogue:
-    'The exit code is 1 where images are missing or broken, or ids do not go with the ground truth. ' +
+    'The exit code is 1 where images are missing or broken, captions have no word, or ids do not go with the ' +
+    'ground truth. ' +
     'Truncated captions are cut at model.max_txt_len tokens in training.',
   async handler(args) {
     const config = await loadConfig(args);

@@ -11,6 +11,7 @@ export {
   NoCapsEvalDataset,
 } from './datasets/caption_dataset.js';
 export { CaptionReader, type CaptionRecord } from './datasets/caption_reader.js';
+export { hasWords } from './datasets/caption_words.js';
 export { ChainDataset } from './datasets/chain_dataset.js';
 export { checkSamples, sampleFaults } from './datasets/check_samples.js';
 export { ConcatDataset } from './datasets/concat_dataset.js';

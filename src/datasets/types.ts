@@ -65,6 +65,8 @@ export interface SampleSource {
   image_id?: number | string;
   /** As the annotations name it. */
   image: string;
+  /** What it is relative to. */
+  folder?: string;
   /** The file of its image, where it has one of its own. */
   file?: string;
   /** The annotation it comes from. */

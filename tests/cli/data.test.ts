@@ -37,6 +37,22 @@ describe('lavis data', () => {
     assert.match(stdout, /longest +a \w+ ball/);
   });
 
+  it('counts captions without a word, garbled ones and words that the vocabulary lacks', async () => {
+    const annotations = JSON.parse(readFileSync(join(folder, 'train.json'), 'utf8'));
+    const captions = ['...', 'a cafÃ© ball', 'a \u{1F600} ball', 'a \u{1F600} box'];
+    const entries = captions.map((caption, i) => ({ ...annotations[i], caption }));
+    const file = join(folder, 'odd.json');
+    writeFileSync(file, JSON.stringify(entries));
+    const { code, stdout, stderr } = await survey(
+      `datasets.coco_caption.build_info.annotations.train.storage=${file}`,
+    );
+    assert.equal(code, 1);
+    assert.match(stdout, /EMPTY +captions without a word: 1 \("\.\.\." in .*odd\.json, entry 0\)/);
+    assert.match(stdout, /GARBLED .*1 \("a cafÃ© ball"\)/);
+    assert.match(stdout, /\[UNK\] +in \d of 4 captions; the words: \d \(.*\u{1F600}/u);
+    assert.match(stderr, /1 of 4 captions have no word/);
+  });
+
   it('draws what the model will see: the colours of the pictures, normalisation undone', async () => {
     await survey('datasets.coco_caption.vis_processor.train.name=blip_image_eval');
     const { data, info } = await sharp(sheet).raw().toBuffer({ resolveWithObject: true });

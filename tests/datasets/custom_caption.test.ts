@@ -179,3 +179,74 @@ test('a caption file that is not there is told with its path', async () => {
   const { folder } = await own('c.csv', TABLE);
   await assert.rejects(build({ folder, file: `${folder}/other.csv` }), /other\.csv/);
 });
+
+/** What is logged while something is done. */
+async function logged(work: () => Promise<unknown>): Promise<string> {
+  const { write } = process.stderr;
+  let text = '';
+  process.stderr.write = ((part: string) => {
+    text += part;
+    return true;
+  }) as typeof write;
+  try {
+    await work();
+  } finally {
+    process.stderr.write = write;
+  }
+  return text;
+}
+
+const buildUsed = async (text: string, splits: string[], info: object = {}) => {
+  const { folder, file } = await own('c.csv', text);
+  const build_info = {
+    annotations: { all: { storage: file } },
+    images: { storage: `${folder}/images` },
+    splits: { train: 1 },
+    ...info,
+  };
+  return CustomCaptionBuilder.fromConfig({ build_info }).buildDatasets(splits);
+};
+
+test('a misspelt split is refused, another one is counted and left out, whether it is used or not', async () => {
+  const typo = 'image,caption,split\na0.png,x,train\na1.png,y,trian\na2.png,z,trian\n';
+  await assert.rejects(
+    buildUsed(typo, ['train']),
+    /2 images of a split[\s\S]*c\.csv:3\n.*c\.csv:4\n.*'trian'; did you mean 'train'/,
+  );
+  const other = 'image,caption,split\na0.png,x,train\na1.png,y,unlabeled\na2.png,z,\n';
+  const told = await logged(() => buildUsed(other, ['train']));
+  assert.match(told, /warning: .*1 image of the split 'unlabeled' .*c\.csv:3.* left out/);
+  assert.match(told, /2 images of 3 name their split; the other 1 are divided by ratio/);
+  const { unlabeled } = await buildUsed(other, ['train', 'unlabeled']);
+  assert.equal((unlabeled as Dataset).length, 1);
+});
+
+test('captions without a word are counted as training starts', async () => {
+  const told = await logged(() =>
+    buildUsed('image,caption\na0.png,...\na1.png,a dog\na2.png,(!)\n', ['train']),
+  );
+  assert.match(told, /2 of 3 captions have no word: "\.\.\." in .*c\.csv:2/);
+});
+
+test("images of metadata.csv are found from its own folder, kohya's by their stems", async () => {
+  const { folder } = await own('c.csv', '');
+  mkdirSync(`${folder}/a/b`, { recursive: true });
+  writeFileSync(
+    `${folder}/a/b/metadata.csv`,
+    'file_name,text\n../../images/a0.png,x\n../../images/a1.png,y\n',
+  );
+  writeFileSync(`${folder}/metadata.jsonl`, '{"file_name": "images/a0.png", "text": ["x", "y"]}\n');
+  const images = async (file: string) =>
+    ((await build({ folder, file })).train as CaptionEvalDataset).records.map(({ image }) => image);
+  assert.deepEqual(await images(`${folder}/a/b/metadata.csv`), ['a0.png', 'a1.png']);
+  assert.deepEqual(await images(`${folder}/metadata.jsonl`), ['a0.png', 'a0.png']);
+  writeFileSync(`${folder}/meta_cap.json`, '{"a0": {"caption": "x", "tags": "t"}, "a2": {"caption": "y"}}');
+  assert.deepEqual(await images(`${folder}/meta_cap.json`), ['a0.png', 'a2.png']);
+});
+
+test('a relative path that leads nowhere is told with what it is relative to', async () => {
+  await assert.rejects(build({ folder: temporaryFolder(), file: 'no/such.csv' }), (error: Error) => {
+    assert.ok(error.message.includes("'no/such.csv' is looked for in the working directory, then in"));
+    return true;
+  });
+});

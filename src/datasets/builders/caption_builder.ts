@@ -2,11 +2,13 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { DataError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import { captionDatasetSchema } from '../../config/index.js';
 import { type Annotation, readAnnotations } from '../datasets/annotations.js';
 import type { AnnotatedDataset, CaptionDatasetParts } from '../datasets/caption_dataset.js';
 import { CaptionReader } from '../datasets/caption_reader.js';
+import { hasWords } from '../datasets/caption_words.js';
 import { nearMiss } from '../datasets/near_miss.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
 import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
@@ -108,6 +110,7 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     const readerSpec: ReaderSpec = { builder: this.name, section: this.section, split };
     const dataset = new DatasetClass({ name, annotations, reader: this.reader(split), readerSpec });
     this.#checkSomeImages(dataset);
+    warnOfEmpty(dataset);
     return dataset;
   }
 
@@ -147,4 +150,14 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     const elsewhere = `--options datasets.${this.name}.build_info.images.storage=/path/to/images`;
     return this.imageHelp ? `${this.imageHelp}, or ${elsewhere}` : elsewhere;
   }
+}
+
+/** Captions of punctuation alone are trained on as empty ones, as the reference does. */
+function warnOfEmpty({ name, records }: AnnotatedDataset): void {
+  const empty = records.filter(({ caption }) => caption !== undefined && !hasWords(caption));
+  if (empty.length === 0) return;
+  const [{ caption, source }] = empty;
+  log.warn(
+    `${name}: ${empty.length} of ${records.length} captions have no word: ${JSON.stringify(caption)} in ${source}, for one`,
+  );
 }

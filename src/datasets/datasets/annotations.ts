@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { DataError, messageOf } from '../../common/errors.js';
+import { DataError } from '../../common/errors.js';
+import { readText } from '../../common/text_file.js';
+import { parseJsonFile } from './json_file.js';
 
 /** One entry of an annotation file, and where it stands. */
 export interface Annotation {
@@ -16,69 +17,51 @@ export const placeOf = ({ file, index, line }: Omit<Annotation, 'values'>): stri
   line === undefined ? `${file}, entry ${index}` : `${file}:${line}`;
 
 /**
- * The entries of JSON annotation files, one after the other: a list, or an object whose keys become
- * `sample_id`. A file named `.jsonl` has one object a line.
- * @throws DataError for a file that is no JSON or holds anything else.
+ * The entries of JSON annotation files, one after the other: a list, an object whose keys become
+ * `sample_id`, or JSON Lines.
+ * @throws DataError for a file that is not JSON or holds anything else.
  */
 export async function readAnnotations(files: readonly string[]): Promise<Annotation[]> {
   const all: Annotation[] = [];
   for (const file of files) {
-    const entries = await readEntries(file);
-    for (const [index, values] of entries.entries()) {
-      if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    const entries = entriesOf(
+      parseJsonFile(await readText(file, { what: 'an annotation file' }), file),
+      file,
+    );
+    for (const [index, { value, line }] of entries.entries()) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw new DataError('an annotation is not an object', {
-          where: `${file}, entry ${index}`,
-          found: JSON.stringify(values)?.slice(0, 80),
+          where: placeOf({ file, index, line }),
+          found: JSON.stringify(value)?.slice(0, 80),
           allowed: '{"image": "…", "caption": "…", …}',
         });
       }
-      all.push({ values: values as Record<string, unknown>, file, index });
+      all.push({ values: value as Record<string, unknown>, file, index, line });
     }
   }
   return all;
 }
 
-async function readEntries(file: string): Promise<unknown[]> {
-  const text = await readText(file);
-  if (file.endsWith('.jsonl')) {
-    const lines = text.split('\n');
-    return lines.flatMap((line, i) => (line.trim() ? [parseJson(line, `${file}:${i + 1}`)] : []));
-  }
-  const root = parseJson(text, file);
-  if (Array.isArray(root)) return root;
+function entriesOf(
+  parsed: ReturnType<typeof parseJsonFile>,
+  file: string,
+): { value: unknown; line?: number }[] {
+  if ('lines' in parsed) return parsed.lines;
+  const { root } = parsed;
+  if (Array.isArray(root)) return root.map((value: unknown) => ({ value }));
   if (typeof root === 'object' && root !== null) {
-    return Object.entries(root).map(([key, value]) =>
-      typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? { sample_id: key, ...value }
-        : { sample_id: key, data: value },
-    );
+    return Object.entries(root).map(([key, value]) => ({
+      value:
+        typeof value === 'object' && value !== null && !Array.isArray(value)
+          ? { sample_id: key, ...value }
+          : { sample_id: key, data: value },
+    }));
   }
   throw new DataError('an annotation file holds no list', {
     where: file,
     found: JSON.stringify(root).slice(0, 80),
     allowed: 'a JSON list with one object an entry',
   });
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
-  } catch (cause) {
-    throw new DataError('an annotation file cannot be read', { where: file, found: messageOf(cause), cause });
-  }
-}
-
-function parseJson(text: string, where: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new DataError('an annotation file is not JSON', {
-      where,
-      found: text.trim() === '' ? 'an empty file' : messageOf(cause),
-      help: 'fetch it again if it was cut short; other formats: the dataset custom_caption',
-      cause,
-    });
-  }
 }
 
 /** A key that an annotation must have, of one of the types. @throws DataError naming entry and key. */
@@ -94,7 +77,7 @@ export function requireKey<T extends 'string' | 'number'>(
         ? `an annotation lacks the key '${key}'`
         : `an annotation's '${key}' is of another type`,
       {
-        where: `${annotation.file}, entry ${annotation.index}`,
+        where: placeOf(annotation),
         found: JSON.stringify(annotation.values).slice(0, 160),
         allowed: `"${key}": a ${types.join(' or a ')}`,
       },

@@ -70,7 +70,8 @@ export abstract class AnnotatedDataset implements Dataset {
     const reader = this.#reader;
     const folder = reader instanceof CaptionReader ? reader.folder : undefined;
     for (const { image_id, image, source } of this.records) {
-      yield { image_id, image, file: folder === undefined ? undefined : resolve(folder, image), source };
+      const file = folder === undefined ? undefined : resolve(folder, image);
+      yield { image_id, image, folder, file, source };
     }
   }
 

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { DataError } from '../../common/errors.js';
 import { counted } from '../../common/progress.js';
 import type { Dataset, IterableDataset, SampleFault } from '../types.js';
+import { nearMiss } from './near_miss.js';
 
 /**
  * What is wrong with a dataset's samples as far as that is known without decoding one: images that are not
@@ -12,10 +13,12 @@ export async function sampleFaults(dataset: Dataset | IterableDataset): Promise<
   const faults = [...((await dataset.faults?.()) ?? [])];
   if ('iterable' in dataset) return faults;
   const there = new Folders();
-  for (const { file, source } of dataset.sources?.() ?? []) {
-    if (file !== undefined && !(await there.has(file))) {
-      faults.push({ what: 'an image is missing', where: `${file}\n${source}`, file });
-    }
+  let looked = 0;
+  for (const { file, folder, image, source } of dataset.sources?.() ?? []) {
+    if (file === undefined || (await there.has(file))) continue;
+    // Names that are wrong are mostly wrong alike: a few tell how.
+    const near = folder !== undefined && looked++ < 5 ? nearMiss(folder, image) : undefined;
+    faults.push({ what: 'an image is missing', where: `${file}\n${source}`, found: near?.found, file });
   }
   return faults;
 }
@@ -41,7 +44,7 @@ export async function checkSamples(
       .slice(0, 5)
       .map(({ where }) => where)
       .join('\n'),
-    found: faults.length === 1 ? first.found : names.join(', '),
+    found: [faults.length > 1 ? names.join(', ') : '', first.found].filter(Boolean).join('\n'),
     help: `lavis data lists them; run.max_bad_samples=${faults.length} skips up to so many`,
   });
 }

@@ -27,6 +27,8 @@ export class BertTokenizer {
   /** The number of ids, added tokens included. */
   readonly length: number;
   readonly padId: number;
+  /** [UNK], which stands for a word that has no pieces in the vocabulary. */
+  readonly unkId: number;
   readonly clsId: number;
   readonly sepId: number;
   /** [DEC], with which a text to be decoded begins. */
@@ -51,6 +53,7 @@ export class BertTokenizer {
     for (const token of Object.values(ADDED)) if (!vocab.has(token)) vocab.set(token, vocab.size);
     this.length = vocab.size;
     this.padId = vocab.get(SPECIAL.pad)!;
+    this.unkId = vocab.get(SPECIAL.unk)!;
     this.clsId = vocab.get(SPECIAL.cls)!;
     this.sepId = vocab.get(SPECIAL.sep)!;
     this.bosId = vocab.get(ADDED.bos)!;

@@ -3,7 +3,7 @@ import { messageOf } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { resolveFile } from '../../common/paths.js';
 import type { Config } from '../../config/index.js';
-import type { Dataset } from '../../datasets/index.js';
+import { type Dataset, hasWords } from '../../datasets/index.js';
 import { type BertTokenizer, loadTokenizer } from '../../models/index.js';
 import { loadTextProcessor, type TextProcessor } from '../../processors/index.js';
 
@@ -16,6 +16,12 @@ export interface CaptionSurvey {
   /** Captions of more tokens than the model takes. */
   truncated: number;
   longest?: string;
+  /** Where captions stand of which the processor leaves nothing to learn: punctuation alone. */
+  empty: string[];
+  /** Captions whose letters an earlier conversion lost, or read in another encoding. */
+  garbled: string[];
+  /** Captions with [UNK], and the words it stands for, most frequent first; absent without a vocabulary. */
+  unknown?: { captions: number; words: string[] };
 }
 
 /** The model's tokenizer, and how many tokens of a text it takes. */
@@ -38,27 +44,79 @@ export async function textLimit({ model }: Config): Promise<TextLimit | undefine
   }
 }
 
-/** The captions of a dataset's records; undefined where they carry none. */
+/** U+FFFD, or UTF-8 that was read as Windows-1252: `cafÃ©`, `itâ€™s`. */
+const GARBLED = /\uFFFD|Ã[\u0080-\u00BF\u0152-\u2122]|â€|Â[\u00A0-\u00BF]/;
+
+/** The captions of a dataset's records, or those it is scored against; undefined where there are none. */
 export function surveyCaptions(
   dataset: Dataset,
   section: Record<string, unknown>,
   limit: TextLimit | undefined,
 ): CaptionSurvey | undefined {
   const processor = trainTextProcessor(section);
-  const survey: CaptionSurvey = { count: 0, words: [], tokens: limit && [], truncated: 0 };
+  // References are not read as tokens.
+  const trained = typeof dataset.job?.(0).record.caption === 'string' ? limit : undefined;
+  const unknown = trained && new UnknownWords(trained.tokenizer);
+  const survey: CaptionSurvey = {
+    count: 0,
+    words: [],
+    tokens: trained && [],
+    truncated: 0,
+    empty: [],
+    garbled: [],
+  };
   let longest = 0;
-  for (let i = 0; i < dataset.length; i++) {
-    const caption = dataset.job?.(i).record.caption;
-    if (typeof caption !== 'string') continue;
+  for (const { caption, where } of captionsOf(dataset)) {
     const text = processor?.apply(caption) ?? caption;
     survey.count++;
+    if (!hasWords(caption)) survey.empty.push(`${JSON.stringify(caption)} in ${where}`);
+    if (GARBLED.test(caption)) survey.garbled.push(JSON.stringify(caption));
     survey.words.push(caption.trim().split(/\s+/).length);
-    const tokens = limit?.tokenizer.encode(text).length ?? survey.words.at(-1)!;
+    const ids = trained?.tokenizer.encode(text);
+    const tokens = ids?.length ?? survey.words.at(-1)!;
     survey.tokens?.push(tokens);
-    if (limit && tokens > limit.most) survey.truncated++;
+    if (ids) unknown?.look(text, ids);
+    if (trained && tokens > trained.most) survey.truncated++;
     if (tokens > longest) [longest, survey.longest] = [tokens, caption];
   }
-  return survey.count > 0 ? survey : undefined;
+  if (survey.count === 0) return undefined;
+  return { ...survey, unknown: unknown?.found() };
+}
+
+function* captionsOf(dataset: Dataset): Generator<{ caption: string; where: string }> {
+  for (let i = 0; i < dataset.length; i++) {
+    const { caption, source } = dataset.job?.(i).record ?? {};
+    if (typeof caption === 'string') yield { caption, where: String(source ?? `sample ${i}`) };
+  }
+  for (const { caption, image_id } of dataset.groundTruth?.()?.annotations ?? []) {
+    yield { caption, where: `the references of ${image_id}` };
+  }
+}
+
+/** Counts the words that [UNK] stands for. */
+class UnknownWords {
+  readonly #tokenizer: BertTokenizer;
+  readonly #words = new Map<string, number>();
+  #captions = 0;
+
+  constructor(tokenizer: BertTokenizer) {
+    this.#tokenizer = tokenizer;
+  }
+
+  look(text: string, ids: readonly number[]): void {
+    const { unkId } = this.#tokenizer;
+    if (!ids.includes(unkId)) return;
+    this.#captions++;
+    for (const word of text.split(/\s+/)) {
+      if (word === '' || !this.#tokenizer.encode(word).includes(unkId)) continue;
+      this.#words.set(word, (this.#words.get(word) ?? 0) + 1);
+    }
+  }
+
+  found(): { captions: number; words: string[] } {
+    const words = [...this.#words].sort((a, b) => b[1] - a[1]).map(([word]) => word);
+    return { captions: this.#captions, words };
+  }
 }
 
 function trainTextProcessor(section: Record<string, unknown>): TextProcessor | undefined {

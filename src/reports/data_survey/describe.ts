@@ -18,7 +18,8 @@ export interface SplitSurvey {
 }
 
 /** Faults that have to be mended before training. */
-export const faultsOf = ({ images, ids }: SplitSurvey): number =>
+export const faultsOf = ({ captions, images, ids }: SplitSurvey): number =>
+  (captions?.empty.length ?? 0) +
   (images?.missing.length ?? 0) +
   (images?.broken.length ?? 0) +
   (ids ? ids.unreferenced.length + ids.repeated.length : 0);
@@ -37,7 +38,8 @@ export function describeSplit(survey: SplitSurvey, most: number | undefined): st
   return [`${survey.name}: ${count(survey.samples)} ${unit}`, ...lines].join('\n');
 }
 
-function captionRows({ count: captions, words, tokens, truncated, longest }: CaptionSurvey, most?: number) {
+function captionRows(survey: CaptionSurvey, most?: number) {
+  const { count: captions, words, tokens, truncated, longest, empty, garbled, unknown } = survey;
   const rows: [string, string][] = [['words', distribution(words)]];
   if (tokens) {
     const share = ((100 * truncated) / captions).toFixed(2);
@@ -45,13 +47,19 @@ function captionRows({ count: captions, words, tokens, truncated, longest }: Cap
     rows.push(['truncated', `${count(truncated)} of ${count(captions)} captions (${share}%)`]);
     if (truncated > 0) rows.push(['longest', longest ?? '']);
   }
+  if (unknown) {
+    const which = unknown.words.length > 0 ? `; the words: ${listed(unknown.words)}` : '';
+    rows.push(['[UNK]', `in ${count(unknown.captions)} of ${count(captions)} captions${which}`]);
+  }
+  if (empty.length > 0) rows.push(['EMPTY', `captions without a word: ${listed(empty)}`]);
+  if (garbled.length > 0) rows.push(['GARBLED', `letters lost in a conversion: ${listed(garbled)}`]);
   return rows;
 }
 
-function imageRows({ count: images, read, missing, broken, smallest, largest }: ImageSurvey) {
+function imageRows({ count: images, read, missing, near, broken, smallest, largest }: ImageSurvey) {
   const sizes = smallest ? `, ${smallest} to ${largest}` : '';
   const rows: [string, string][] = [['images', `${count(images)}, ${count(read)} of them decoded${sizes}`]];
-  if (missing.length > 0) rows.push(['MISSING', listed(missing)]);
+  if (missing.length > 0) rows.push(['MISSING', [listed(missing), near].filter(Boolean).join('; ')]);
   if (broken.length > 0) rows.push(['BROKEN', listed(broken.map(({ image, why }) => `${image} (${why})`))]);
   return rows;
 }

@@ -11,6 +11,8 @@ export interface ImageSurvey {
   /** How many were decoded. */
   read: number;
   missing: string[];
+  /** A file that the first missing name may have meant. */
+  near?: string;
   broken: { image: string; why: string }[];
   /** Smallest and largest, by area: '640x480'. */
   smallest?: string;
@@ -27,7 +29,8 @@ export async function surveyImages(dataset: Dataset, most: number): Promise<Imag
 async function surveyFiles(dataset: Dataset, files: readonly string[], most: number): Promise<ImageSurvey> {
   const faults = await sampleFaults(dataset);
   const missing = [...new Set(faults.flatMap(({ file }) => file ?? []))];
-  const survey: ImageSurvey = { count: files.length, read: 0, missing, broken: [] };
+  const near = faults.find(({ file, found }) => file !== undefined && found !== undefined)?.found;
+  const survey: ImageSurvey = { count: files.length, read: 0, missing, near, broken: [] };
   const gone = new Set(missing);
   const there = files.filter((file) => !gone.has(file));
   const sizes: { width: number; height: number }[] = [];

@@ -1,9 +1,9 @@
 import { extname } from 'node:path';
 import { DataError } from '../../../common/errors.js';
 import type { Annotation } from '../annotations.js';
+import { parseJsonFile } from '../json_file.js';
 import { type CocoCaption, type CocoImage, fromCoco } from './coco_form.js';
 import { findSome, type TableKeys } from './columns.js';
-import { parseJsonFile } from './json_file.js';
 
 type Table = Record<string, unknown>;
 
