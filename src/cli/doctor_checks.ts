@@ -6,10 +6,10 @@ import { cpus, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { EnvHttpProxyAgent, fetch } from 'undici';
 import { messageOf } from '../common/errors.js';
 import { cacheRoot } from '../common/paths.js';
 import { shareOfProcessors } from '../common/threads.js';
+import { request } from '../fetch/index.js';
 import type { EngineReport } from './doctor_engine.js';
 
 export interface Check {
@@ -130,21 +130,16 @@ export async function checkHost(host: string, purpose: string, help: string): Pr
   const title = host;
   const protocol = host.startsWith('images.') ? 'http' : 'https';
   try {
-    const dispatcher = new EnvHttpProxyAgent();
-    const { status } = await fetch(`${protocol}://${host}/`, {
-      method: 'HEAD',
-      redirect: 'manual',
-      signal: AbortSignal.timeout(8000),
-      dispatcher,
-    });
-    if (status === 407 || status === 502 || status === 503) throw new Error(`a proxy answers ${status}`);
+    const response = await request(`${protocol}://${host}/`, { method: 'HEAD', stallMs: 8000 });
+    response.destroy();
+    const { statusCode } = response;
+    if ([407, 502, 503].includes(statusCode ?? 0)) throw new Error(`a proxy answers ${statusCode}`);
     return { title, state: 'good', text: `reachable: ${purpose}` };
   } catch (error) {
-    const cause = (error as { cause?: Error }).cause;
     return {
       title,
       state: 'absent',
-      text: `not reached, it has ${purpose} (${messageOf(cause ?? error)})`,
+      text: `not reached, it has ${purpose} (${messageOf(error)})`,
       help,
     };
   }

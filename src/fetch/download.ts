@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EnvHttpProxyAgent } from 'undici';
 import { DataError, messageOf } from '../common/errors.js';
 import { syncFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
@@ -50,7 +49,6 @@ export async function downloadFile(url: string, path: string, options: DownloadO
 
 async function fetchWhole(url: string, path: string, options: DownloadOptions): Promise<void> {
   if (existsSync(path)) return;
-  const dispatcher = proxyAgent(options.stallMs ?? 30_000);
   const algorithm = options.sha256 ? 'sha256' : options.md5 ? 'md5' : undefined;
   let best = 0;
   let progressed = false;
@@ -61,36 +59,32 @@ async function fetchWhole(url: string, path: string, options: DownloadOptions): 
     }
     options.progress?.(received, total);
   };
-  const transfer = new Transfer(mirrored(url), path, dispatcher, algorithm, progress);
-  try {
-    for (let failures = 0, corrupt = 0; ; ) {
-      try {
-        progressed = false;
-        await transfer.attempt();
-        await verify(transfer, options);
-        await transfer.settle();
-        await rename(transfer.part, path);
-        await syncFolder(dirname(path));
-        return;
-      } catch (thrown) {
-        if (!(thrown instanceof TransferError)) throw thrown;
-        if (thrown instanceof ChecksumError) {
-          await transfer.discard();
-          best = 0;
-          if (++corrupt >= 2) throw failed(url, path, thrown, '; it was downloaded twice');
-        }
-        failures = progressed && !(thrown instanceof ChecksumError) ? 1 : failures + 1;
-        // Without a network there is nothing to wait for: a second try is enough.
-        const limit = thrown.kind === 'unreachable' ? 2 : (options.attempts ?? 5);
-        if (thrown.kind === 'final') throw failed(url, path, thrown);
-        if (failures >= limit) throw failed(url, path, thrown, `; given up after ${failures} attempts`);
-        const wait = Math.max(thrown.waitMs, (options.backoffMs ?? 1000) * 2 ** (failures - 1));
-        log.debug(`${url}: ${thrown.message}; trying again in ${wait} ms`);
-        await sleep(Math.min(wait, 60_000) * (0.75 + Math.random() / 2));
+  const transfer = new Transfer(mirrored(url), path, options.stallMs ?? 30_000, algorithm, progress);
+  for (let failures = 0, corrupt = 0; ; ) {
+    try {
+      progressed = false;
+      await transfer.attempt();
+      await verify(transfer, options);
+      await transfer.settle();
+      await rename(transfer.part, path);
+      await syncFolder(dirname(path));
+      return;
+    } catch (thrown) {
+      if (!(thrown instanceof TransferError)) throw thrown;
+      if (thrown instanceof ChecksumError) {
+        await transfer.discard();
+        best = 0;
+        if (++corrupt >= 2) throw failed(url, path, thrown, '; it was downloaded twice');
       }
+      failures = progressed && !(thrown instanceof ChecksumError) ? 1 : failures + 1;
+      // Without a network there is nothing to wait for: a second try is enough.
+      const limit = thrown.kind === 'unreachable' ? 2 : (options.attempts ?? 5);
+      if (thrown.kind === 'final') throw failed(url, path, thrown);
+      if (failures >= limit) throw failed(url, path, thrown, `; given up after ${failures} attempts`);
+      const wait = Math.max(thrown.waitMs, (options.backoffMs ?? 1000) * 2 ** (failures - 1));
+      log.debug(`${url}: ${thrown.message}; trying again in ${wait} ms`);
+      await sleep(Math.min(wait, 60_000) * (0.75 + Math.random() / 2));
     }
-  } finally {
-    await dispatcher.destroy();
   }
 }
 
@@ -131,28 +125,16 @@ export async function remoteSize(
   url: string,
   { stallMs = 15_000 }: DownloadOptions = {},
 ): Promise<number | undefined> {
-  const dispatcher = proxyAgent(stallMs);
   try {
     const headers = { 'accept-encoding': 'identity' };
-    const {
-      statusCode,
-      headers: told,
-      body,
-    } = await follow(mirrored(url), { dispatcher, headers, method: 'HEAD' });
-    await body.dump();
-    const length = Number(told['content-length']);
-    return statusCode === 200 && Number.isSafeInteger(length) ? length : undefined;
+    const response = await follow(mirrored(url), { headers, method: 'HEAD', stallMs });
+    response.destroy();
+    const length = Number(response.headers['content-length']);
+    return response.statusCode === 200 && Number.isSafeInteger(length) ? length : undefined;
   } catch (thrown) {
     if (!(thrown instanceof TransferError) || thrown.kind !== 'unreachable') return undefined;
     throw failed(url, basename(new URL(url).pathname), thrown);
-  } finally {
-    await dispatcher.destroy();
   }
-}
-
-function proxyAgent(stallMs: number): EnvHttpProxyAgent {
-  const connect = { timeout: Math.min(stallMs, 10_000) };
-  return new EnvHttpProxyAgent({ headersTimeout: stallMs, bodyTimeout: stallMs, connect });
 }
 
 export interface EnsureOptions extends DownloadOptions {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, stat, unlink, utimes } from 'node:fs/promises';
+import { mkdir, open, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,8 +31,9 @@ export async function withFileLock<T>(
 ): Promise<T> {
   await mkdir(dirname(lockPath), { recursive: true });
   const mine: Holder = { token: randomUUID(), pid: process.pid, host: hostname() };
+  const content = JSON.stringify(mine);
   let told = false;
-  while (!(await tryCreate(lockPath, JSON.stringify(mine)))) {
+  while (!(await tryCreate(lockPath, content))) {
     const holder = await readHolder(lockPath);
     if (await isStale(lockPath, holder, staleMs)) {
       await breakLock(lockPath, holder, staleMs);
@@ -43,8 +44,8 @@ export async function withFileLock<T>(
     await sleep(pollMs);
   }
   const heartbeat = setInterval(() => {
-    const now = new Date();
-    utimes(lockPath, now, now).catch(() => {});
+    // Written, not given a time of this machine: whoever judges its age compares times of the file system.
+    touch(lockPath, mine.token, content).catch(() => {});
   }, staleMs / 6);
   heartbeat.unref();
   try {
@@ -71,6 +72,34 @@ async function tryCreate(path: string, content: string): Promise<boolean> {
   }
 }
 
+/** Writes a lock's content again, where it is still ours. */
+async function touch(path: string, token: string, content: string): Promise<void> {
+  if ((await readHolder(path))?.token !== token) return;
+  const handle = await open(path, 'r+');
+  try {
+    await handle.write(content, 0);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Milliseconds since a file was written, by the clock of the file system that it lies on, which may be another
+ * machine's: the time is that of a file written now. undefined where it is not there, or nothing can be written.
+ */
+async function ageOf(path: string): Promise<number | undefined> {
+  const probe = `${path}.${randomUUID()}.now`;
+  try {
+    await writeFile(probe, '');
+    const [now, then] = await Promise.all([stat(probe), stat(path)]);
+    return now.mtimeMs - then.mtimeMs;
+  } catch {
+    return undefined;
+  } finally {
+    await unlink(probe).catch(() => {});
+  }
+}
+
 /** undefined where there is none, or where it is only just being written. */
 async function readHolder(path: string): Promise<Holder | undefined> {
   try {
@@ -82,8 +111,8 @@ async function readHolder(path: string): Promise<Holder | undefined> {
 
 async function isStale(path: string, holder: Holder | undefined, staleMs: number): Promise<boolean> {
   if (holder?.host === hostname() && !isAlive(holder.pid)) return true;
-  const seen = await stat(path).catch(() => undefined);
-  return seen !== undefined && Date.now() - seen.mtimeMs > staleMs;
+  const age = await ageOf(path);
+  return age !== undefined && age > staleMs;
 }
 
 /** Removes a stale lock, one process at a time, and only if it is still the one that was looked at. */
@@ -91,8 +120,7 @@ async function breakLock(path: string, stale: Holder | undefined, staleMs: numbe
   const guard = `${path}.break`;
   if (!(await tryCreate(guard, ''))) {
     // Whoever breaks needs milliseconds: a guard that stays was left by a killed process.
-    const seen = await stat(guard).catch(() => undefined);
-    if (seen && Date.now() - seen.mtimeMs > 10_000) await unlink(guard).catch(() => {});
+    if (((await ageOf(guard)) ?? 0) > 10_000) await unlink(guard).catch(() => {});
     await sleep(20);
     return;
   }

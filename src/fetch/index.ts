@@ -11,4 +11,5 @@ export {
 export { type DownloadItem, isPresent, placeOf } from './download_item.js';
 export { fetchItems } from './fetch_items.js';
 export { withFileLock } from './file_lock.js';
+export { request } from './request.js';
 export { openZip } from './zip_file.js';

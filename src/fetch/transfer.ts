@@ -1,8 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { type Dispatcher, request } from 'undici';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { messageOf } from '../common/errors.js';
+import { chunksOf, type RequestOptions, request } from './request.js';
 
 /** Why an attempt failed, and whether another may fare better. */
 export class TransferError extends Error {
@@ -43,7 +44,7 @@ export class Transfer {
   constructor(
     private readonly url: string,
     path: string,
-    private readonly dispatcher: Dispatcher,
+    private readonly stallMs: number,
     /** 'md5', 'sha256', or none. */
     private readonly algorithm: string | undefined,
     private readonly progress: (received: number, total: number | undefined) => void = () => {},
@@ -61,14 +62,14 @@ export class Transfer {
     const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': 'lavis-node' };
     if (have > 0) headers.range = `bytes=${have}-`;
     if (have > 0 && state?.validator) headers['if-range'] = state.validator;
-    const response = await follow(this.url, { dispatcher: this.dispatcher, headers });
+    const response = await follow(this.url, { headers, stallMs: this.stallMs });
     this.#reached = undefined;
     try {
       await this.#receive(response, have, state);
     } catch (thrown) {
       throw thrown instanceof TransferError ? thrown : networkError(thrown, this.#reached);
     } finally {
-      response.body.on('error', () => {}).destroy();
+      response.destroy();
     }
   }
 
@@ -91,12 +92,8 @@ export class Transfer {
     await rm(this.#stateFile, { force: true });
   }
 
-  async #receive(
-    response: Dispatcher.ResponseData,
-    have: number,
-    state: PartialState | undefined,
-  ): Promise<void> {
-    const { statusCode, headers } = response;
+  async #receive(response: IncomingMessage, have: number, state: PartialState | undefined): Promise<void> {
+    const { statusCode = 0, headers } = response;
     if (statusCode === 416 && have > 0) return this.#endOfRange(headers, have);
     if (statusCode !== 200 && statusCode !== 206) throw statusError(statusCode, headers);
     const encoding = headers['content-encoding'];
@@ -133,7 +130,7 @@ export class Transfer {
     }
     const known: PartialState = { url: this.url, validator: validator ?? state?.validator, total };
     await writeFile(this.#stateFile, JSON.stringify(known));
-    const received = await this.#store(response.body, start, total);
+    const received = await this.#store(response, start, total);
     if (total !== undefined && received !== total) {
       if (received > total) await this.discard();
       throw new TransferError(`the connection ended after ${received} of ${total} bytes`, 'retry');
@@ -141,19 +138,19 @@ export class Transfer {
   }
 
   /** The server has nothing behind what is there: it is whole, or not the file that it was. */
-  async #endOfRange(headers: Dispatcher.ResponseData['headers'], have: number): Promise<void> {
+  async #endOfRange(headers: IncomingHttpHeaders, have: number): Promise<void> {
     if (headers['content-range'] === `bytes */${have}`) return;
     await this.discard();
     throw new TransferError('the file on the server has changed', 'retry');
   }
 
-  async #store(body: AsyncIterable<Buffer>, start: number, total: number | undefined): Promise<number> {
+  async #store(body: IncomingMessage, start: number, total: number | undefined): Promise<number> {
     if (this.algorithm) await this.#hashUpTo(start);
     const handle = await open(this.part, start > 0 ? 'r+' : 'w');
     let at = start;
     try {
       this.progress(at, total);
-      for await (const chunk of body) {
+      for await (const chunk of chunksOf(body)) {
         await writeAt(handle, chunk, at);
         at += chunk.length;
         this.#reached = `${at}${total === undefined ? '' : ` of ${total}`} bytes`;
@@ -194,22 +191,19 @@ export class Transfer {
 }
 
 /** A request that follows redirects. @throws TransferError */
-export async function follow(
-  start: string,
-  options: { dispatcher: Dispatcher; headers: Record<string, string>; method?: 'GET' | 'HEAD' },
-): Promise<Dispatcher.ResponseData> {
+export async function follow(start: string, options: RequestOptions): Promise<IncomingMessage> {
   let url = start;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    let response: Dispatcher.ResponseData;
+    let response: IncomingMessage;
     try {
       response = await request(url, options);
     } catch (thrown) {
       throw networkError(thrown);
     }
     const location = response.headers.location;
-    if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== 'string')
+    if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || typeof location !== 'string')
       return response;
-    response.body.on('error', () => {}).destroy();
+    response.destroy();
     const next = URL.canParse(location, url) ? new URL(location, url) : undefined;
     if (!next || !/^https?:$/.test(next.protocol)) {
       throw new TransferError(`the server redirects to '${location.slice(0, 200)}'`, 'final');
@@ -233,14 +227,14 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 /** A strong ETag, else the date of the last change: what If-Range takes. */
-function validatorOf(headers: Dispatcher.ResponseData['headers']): string | undefined {
+function validatorOf(headers: IncomingHttpHeaders): string | undefined {
   const etag = headers.etag;
   if (typeof etag === 'string' && !etag.startsWith('W/')) return etag;
   const date = headers['last-modified'];
   return typeof date === 'string' ? date : undefined;
 }
 
-function statusError(status: number, headers: Dispatcher.ResponseData['headers']): TransferError {
+function statusError(status: number, headers: IncomingHttpHeaders): TransferError {
   const meaning: Record<number, string> = {
     401: ' (it needs a login)',
     403: ' (forbidden)',
@@ -262,7 +256,7 @@ const UNREACHABLE = [
   'ECONNREFUSED',
   'ENETUNREACH',
   'EHOSTUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_CONNECT_TIMEOUT',
 ];
 
 function networkError(thrown: unknown, reached?: string): TransferError {
@@ -274,10 +268,9 @@ function networkError(thrown: unknown, reached?: string): TransferError {
   }
   if (UNREACHABLE.includes(code))
     return new TransferError(`no connection (${code})`, 'unreachable', 0, thrown);
-  if (code === 'UND_ERR_BODY_TIMEOUT')
+  if (code === 'ERR_SILENCE')
     return new TransferError(`the server stopped sending${after}`, 'retry', 0, thrown);
-  if (code === 'UND_ERR_HEADERS_TIMEOUT')
-    return new TransferError('the server does not answer', 'retry', 0, thrown);
+  if (code === 'ERR_NO_ANSWER') return new TransferError('the server does not answer', 'retry', 0, thrown);
   if (/^(CERT|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) {
     return new TransferError(`the server's certificate is not trusted (${code})`, 'final', 0, thrown);
   }

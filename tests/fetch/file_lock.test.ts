@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -90,4 +90,21 @@ test('a lock that is held is kept fresh', async () => {
     { ...QUICK, staleMs: 120 },
   ).then(({ other }) => other);
   assert.equal(second, true);
+});
+
+test('the age of a lock is told by the file system, whatever this machine takes the time for', async (t) => {
+  for (const offset of [-3_600_000, 3_600_000]) {
+    const lock = join(folder, `clock${offset}.lock`);
+    writeFileSync(lock, JSON.stringify({ token: 'x', pid: 1, host: 'another-machine' }));
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + offset });
+    let done = false;
+    const working = withFileLock(lock, async () => (done = true), { ...QUICK, staleMs: 60_000 });
+    await sleep(60);
+    assert.equal(done, false, 'a fresh lock is waited for');
+    const longAgo = (statSync(lock).mtimeMs - 120_000) / 1000;
+    utimesSync(lock, longAgo, longAgo);
+    await working;
+    t.mock.timers.reset();
+    assert.ok(!existsSync(lock));
+  }
 });
