@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type CaptionDataset, CustomCaptionBuilder } from '#src/datasets/index.js';
+import {
+  type CaptionDataset,
+  CocoCaptionBuilder,
+  CustomCaptionBuilder,
+  NoCapsBuilder,
+} from '#src/datasets/index.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 
@@ -16,7 +21,7 @@ async function read(root: unknown, name = 'c.json'): Promise<string[]> {
     images: { storage: folder },
     splits: { train: 1 },
   };
-  const { train } = await CustomCaptionBuilder.fromConfig({ build_info }).buildDatasets();
+  const { train } = await CustomCaptionBuilder.fromConfig({ build_info }).buildDatasets(['train']);
   return (train as CaptionDataset).records.map(({ image, caption }) => `${image}: ${caption}`);
 }
 
@@ -109,5 +114,67 @@ for (const [what, root, message] of REFUSED) {
       assert.match(error.message, message);
       return true;
     });
+  });
+}
+
+const KARPATHY = {
+  dataset: 'flickr8k',
+  images: [
+    { filename: 'p0.jpg', split: 'restval', sentences: [{ raw: 'one .' }, { tokens: ['a', 'cat'] }] },
+    { filename: 'p1.jpg', split: 'train', sentences: [{ raw: 'two' }] },
+    { filepath: 'val2014', filename: 'p2.jpg', split: 'val', sentences: [{ raw: 'three' }] },
+  ],
+};
+const TEXTCAPS = {
+  dataset_name: 'textcaps',
+  data: [
+    {
+      image_id: 'p0',
+      image_path: 'p0.jpg',
+      caption_str: 'one',
+      reference_strs: ['one', 'two'],
+      set_name: 'train',
+    },
+    {
+      image_id: 'p0',
+      image_path: 'p0.jpg',
+      caption_str: 'two',
+      reference_strs: ['one', 'two'],
+      set_name: 'train',
+    },
+    { image_id: 'p1', caption_str: 'three', set_name: 'train' },
+    { image_id: 'p2', caption_str: 'four', set_name: 'val' },
+  ],
+};
+
+test("Karpathy's own file is read with its splits; restval is trained on", async () => {
+  assert.deepEqual(await read(KARPATHY), ['p0.jpg: one .', 'p0.jpg: a cat', 'p1.jpg: two']);
+});
+
+test("TextCaps's own file is read, every caption of an image once", async () => {
+  assert.deepEqual(await read(TEXTCAPS), ['p0.jpg: one', 'p0.jpg: two', 'p1.jpg: three']);
+  await assert.rejects(read({ data: [{ caption_str: 'x' }] }), /names no image[\s\S]*data entry 0/);
+});
+
+const FOREIGN: [what: string, root: object, name: RegExp][] = [
+  ['COCO', coco(named(0), [0]), /COCO's own \(images and annotations\): keys info, images, annotations/],
+  ['COCO without annotations', { images: named(0) }, /COCO's own, without annotations/],
+  ['Karpathy', KARPATHY, /Karpathy's own/],
+  ['TextCaps', TEXTCAPS, /TextCaps's own/],
+];
+
+for (const [what, root, name] of FOREIGN) {
+  test(`a file of ${what} in the place of LAVIS's is named, and the dataset that reads it`, async () => {
+    const folder = temporaryFolder();
+    writeFileSync(`${folder}/v.json`, JSON.stringify(root));
+    const build_info = { annotations: { val: { storage: `${folder}/v.json` } }, images: { storage: folder } };
+    for (const Builder of [CocoCaptionBuilder, NoCapsBuilder]) {
+      await assert.rejects(Builder.fromConfig({ build_info }).buildDatasets(), (error) => {
+        assert.ok(error instanceof DataError, String(error));
+        assert.match(error.message, name);
+        assert.match(error.message, /v\.json[\s\S]*custom_caption reads it/);
+        return true;
+      });
+    }
   });
 }

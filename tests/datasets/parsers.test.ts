@@ -47,7 +47,7 @@ test('a pattern of shards counts, lists and matches', () => {
   assert.deepEqual(shardPaths('/s/{08..11}.tar'), ['/s/08.tar', '/s/09.tar', '/s/10.tar', '/s/11.tar']);
   assert.deepEqual(shardPaths('/{a,b}/{0..1}.tar'), ['/a/0.tar', '/a/1.tar', '/b/0.tar', '/b/1.tar']);
   const folder = temporaryFolder();
-  for (const name of ['b.tar', 'a.tar', 'a.txt', 'a+.tar']) writeFileSync(`${folder}/${name}`, '');
+  for (const name of ['b.tar', 'a.tar', 'a.txt', 'a+.tar', '._a.tar']) writeFileSync(`${folder}/${name}`, '');
   assert.deepEqual(
     shardPaths(`${folder}/*.tar`).map((path) => path.slice(folder.length)),
     ['/a+.tar', '/a.tar', '/b.tar'],

@@ -11,6 +11,7 @@ import {
   type IterableDataset,
   ShardsCaptionBuilder,
   sampleFaults,
+  trainSource,
 } from '#src/datasets/index.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
@@ -337,4 +338,17 @@ test('with a given number of samples a shard is looked at when its turn comes', 
   const dataset = await build(whole.subarray(0, at('2.jpg')), { samples: 3 });
   assert.equal(dataset.samplesPerEpoch, 3);
   await assert.rejects(read(dataset), refused(/without the blocks of zeros/));
+});
+
+test('a folder, or an address, in place of shards is told', async () => {
+  const at = (storage: string) =>
+    ShardsCaptionBuilder.fromConfig({ build_info: { storage } }).buildDatasets();
+  const folder = temporaryFolder();
+  await assert.rejects(at(`${folder}/`), refused(/a folder in place of a shard[\s\S]*\/\*\.tar'/));
+  await assert.rejects(at('https://example.org/{0..3}.tar'), refused(/read from files[\s\S]*example\.org/));
+});
+
+test('fewer samples than ranks are told as that', async () => {
+  const dataset = await build(whole);
+  assert.throws(() => trainSource([dataset], { batchSize: 1, worldSize: 4 }), /3 samples, 4 ranks/);
 });

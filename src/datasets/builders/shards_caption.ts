@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { DataError } from '../../common/errors.js';
 import { cachePath } from '../../common/paths.js';
@@ -58,7 +58,22 @@ export class ShardsCaptionBuilder implements DatasetBuilder {
 
   #shards(patterns: string[]): string[] {
     const option = `--options datasets.${this.name}.build_info.storage='/path/to/{00000..00099}.tar'`;
+    const address = patterns.find((pattern) => /^([a-z0-9+]{2,}:\/\/|pipe:)/i.test(pattern));
+    if (address) {
+      throw new DataError('shards are read from files', {
+        where: `datasets.${this.name}.build_info.storage`,
+        found: address,
+        help: `fetch them first, then ${option}`,
+      });
+    }
     const shards = patterns.flatMap((pattern) => shardPaths(cachePath(pattern)));
+    const folder = shards.find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
+    if (folder) {
+      throw new DataError('a folder in place of a shard', {
+        where: folder,
+        help: `--options datasets.${this.name}.build_info.storage='${folder.replace(/\/+$/, '')}/*.tar'`,
+      });
+    }
     const missing = shards.filter((path) => !existsSync(path));
     if (shards.length > 0 && missing.length === 0) return shards;
     throw new DataError(`the shards of ${this.name} are not there`, {

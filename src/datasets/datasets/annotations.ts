@@ -1,5 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import { readText } from '../../common/text_file.js';
+import { refuseOtherForm } from './annotation_forms.js';
 import { parseJsonFile } from './json_file.js';
 
 /** One entry of an annotation file, and where it stands. */
@@ -19,7 +20,7 @@ export const placeOf = ({ file, index, line }: Omit<Annotation, 'values'>): stri
 /**
  * The entries of JSON annotation files, one after the other: a list, an object whose keys become
  * `sample_id`, or JSON Lines.
- * @throws DataError for a file that is not JSON or holds anything else.
+ * @throws DataError for a file that is not JSON or holds anything else; other forms are named.
  */
 export async function readAnnotations(files: readonly string[]): Promise<Annotation[]> {
   const all: Annotation[] = [];
@@ -50,6 +51,7 @@ function entriesOf(
   const { root } = parsed;
   if (Array.isArray(root)) return root.map((value: unknown) => ({ value }));
   if (typeof root === 'object' && root !== null) {
+    refuseOtherForm(root, file);
     return Object.entries(root).map(([key, value]) => ({
       value:
         typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -28,8 +28,14 @@ export class StreamLoader implements BatchSource {
     this.#options = options;
     this.#reading = new Reading(options);
     this.badSamples = options.badSamples ?? new BadSamples({ limit: maxBadSamples });
+    const { samplesPerEpoch } = dataset;
+    if (samplesPerEpoch > 0 && samplesPerEpoch < worldSize) {
+      throw new DataError(`${dataset.name} has fewer samples than there are ranks`, {
+        found: `${samplesPerEpoch} samples, ${worldSize} ranks`,
+      });
+    }
     // What does not divide among the ranks is left out.
-    const shared = Math.floor(dataset.samplesPerEpoch / worldSize) * worldSize;
+    const shared = Math.floor(samplesPerEpoch / worldSize) * worldSize;
     this.batchesPerEpoch = countBatches(dataset.name, shared, batchSize, true, worldSize);
   }
 

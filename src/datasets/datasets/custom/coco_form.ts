@@ -4,18 +4,7 @@ import { counted } from '../../../common/progress.js';
 import type { Annotation } from '../annotations.js';
 import { numericId } from '../image_id.js';
 
-/** An entry of `images`, as far as it is what it should be. */
-export interface CocoImage {
-  id?: unknown;
-  file_name?: unknown;
-  split?: unknown;
-}
-
-/** An entry of `annotations`. */
-export interface CocoCaption {
-  image_id?: unknown;
-  caption?: unknown;
-}
+type Table = Readonly<Record<string, unknown>>;
 
 /** Other programs' names for `file_name`. */
 const NAMES = ['file_name', 'filename', 'file', 'path', 'image_path', 'image'];
@@ -26,13 +15,14 @@ const NAMES = ['file_name', 'filename', 'file', 'path', 'image_path', 'image'];
  * @throws DataError for images without a name, ids of several images, captions whose image is not listed.
  */
 export function fromCoco(
-  images: readonly CocoImage[],
-  captions: readonly CocoCaption[],
+  images: readonly unknown[],
+  annotations: readonly unknown[],
   file: string,
 ): Annotation[] {
+  const captions = annotations.map(tableOf);
   refuseObjects(captions, file);
-  const listed = new CocoImages(images, file);
-  const used = new Set<CocoImage>();
+  const listed = new CocoImages(images.map(tableOf), file);
+  const used = new Set<Table>();
   const entries = captions.map((annotation, index): Annotation => {
     const { image_id, caption } = annotation;
     const place = `${file}, annotations entry ${index}`;
@@ -42,7 +32,7 @@ export function fromCoco(
       throw new DataError("an annotation's image is not among the images", {
         where: place,
         found: `image_id ${JSON.stringify(image_id)}`,
-        allowed: `ids of the ${counted(images.length, 'image')}: ${some(images.map(({ id }) => id))}`,
+        allowed: `ids of the ${counted(images.length, 'image')}: ${some(listed.ids)}`,
       });
     }
     used.add(image);
@@ -56,11 +46,14 @@ export function fromCoco(
 
 /** COCO's images by their ids. */
 class CocoImages {
-  readonly #byText = new Map<string, CocoImage>();
+  readonly #byText = new Map<string, Table>();
   /** Where only one image has the number. */
-  readonly #byNumber = new Map<number | string, CocoImage | undefined>();
+  readonly #byNumber = new Map<number | string, Table | undefined>();
 
-  constructor(images: readonly CocoImage[], file: string) {
+  readonly ids: unknown[];
+
+  constructor(images: readonly Table[], file: string) {
+    this.ids = images.map(({ id }) => id);
     const nameless = images.findIndex((image) => nameOf(image) === undefined);
     if (nameless >= 0)
       throw lacking('image', 'file_name', images[nameless], `${file}, images entry ${nameless}`);
@@ -87,13 +80,13 @@ class CocoImages {
     });
   }
 
-  find(id: number | string): CocoImage | undefined {
+  find(id: number | string): Table | undefined {
     return this.#byText.get(String(id)) ?? this.#byNumber.get(numericId(String(id)));
   }
 }
 
 /** COCO's instances, keypoints and panoptic files have the two lists as well. */
-function refuseObjects(captions: readonly CocoCaption[], file: string): void {
+function refuseObjects(captions: readonly Table[], file: string): void {
   if (captions.length === 0 || captions.some(({ caption }) => caption !== undefined)) return;
   const names = Object.keys(captions[0]);
   const objects = names.some((name) =>
@@ -118,12 +111,15 @@ function lacking(what: string, key: string, value: object, where: string): DataE
   });
 }
 
-function nameOf(image: CocoImage): string | undefined {
-  const values = image as Record<string, unknown>;
-  return NAMES.map((name) => values[name]).find(
+function nameOf(image: Table): string | undefined {
+  return NAMES.map((name) => image[name]).find(
     (value): value is string => typeof value === 'string' && value.trim() !== '',
   );
 }
+
+/** What is not an object lacks every key. */
+const tableOf = (value: unknown): Table =>
+  typeof value === 'object' && value !== null ? (value as Table) : {};
 
 const isId = (value: unknown): value is number | string =>
   typeof value === 'string' || Number.isFinite(value);

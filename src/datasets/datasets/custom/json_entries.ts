@@ -1,9 +1,11 @@
 import { extname } from 'node:path';
 import { DataError } from '../../../common/errors.js';
+import { isTextCaps } from '../annotation_forms.js';
 import type { Annotation } from '../annotations.js';
 import { parseJsonFile } from '../json_file.js';
-import { type CocoCaption, type CocoImage, fromCoco } from './coco_form.js';
+import { fromCoco } from './coco_form.js';
 import { findSome, type TableKeys } from './columns.js';
+import { fromTextCaps } from './textcaps_form.js';
 
 type Table = Record<string, unknown>;
 
@@ -13,7 +15,7 @@ const isTables = (value: unknown): value is Table[] => Array.isArray(value) && v
 
 /**
  * The entries of JSON or JSON Lines: a list of objects; an object of image -> caption, captions or values;
- * COCO's `images` and `annotations`; Karpathy's `images` with their `sentences`; columns, as pandas writes
+ * COCO's `images` and `annotations`; Karpathy's `images` with their `sentences`; TextCaps's `data`; columns, as pandas writes
  * them; or one of these lists under a key of its own (`data`, `train`).
  * @throws DataError naming file and line or entry.
  */
@@ -35,23 +37,25 @@ function entriesOf(root: unknown, file: string, keys: TableKeys): Table[] {
     return root.map((value, i) => (isTable(value) ? value : refuse(value, `${file}, entry ${i}`)));
   }
   if (!isTable(root)) refuse(root, file);
-  if (isTables(root.images) && isTables(root.annotations)) {
-    const images = root.images as unknown as CocoImage[];
-    return fromCoco(images, root.annotations as unknown as CocoCaption[], file).map(({ values }) => values);
+  if (Array.isArray(root.images) && Array.isArray(root.annotations)) {
+    return fromCoco(root.images, root.annotations, file).map(({ values }) => values);
   }
   if (isTables(root.images) && root.images.some(({ sentences }) => Array.isArray(sentences))) {
     return root.images.map((image, i) => fromKarpathy(image, `${file}, images entry ${i}`));
   }
+  if (isTables(root.data) && isTextCaps(root.data)) return fromTextCaps(root.data, file);
   return fromColumns(root, file, keys) ?? fromLists(root) ?? fromNames(root);
 }
 
 /** One of the `images` of Karpathy's dataset_coco.json, dataset_flickr8k.json and dataset_flickr30k.json. */
 function fromKarpathy({ filepath, filename, sentences, split }: Table, where: string): Table {
-  const texts = isTables(sentences) ? sentences.map(({ raw }) => raw) : [];
+  const texts = isTables(sentences) ? sentences.map(sentenceOf) : [];
   if (typeof filename !== 'string') refuse({ filename }, where);
   const image = typeof filepath === 'string' && filepath !== '' ? `${filepath}/${filename}` : filename;
   return { image, caption: texts, ...(split === undefined ? {} : { split }) };
 }
+
+const sentenceOf = ({ raw, tokens }: Table) => raw ?? (Array.isArray(tokens) ? tokens.join(' ') : undefined);
 
 /** Columns as pandas and datasets write them: lists of one length, objects of the same keys, or `columns` and `data`. */
 function fromColumns(root: Table, file: string, keys: TableKeys): Table[] | undefined {

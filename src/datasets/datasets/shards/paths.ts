@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isHidden } from '../../../processors/index.js';
 
 /**
  * The files that a pattern names: `{000..999}` counts with its leading zeros, `{a,b}` lists, `*` in the
@@ -30,7 +31,11 @@ function matching(path: string): string[] {
   const folder = dirname(path);
   if (!existsSync(folder)) return [];
   const wanted = basename(path).split('*').map(escapeRegExp).join('.*');
-  const names = readdirSync(folder).filter((name) => new RegExp(`^${wanted}$`).test(name));
+  const pattern = new RegExp(`^${wanted}$`);
+  // As in a shell: `*` does not match what is hidden, such as macOS's ._0000.tar.
+  const names = readdirSync(folder).filter(
+    (name) => pattern.test(name) && (!isHidden(name) || basename(path).startsWith('.')),
+  );
   return names.sort().map((name) => join(folder, name));
 }
 
