@@ -2,6 +2,7 @@
 export { CocoCaptionBuilder } from './coco_caption.js';
 export { CustomCaptionBuilder } from './custom_caption.js';
 export { Flickr30kCaptionBuilder } from './flickr30k_caption.js';
+export { FolderCaptionBuilder } from './folder_caption.js';
 export {
   ConceptualCaption3mBuilder,
   ConceptualCaption12mBuilder,

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import sharp from 'sharp';
+import { Rng } from '#src/common/random.js';
+import { type CaptionEvalDataset, CustomCaptionBuilder, FolderCaptionBuilder } from '#src/datasets/index.js';
+import { DataError } from '#src/index.js';
+import { temporaryFolder } from '../support.js';
+
+/** A folder with these files: pictures by their extensions, texts as they are. */
+async function folderOf(files: Record<string, string>): Promise<string> {
+  const folder = temporaryFolder();
+  const picture = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'teal' } })
+    .png()
+    .toBuffer();
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), /\.(png|jpg)$/.test(name) ? picture : text);
+  }
+  return folder;
+}
+
+async function build(files: Record<string, string>, info: object = {}) {
+  const build_info = { images: { storage: await folderOf(files) }, splits: { train: 1 }, seed: 1, ...info };
+  const splits = await FolderCaptionBuilder.fromConfig({ build_info }).buildDatasets();
+  return splits as unknown as Record<string, CaptionEvalDataset>;
+}
+
+const captions = ({ records }: CaptionEvalDataset) =>
+  records.map(({ image, caption }) => `${image}: ${caption}`);
+
+test('every line of the text beside a picture is a caption', async () => {
+  const { train } = await build({
+    'a.png': '',
+    'a.txt': '\uFEFFa dog\r\n\r\n two dogs \r\n',
+    'sub/b.jpg': '',
+    'sub/b.caption': 'a cat',
+    'c.jpg': '',
+    'c.jpg.txt': 'a cow',
+    'without.png': '',
+    '.hidden/d.png': '',
+    '.hidden/d.txt': 'x',
+    'readme.txt': 'x',
+  });
+  assert.deepEqual(captions(train), ['a.png: a dog', 'a.png: two dogs', 'c.jpg: a cow', 'sub/b.jpg: a cat']);
+  assert.equal((await train.get(3, Rng.of(0))).text_input, 'a cat');
+});
+
+test('folders that are named as splits are these, the rest is divided by ratio', async () => {
+  const files = { 'train/a.png': '', 'train/a.txt': 'x', 'valid/b.png': '', 'valid/b.txt': 'y\nz' };
+  const { train, val } = await build(files, { splits: { test: 1 } });
+  assert.deepEqual(captions(train), ['train/a.png: x']);
+  assert.deepEqual(
+    val.groundTruth()!.annotations.map(({ caption }) => caption),
+    ['y', 'z'],
+  );
+  const flat = Object.fromEntries(
+    [...'abcdefgh'].flatMap((name) => [
+      [`${name}.png`, ''],
+      [`${name}.txt`, name],
+    ]),
+  );
+  const shared = await build(flat, { splits: { train: 0.5, val: 0.5 } });
+  assert.deepEqual([shared.train.length, shared.val.length], [4, 4]);
+});
+
+test('an extension of captions may be chosen', async () => {
+  const files = { 'a.png': '', 'a.txt': 'tags', 'a.cap': 'a dog' };
+  assert.deepEqual(captions((await build(files, { caption_extension: '.cap' })).train), ['a.png: a dog']);
+});
+
+for (const [what, files, ...messages] of [
+  [
+    'empty texts, all of them',
+    { 'a.png': '', 'a.txt': ' \n', 'b.png': '', 'b.txt': '', 'c.png': '', 'c.txt': 'x' },
+    /2 caption files are empty[\s\S]*a\.txt\n.*b\.txt/,
+  ],
+  [
+    'a folder without texts',
+    { 'a.png': '', 'b.png': '' },
+    /no images with captions/,
+    /2 images/,
+    /dog\.jpg with dog\.txt/,
+  ],
+  [
+    'two texts for a picture',
+    { 'a.png': '', 'a.txt': 'x', 'a.caption': 'y' },
+    /two caption files/,
+    /a\.txt, a\.caption/,
+  ],
+  ['a text in another encoding', { 'a.png': '', 'a.txt': 'PK\x03\x04' }, /a\.txt/, /not text/],
+] as const) {
+  test(`${what}: refused by name`, async () => {
+    await assert.rejects(build(files), (error) => {
+      assert.ok(error instanceof DataError, String(error));
+      for (const message of messages) assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+test('a folder that is not there is told with what it is relative to', async () => {
+  const section = { build_info: { images: { storage: 'no/such' }, splits: {}, seed: 1 } };
+  await assert.rejects(
+    FolderCaptionBuilder.fromConfig(section).buildDatasets(),
+    /'no\/such' is looked for in the working/,
+  );
+});
+
+test('custom_caption takes such a folder in place of a file', async () => {
+  const folder = await folderOf({ 'images/a.png': '', 'images/a.txt': 'x' });
+  const build_info = {
+    annotations: { all: { storage: join(folder, 'images') } },
+    images: { storage: folder },
+    splits: { train: 1 },
+    seed: 1,
+  };
+  const { train } = await CustomCaptionBuilder.fromConfig({ build_info }).buildDatasets();
+  assert.deepEqual(captions(train as CaptionEvalDataset), ['images/a.png: x']);
+});
