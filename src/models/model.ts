@@ -21,7 +21,8 @@ export type Samples = CaptionSamples & Record<string, unknown>;
 /** What a model makes of a batch; its scalars named loss… are logged. */
 export interface ModelOutput {
   loss: tf.Scalar;
-  intermediateOutput?: { decoderLabels?: tf.Tensor };
+  /** Of how many terms the loss is the mean: what it counts beside other ranks' losses; one as much as another's unless given. */
+  weight?: number;
 }
 
 /** What a run is going to do, as far as a model may have to say to it. */

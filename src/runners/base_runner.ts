@@ -124,6 +124,7 @@ export abstract class BaseRunner implements Run {
       model.seed(settings.seed + this.comm.rank);
       training.schedule = makeSchedule(settings, this.scheduleLength);
       checkAccumulation(settings, this.stepsOf(0));
+      model.checkPlan?.({ batch: settings.batchSizeTrain * this.comm.worldSize });
       if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
       else await this.#logConfig();
       await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
@@ -238,7 +239,8 @@ export abstract class BaseRunner implements Run {
       const arrived = performance.now();
       const lr = schedule!.lrAt(state.round, state.step);
       const update = (state.step + 1) % settings.accumGradIters === 0;
-      const { later, ...report } = await step.run(batch, lr, update);
+      const at = { epoch: state.round, step: state.step, stepsPerEpoch: this.stepsOf(0) };
+      const { later, ...report } = await step.run(batch, lr, update, at);
       await this.#settle();
       const place = { at: `${this.place()}, step ${state.step}`, batch, lr };
       this.#journal.meters.update({ lr, ...report.losses });
@@ -309,7 +311,7 @@ export abstract class BaseRunner implements Run {
       split,
       epoch,
       resultDir: this.folder.resultDir,
-      groundTruth: this.#splits.groundTruth(split),
+      dataset: this.#splits.evaluated(split),
       writeLine: (file, line) => this.#journal.line(file, line),
       task: this.#task,
       model: this.model,

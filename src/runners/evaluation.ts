@@ -1,7 +1,7 @@
 import type { BatchSource } from '../datasets/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
-import { type BaseTask, type EvaluationContext, type Metrics, mergeResults } from '../tasks/index.js';
+import type { BaseTask, EvaluationContext, Metrics } from '../tasks/index.js';
 import { timedProgress } from './progress.js';
 
 export interface SplitEvaluation extends EvaluationContext {
@@ -19,12 +19,15 @@ export async function evaluateSplit(options: SplitEvaluation): Promise<Metrics |
   model.eval();
   try {
     const progress = timedProgress(`Evaluating on ${context.split}`, loader.batchesPerEpoch);
-    const own = await task.evaluation(model, loader.epoch(0), async (done) => {
-      progress(done);
-      await onBatch?.();
+    const results = await task.evaluation(model, {
+      dataset: context.dataset,
+      batches: loader.epoch(0),
+      comm,
+      onBatch: async (done) => {
+        progress(done);
+        await onBatch?.();
+      },
     });
-    const all = await comm.allGather(own, `results of ${context.split}`);
-    const results = mergeResults(all, task.resultKey);
     const scored = comm.rank === 0 ? await task.afterEvaluation(results, context) : undefined;
     return (await comm.allGather(scored ?? null, `scores of ${context.split}`))[0] ?? undefined;
   } finally {

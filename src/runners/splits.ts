@@ -5,7 +5,6 @@ import {
   DataLoader,
   type Dataset,
   type Splits as DatasetSplits,
-  type GroundTruth,
   type IterableDataset,
   type LoadingOptions,
   trainSource,
@@ -61,9 +60,9 @@ export class Splits {
     return new DataLoader({ ...this.#loading(badSamples), ...alone, dataset: this.#of(split), batchSize });
   }
 
-  /** What the captions of a split are scored against, in COCO's form. */
-  groundTruth(split: string): GroundTruth | undefined {
-    return this.#of(split).groundTruth?.();
+  /** The dataset of an evaluation split. */
+  evaluated(split: string): Dataset {
+    return this.#of(split);
   }
 
   /** The images of an evaluation split with their references, in the order of the dataset. */
@@ -72,7 +71,7 @@ export class Splits {
     for (const [image_id, file] of this.#of(split).imageFiles?.() ?? []) {
       references.set(String(image_id), { image_id, file, references: [] });
     }
-    for (const { image_id, caption } of this.groundTruth(split)?.annotations ?? []) {
+    for (const { image_id, caption } of this.#of(split).groundTruth?.()?.annotations ?? []) {
       const image = references.get(String(image_id)) ?? { image_id, references: [] };
       references.set(String(image_id), image);
       image.references.push(caption);

@@ -3,7 +3,8 @@ import { type Communicator, GradientAverager } from '../distributed/index.js';
 import { isHostMemory, tf, updateFactor, valueAndGrads } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
-import { type BaseTask, disposeSamples, toSamples } from '../tasks/index.js';
+import { type BaseTask, disposeSamples, type StepLosses, type StepPosition } from '../tasks/index.js';
+import { FeatureExchange } from './feature_exchange.js';
 import {
   addGradients,
   clipGradients,
@@ -53,21 +54,25 @@ export class TrainStep {
   readonly #accumulated: Gradients = new Map();
   readonly #parameters: Map<string, tf.Variable>;
   readonly #averager?: GradientAverager;
+  readonly #exchange?: FeatureExchange;
   /** The outcome of the update before, which the next one rests on: scale and count of steps. */
   #before: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: TrainStepOptions) {
     const { comm, model } = options;
     this.#parameters = model.namedParameters();
-    if (comm.worldSize > 1) this.#averager = new GradientAverager(comm, this.#parameters);
+    if (comm.worldSize === 1) return;
+    this.#averager = new GradientAverager(comm, this.#parameters);
+    if (model.encode) this.#exchange = new FeatureExchange(comm, this.#parameters);
   }
 
   /** Forward and backward of one micro-batch; with `update`, the optimizer's step. */
-  async run(batch: Batch, lr: number, update: boolean): Promise<StepReport> {
+  async run(batch: Batch, lr: number, update: boolean, at: StepPosition = START): Promise<StepReport> {
     if (this.options.scaler?.enabled) await this.#before;
-    // A lone micro-batch is averaged while its backward pass still runs.
-    const overlapped = update && this.options.accumGradIters === 1 ? this.#averager : undefined;
-    const local = await this.#backward(batch, overlapped);
+    // A lone micro-batch is averaged while its backward pass still runs, unless a second one follows it.
+    const alone = update && this.options.accumGradIters === 1 && !this.#exchange;
+    const overlapped = alone ? this.#averager : undefined;
+    const local = await this.#backward(batch, at, overlapped);
     if (overlapped) {
       disposeGradients(local.grads);
       local.grads = await overlapped.finish();
@@ -98,37 +103,47 @@ export class TrainStep {
     disposeGradients(this.#accumulated);
   }
 
-  async #backward(batch: Batch, averager?: GradientAverager): Promise<LocalStep> {
-    const { task, model, accumGradIters, scaler, float16 } = this.options;
+  async #backward(batch: Batch, at: StepPosition, averager?: GradientAverager): Promise<LocalStep> {
+    const { task, model, comm, accumGradIters, scaler, float16 } = this.options;
     const scale = scaler?.scale ?? 1;
-    const samples = toSamples(batch);
+    const samples = task.trainSamples(batch, at);
     const kept: Record<string, tf.Scalar> = {};
     let losses: Promise<Record<string, number>> | undefined;
     let weight = 1;
+    /** What is minimised; the losses are kept, and read while the backward pass is still to come. */
+    const divided = (step: StepLosses) => {
+      for (const [name, scalar] of Object.entries(step.named)) kept[name] = tf.keep(scalar.clone());
+      losses = numbersOf(kept);
+      losses.catch(() => {}); // thrown below, unless the backward pass fails first
+      weight = step.weight ?? 1;
+      averager?.begin(weight);
+      const divisor = accumGradIters / scale;
+      return divisor === 1 ? step.loss : tf.div<tf.Scalar>(step.loss, divisor);
+    };
     try {
-      const { value, grads } = valueAndGrads(
-        () => {
-          const step = task.trainStep(model, samples);
-          for (const [name, scalar] of Object.entries(step.named)) kept[name] = tf.keep(scalar.clone());
-          losses = numbersOf(kept);
-          losses.catch(() => {}); // thrown below, unless the backward pass fails first
-          weight = step.weight ?? 1;
-          averager?.begin(weight);
-          const divisor = accumGradIters / scale;
-          return divisor === 1 ? step.loss : tf.div(step.loss, divisor);
-        },
-        this.#parameters,
-        {
-          onGrad: averager && ((name, grad) => averager.add(name, grad)),
-          float16,
-        },
-      );
-      value.dispose();
+      if (comm.worldSize > 1) await model.beforeStep?.(samples, comm);
+      const grads = this.#exchange
+        ? await this.#exchange.gradients(
+            () => model.encode!(samples),
+            (exchanged) => divided(task.trainStep(model, samples, exchanged)),
+            { float16 },
+          )
+        : this.#gradients(() => divided(task.trainStep(model, samples)), averager);
+      if (comm.worldSize > 1) await model.afterStep?.(comm);
       return { losses: await losses!, weight, grads };
     } finally {
       disposeSamples(samples);
       tf.dispose(kept);
     }
+  }
+
+  #gradients(loss: () => tf.Scalar, averager?: GradientAverager): Gradients {
+    const { value, grads } = valueAndGrads(loss, this.#parameters, {
+      onGrad: averager && ((name, grad) => averager.add(name, grad)),
+      float16: this.options.float16,
+    });
+    value.dispose();
+    return grads;
   }
 
   /** @param average over the ranks, where the gradients are still this rank's own */
@@ -198,6 +213,8 @@ export class TrainStep {
     };
   }
 }
+
+const START: StepPosition = { epoch: 0, step: 0, stepsPerEpoch: 1 };
 
 /** What one rank made of its micro-batch. */
 interface LocalStep {

@@ -2,10 +2,10 @@ import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
 import type { Config } from '../config/index.js';
 import { type Batch, type Dataset, isNumericArray } from '../datasets/index.js';
+import type { Communicator } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
-import type { CaptionAnnotations } from '../metrics/index.js';
-import type { Model, ModelOutput, Samples } from '../models/index.js';
-import type { EvaluationResult } from './results.js';
+import type { Exchanged, Model, Samples } from '../models/index.js';
+import { type EvaluationResult, mergeResults } from './results.js';
 
 /** Scores by name. `agg_metrics` chooses the best checkpoint. */
 export type Metrics = { agg_metrics: number } & Record<string, number>;
@@ -18,15 +18,32 @@ export interface StepLosses {
   weight?: number;
 }
 
+/** Where in its epoch a training step is: some losses grow with it. */
+export interface StepPosition {
+  epoch: number;
+  /** Micro-steps of the epoch before this one. */
+  step: number;
+  stepsPerEpoch: number;
+}
+
+/** A split to evaluate, as one rank sees it. */
+export interface EvaluatedSplit {
+  dataset: Dataset;
+  /** This rank's batches; those of all ranks hold every sample. */
+  batches: AsyncIterable<Batch>;
+  comm: Communicator;
+  /** Told the number of batches done. */
+  onBatch?(done: number): void | Promise<void>;
+}
+
 /** Where an evaluation's results go, and what they are compared with. */
 export interface EvaluationContext {
   split: string;
+  dataset: Dataset;
   /** The epoch as file names show it: 3, 'best', '0_iters=500'. */
   epoch: number | string;
   /** Folder of result files. */
   resultDir: string;
-  /** Ground truth of the split, in COCO's form: a file, or the content. */
-  groundTruth?: string | CaptionAnnotations;
   /** Adds a line to one of the run's logs. */
   writeLine(file: string, line: string): Promise<void>;
 }
@@ -35,36 +52,49 @@ export interface EvaluationContext {
 export abstract class BaseTask {
   /** The key of a result that says which sample it belongs to. */
   abstract readonly resultKey: string;
+  /** The score that reports and the live page show first; `agg_metrics` chooses the best checkpoint. */
+  readonly primaryMetric: string = 'agg_metrics';
+  /** Scores that are drawn as curves beside it. */
+  readonly shownMetrics: readonly string[] = [];
 
-  /** The losses of a micro-batch; called while gradients are recorded. */
-  trainStep(model: Model, samples: Samples): StepLosses {
-    const output = model.forward(samples);
+  /** A batch as the model trains on it: on the device, and with its place in the epoch, as in the reference. */
+  trainSamples(batch: Batch, { epoch, step, stepsPerEpoch }: StepPosition): Samples {
+    return { ...toSamples(batch), epoch, iters: step, num_iters_per_epoch: stepsPerEpoch };
+  }
+
+  /**
+   * The losses of a micro-batch; called while gradients are recorded.
+   * @param exchanged what all ranks encoded, for a model that asks for it
+   */
+  trainStep(model: Model, samples: Samples, exchanged?: Exchanged): StepLosses {
+    const output = model.forward(samples, exchanged);
     const named = Object.entries(output).filter(
       (entry): entry is [string, tf.Scalar] => /^loss/.test(entry[0]) && entry[1] instanceof tf.Tensor,
     );
     return {
       loss: output.loss,
       named: Object.fromEntries(named.map(([name, value]) => [snakeCase(name), value])),
-      weight: countedLabels(output),
+      weight: output.weight,
     };
   }
 
-  /** The results of one batch of an evaluation. */
-  abstract validStep(model: Model, batch: Batch): Promise<EvaluationResult[]>;
+  /** The results of one batch of an evaluation. @throws RangeError in a task that evaluates whole splits only */
+  async validStep(_model: Model, _batch: Batch): Promise<EvaluationResult[]> {
+    throw new RangeError(`${this.constructor.name} has no results of a single batch`);
+  }
 
-  /** The results of a split, batch by batch. @param onBatch told the number of batches done */
-  async evaluation(
-    model: Model,
-    batches: AsyncIterable<Batch>,
-    onBatch: (done: number) => void | Promise<void> = () => {},
-  ): Promise<EvaluationResult[]> {
+  /**
+   * The results of a split on every rank: batch by batch, and then those of all ranks, each sample once. A task
+   * that compares samples with each other does it here.
+   */
+  async evaluation(model: Model, { batches, comm, onBatch }: EvaluatedSplit): Promise<EvaluationResult[]> {
     const results: EvaluationResult[] = [];
     let done = 0;
     for await (const batch of batches) {
       results.push(...(await this.validStep(model, batch)));
-      await onBatch(++done);
+      await onBatch?.(++done);
     }
-    return results;
+    return mergeResults(await comm.allGather(results, 'results'), this.resultKey);
   }
 
   /**
@@ -73,7 +103,7 @@ export abstract class BaseTask {
    */
   async checkEvaluation(_split: string, _dataset: Dataset): Promise<void> {}
 
-  /** Writes and scores the merged results of a split; undefined where nothing is scored. */
+  /** Writes and scores the results of a split, on rank 0; undefined where nothing is scored. */
   abstract afterEvaluation(
     results: EvaluationResult[],
     context: EvaluationContext,
@@ -112,13 +142,6 @@ export function toSamples(batch: Batch): Samples {
 
 export function disposeSamples(samples: Samples): void {
   tf.dispose(Object.values(samples).filter((value) => value instanceof tf.Tensor));
-}
-
-/** Labels that the loss is the mean over; -100 marks those it leaves out. */
-function countedLabels({ intermediateOutput }: ModelOutput): number | undefined {
-  const labels = intermediateOutput?.decoderLabels;
-  if (!labels) return undefined;
-  return (labels.dataSync() as Int32Array).reduce((count, label) => count + (label === -100 ? 0 : 1), 0);
 }
 
 const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -45,6 +45,8 @@ const captioningSchema = z.strictObject({
 export class CaptionTask extends BaseTask {
   static readonly configSchema = captioningSchema;
   readonly resultKey = 'image_id';
+  override readonly primaryMetric = 'CIDEr';
+  override readonly shownMetrics = ['Bleu_4', 'METEOR', 'ROUGE_L', 'SPICE'];
 
   constructor(
     /** How captions are generated in an evaluation. */
@@ -76,14 +78,14 @@ export class CaptionTask extends BaseTask {
 
   override async afterEvaluation(
     results: EvaluationResult[],
-    { split, epoch, resultDir, groundTruth, writeLine }: EvaluationContext,
+    { split, epoch, resultDir, dataset, writeLine }: EvaluationContext,
   ): Promise<Metrics | undefined> {
     const file = resultFile(resultDir, split, epoch);
     await writeFileAtomic(file, pythonJson(results));
     log.info(`${results.length} captions of ${split} are in ${file}`);
     // Not the reference's score of 0 for every epoch: the first would be the best, and be tested.
     if (!this.reportMetric) return undefined;
-    const references = this.#givenTruth(split) ?? groundTruth;
+    const references = this.#givenTruth(split) ?? dataset.groundTruth?.();
     if (references === undefined) {
       log.warnOnce(`there is no ground truth for ${split}: its captions are written, not scored`);
       return undefined;

@@ -2,9 +2,11 @@
 export {
   BaseTask,
   disposeSamples,
+  type EvaluatedSplit,
   type EvaluationContext,
   type Metrics,
   type StepLosses,
+  type StepPosition,
   setupTask,
   type TaskClass,
   toSamples,

@@ -56,6 +56,7 @@ test('an evaluation that ends, and one that fails, close their loader and leave 
       loader,
       comm: new SingleCommunicator(),
       split: 'val',
+      dataset,
       epoch: 0,
       resultDir: '',
       writeLine: async () => {},

@@ -6,6 +6,7 @@ import type { Batch } from '#src/datasets/index.js';
 import { setupEngine } from '#src/engine/index.js';
 import { Config } from '#src/index.js';
 import { type CaptionTask, evaluationId, setupTask } from '#src/tasks/index.js';
+import { tinyCoco, trainOf } from '../datasets/support.js';
 import { images, readTensors, tinyModel } from '../models/tiny.js';
 import { fixtureJson, temporaryFolder } from '../support.js';
 
@@ -75,14 +76,15 @@ describe('the captioning task', () => {
     ];
     const groundTruth = {
       images: [{ id: 1 }, { id: 2 }],
-      annotations: results.map(({ caption, image_id }) => ({ caption: `${caption} here`, image_id })),
+      annotations: results.map(({ caption, image_id }, id) => ({ caption: `${caption} here`, image_id, id })),
     };
+    const dataset = await trainOf(await tinyCoco(2));
     const lines: string[] = [];
     const context = {
       split: 'val',
       epoch: 3,
       resultDir: folder,
-      groundTruth,
+      dataset: { ...dataset, groundTruth: () => groundTruth },
       writeLine: async (file: string, line: string) => void lines.push(`${file} ${line}`),
     };
     const metrics = await task.afterEvaluation(results, context);

@@ -8,6 +8,7 @@ import {
   type CaptionEvalDataset,
   CocoCaptionBuilder,
   CustomCaptionBuilder,
+  type Dataset,
   NoCapsBuilder,
   type Splits,
 } from '#src/datasets/index.js';
@@ -195,7 +196,10 @@ for (const [what, content, message] of BAD_TRUTH) {
     const task = new CaptionTask({}, true, truthFile(folder, content));
     await assert.rejects(check(datasets, task), says(message));
     await check(datasets, new CaptionTask({}, false, task.annotationFile)); // nothing is scored
-    const context = { split: 'val', epoch: 0, resultDir: folder, writeLine: async () => {} };
+    const context = {
+      ...{ split: 'val', epoch: 0, resultDir: folder, writeLine: async () => {} },
+      dataset: Object.values(datasets)[0].val as Dataset,
+    };
     const results = [0, 7].map((image_id) => ({ image_id, caption: 'a' }));
     await assert.rejects(task.afterEvaluation(results, context), DataError);
   });
@@ -206,7 +210,10 @@ for (const [what, content] of GOOD_TRUTH) {
     const { folder, datasets } = await val(CocoCaptionBuilder, [entry('cat/img_0.jpg'), entry('x_007.png')]);
     const task = new CaptionTask({}, true, { val: truthFile(folder, content) });
     await check(datasets, task);
-    const context = { split: 'val', epoch: 0, resultDir: folder, writeLine: async () => {} };
+    const context = {
+      ...{ split: 'val', epoch: 0, resultDir: folder, writeLine: async () => {} },
+      dataset: Object.values(datasets)[0].val as Dataset,
+    };
     const results = [0, 7].map((image_id) => ({ image_id, caption: 'a' }));
     assert.ok(await task.afterEvaluation(results, context));
   });

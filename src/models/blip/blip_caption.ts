@@ -25,6 +25,8 @@ export interface BlipCaptionOutput {
   loss: tf.Scalar;
   /** The same tensor as `loss`, which has no other part. */
   lossLm: tf.Scalar;
+  /** Tokens that are predicted: the loss is their mean. */
+  weight: number;
   intermediateOutput: {
     /** [B, N, D] */
     imageEmbeds: tf.Tensor3D;
@@ -99,6 +101,7 @@ export class BlipCaption extends BlipBase implements CaptionModel {
       return {
         loss,
         lossLm: loss,
+        weight: text.targets.flat().filter((target) => target !== IGNORED).length,
         intermediateOutput: { imageEmbeds, decoderOutput: { logits }, decoderLabels },
       };
     });
