@@ -32,8 +32,10 @@ export * from './metrics/index.js';
 export {
   BlipCaption,
   type BlipCaptionOutput,
+  type CaptionImagesOptions,
   type CaptionModel,
   type CaptionSamples,
+  captionImages,
   type GenerateOptions,
   loadModel,
   loadModelAndPreprocess,

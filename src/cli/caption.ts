@@ -1,25 +1,15 @@
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { expandHome } from '../common/paths.js';
-import { registry } from '../common/registry.js';
-import type { Config } from '../config/index.js';
-import { setupEngine, tf } from '../engine/index.js';
-import {
-  type CaptionModel,
-  captionModel,
-  type GenerateOptions,
-  loadModelAndPreprocess,
-} from '../models/index.js';
-import { type ImageArray, type ImageProcessor, loadImageProcessor } from '../processors/index.js';
-import { newestCheckpoint, timedProgress } from '../runners/index.js';
-import { chooseEngine } from '../runs/index.js';
-import { buildModel, CaptionTask } from '../tasks/index.js';
-import { CaptionOutput } from './caption_output.js';
-import { type Arguments, defineCommand, UsageError } from './command.js';
-import { configOptions, loadClasses, loadConfig, NO_NAMED_WEIGHTS } from './config_options.js';
-import { imagesOf, readImage } from './image_sources.js';
+import { captionImages } from '../models/index.js';
+import { HEIC_HELP } from '../processors/index.js';
+import { timedProgress } from '../runners/index.js';
+import { CaptionFiles, CaptionOutput, EXISTING, FORMATS } from './caption_output.js';
+import { type Captioner, loadCaptioner } from './captioner.js';
+import { defineCommand, STDIN_ARGUMENT, UsageError } from './command.js';
+import { configOptions } from './config_options.js';
+import { generationArguments, generationOptionTable } from './generation_options.js';
+import { hasHeic, imageBytes, imagesOf, inWords, isUrl, type LeftOut, STDIN } from './image_sources.js';
 import { newImages } from './watch_folders.js';
 
 const options = {
@@ -44,38 +34,14 @@ const options = {
     requiresArg: true,
     describe: 'Weights; with --cfg-path the best that its run made, else those that the YAML names',
   },
-  'num-captions': { type: 'number', default: 1, requiresArg: true, describe: 'Captions for each image' },
-  nucleus: {
-    type: 'boolean',
-    default: false,
-    describe: 'Draw words at random (nucleus sampling) instead of searching with beams',
-  },
-  'num-beams': {
-    type: 'number',
-    requiresArg: true,
-    defaultDescription: '3, or run.num_beams of the YAML',
-    describe: 'Width of the beam search; 1 is greedy',
-  },
-  'max-length': {
-    type: 'number',
-    requiresArg: true,
-    defaultDescription: '30, or run.max_len of the YAML',
-    describe: 'Most tokens of a caption, the prompt included',
-  },
-  'min-length': {
-    type: 'number',
-    requiresArg: true,
-    defaultDescription: '10, or run.min_len of the YAML',
-    describe: 'Fewest tokens of a caption, the prompt included',
-  },
-  seed: { type: 'number', default: 42, requiresArg: true, describe: 'Chooses the words of --nucleus' },
+  ...generationOptionTable,
   device: { type: 'string', requiresArg: true, describe: 'auto, cpu, cuda or webgpu' },
   'batch-size': { type: 'number', default: 8, requiresArg: true, describe: 'Images at a time' },
   format: {
-    choices: ['text', 'json', 'jsonl'] as const,
+    choices: FORMATS,
     default: 'text' as const,
     requiresArg: true,
-    describe: 'jsonl: a line of JSON for each image, as it comes; json: one object at the end',
+    describe: 'jsonl: a line of JSON for each image, as it comes; json: one object at the end; csv: a table',
   },
   json: { type: 'boolean', default: false, describe: 'The same as --format json' },
   watch: {
@@ -83,21 +49,34 @@ const options = {
     default: false,
     describe: 'Go on with the images that come into the folders, until Ctrl-C',
   },
+  recursive: {
+    type: 'boolean',
+    default: true,
+    describe: 'Take what is in the folders of a folder too; --recursive=false does not',
+  },
+  write: {
+    choices: ['txt', 'caption'] as const,
+    requiresArg: true,
+    describe: 'Write each caption into a file beside its image, with this ending, in place of --format text',
+  },
+  existing: {
+    choices: EXISTING,
+    default: 'skip' as const,
+    requiresArg: true,
+    describe: 'What --write does where such a file is there: append puts the caption behind the old one',
+  },
+  prefix: { type: 'string', default: '', requiresArg: true, describe: 'Text in front of each caption' },
+  suffix: { type: 'string', default: '', requiresArg: true, describe: 'Text behind each caption' },
 } as const;
 
 const positionals = {
-  images: { type: 'string', array: true, demandOption: true, describe: 'Files, folders, globs or URLs' },
+  images: {
+    type: 'string',
+    array: true,
+    demandOption: true,
+    describe: 'Files, folders, globs or URLs; - is standard input',
+  },
 } as const;
-
-type CaptionArguments = Arguments<typeof options, typeof positionals>;
-
-/** What turns a file into captions. */
-interface Captioner {
-  model: CaptionModel;
-  processor: ImageProcessor;
-  /** What the YAML says of generation. */
-  settings: GenerateOptions;
-}
 
 export const caption = defineCommand({
   command: 'caption <images..>',
@@ -115,37 +94,72 @@ export const caption = defineCommand({
       'with the weights that this training run made',
     ],
     ['lavis caption "photos/**/*.jpg" --model blip_caption --format jsonl > captions.jsonl', 'many photos'],
+    [
+      'lavis caption photos --model blip_caption --write txt --prefix "mystyle, "',
+      'a text file beside each photo that has none',
+    ],
+    ['lavis caption - --model blip_caption < photo.jpg', 'a photo from standard input'],
     ['lavis caption inbox --watch --model blip_caption', 'each photo that comes into the folder inbox'],
   ],
   epilogue: 'An image that cannot be read is told and passed over; the exit code is 1 then.',
   async handler(args) {
+    const asked = generationArguments(args);
     const format = args.json ? 'json' : args.format;
-    const folders = args.watch ? await foldersOf(args.images, format) : [];
-    const images = await imagesOf(args.images.filter((source) => !folders.includes(source)));
-    const captioner = args['cfg-path'] ? await fromConfig(args) : await fromZoo(args);
-    Object.assign(captioner.settings, settingsOf(args));
-    captioner.model.eval();
-    const output = new CaptionOutput(format);
-    const size = Math.max(1, args['batch-size']);
-    let failures = await captionAll(captioner, images, size, output);
-    if (folders.length > 0) failures += await captionNew(captioner, folders, size, output);
-    output.end();
+    const named = args.images.map((source) => (source === STDIN_ARGUMENT ? STDIN : source));
+    const folders = args.watch ? await foldersOf(named, format) : [];
+    const sources = named.filter((source) => !folders.includes(source));
+    if (sources.includes(STDIN) && process.stdin.isTTY) {
+      throw new UsageError(
+        '- reads an image from standard input, which is a terminal: lavis caption - < photo.jpg',
+      );
+    }
+    const leftOut: LeftOut = new Map();
+    const { recursive } = args;
+    const found = await imagesOf(sources, { recursive, leftOut });
+    if (args.write) leftOut.delete(`.${args.write}`);
+    if (leftOut.size > 0) {
+      log.info(`Left out: ${inWords(leftOut)}${hasHeic(leftOut) ? `; ${HEIC_HELP}` : ''}`);
+    }
+    const files = args.write && filesFor(args.write, args.existing, found);
+    const images = files ? await files.missing(found) : found;
+    if (images.length < found.length) log.info(`${found.length - images.length} have a caption already`);
+    if (images.length === 0 && folders.length === 0) return 0;
+    const captioner = await loadCaptioner(args, asked);
+    const output = files && format === 'text' ? undefined : new CaptionOutput(format);
+    const job: CaptionJob = {
+      ...captioner,
+      size: Math.max(1, args['batch-size']),
+      async take(image, captions) {
+        const captioned = { image, captions: captions.map((text) => args.prefix + text + args.suffix) };
+        await files?.write(captioned);
+        output?.print(captioned);
+      },
+    };
+    let failures = await captionAll(job, images);
+    if (folders.length > 0) failures += await captionNew(job, folders, recursive, files);
+    output?.end();
     captioner.model.dispose();
     return failures > 0 ? 1 : 0;
   },
 });
 
-/** What the command line says of generation. */
-function settingsOf(args: CaptionArguments): GenerateOptions {
-  const asked = {
-    useNucleusSampling: args.nucleus || undefined,
-    numCaptions: args['num-captions'],
-    numBeams: args['num-beams'],
-    maxLength: args['max-length'],
-    minLength: args['min-length'],
-    seed: args.seed,
-  };
-  return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
+/** A captioner at work. */
+interface CaptionJob extends Captioner {
+  /** Images at a time. */
+  size: number;
+  /** Prints and writes an image's captions. */
+  take: (image: string, captions: readonly string[]) => Promise<void>;
+}
+
+/** @throws UsageError for an image that no file can lie beside. */
+function filesFor(
+  ending: 'txt' | 'caption',
+  existing: (typeof EXISTING)[number],
+  images: readonly string[],
+): CaptionFiles {
+  const homeless = images.find((image) => image === STDIN || isUrl(image));
+  if (homeless === undefined) return new CaptionFiles(ending, existing);
+  throw new UsageError(`--write puts a file beside each image, and ${homeless} is not a file`);
 }
 
 /** @throws UsageError when there is nothing to watch. */
@@ -157,18 +171,13 @@ async function foldersOf(sources: readonly string[], format: string): Promise<st
   throw new UsageError('--watch needs a folder that is there');
 }
 
-/** Captions and prints images, some at a time. @returns how many could not be read */
-async function captionAll(
-  captioner: Captioner,
-  images: readonly string[],
-  size: number,
-  output: CaptionOutput,
-): Promise<number> {
-  const batches = Math.ceil(images.length / size);
+/** Captions images, some at a time. @returns how many could not be read */
+async function captionAll(job: CaptionJob, images: readonly string[]): Promise<number> {
+  const batches = Math.ceil(images.length / job.size);
   const progress = timedProgress('Captioning', batches);
   let failures = 0;
   for (let i = 0; i < batches; i++) {
-    failures += await captionBatch(captioner, images.slice(i * size, (i + 1) * size), output);
+    failures += await captionBatch(job, images.slice(i * job.size, (i + 1) * job.size));
     progress(i + 1);
   }
   return failures;
@@ -176,119 +185,42 @@ async function captionAll(
 
 /** Captions what comes into folders, until Ctrl-C. */
 async function captionNew(
-  captioner: Captioner,
+  job: CaptionJob,
   folders: readonly string[],
-  size: number,
-  output: CaptionOutput,
+  recursive: boolean,
+  files?: CaptionFiles,
 ): Promise<number> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   log.info(`Watching ${folders.join(', ')}; Ctrl-C ends it`);
   let failures = 0;
-  for await (const images of newImages(folders, new Set(), stop.signal)) {
-    for (let i = 0; i < images.length && !stop.signal.aborted; i += size) {
-      failures += await captionBatch(captioner, images.slice(i, i + size), output);
+  for await (const found of newImages(folders, new Set(), stop.signal, { recursive })) {
+    const images = files ? await files.missing(found) : found;
+    for (let i = 0; i < images.length && !stop.signal.aborted; i += job.size) {
+      failures += await captionBatch(job, images.slice(i, i + job.size));
     }
   }
   return failures;
 }
 
-async function captionBatch(
-  { model, processor, settings }: Captioner,
-  images: readonly string[],
-  output: CaptionOutput,
-): Promise<number> {
-  const read = await Promise.allSettled(images.map(async (image) => processor.apply(await readImage(image))));
-  const names: string[] = [];
-  const pixels: ImageArray[] = [];
-  read.forEach((result, i) => {
-    if (result.status === 'fulfilled') {
-      names.push(images[i]);
-      pixels.push(result.value);
-    } else log.warn(`${images[i]} is passed over: ${messageOf(result.reason)}`);
+async function captionBatch(job: CaptionJob, images: readonly string[]): Promise<number> {
+  let failures = 0;
+  const passOver = (image: string, reason: unknown) => {
+    failures++;
+    log.warn(`${image} is passed over: ${messageOf(reason)}`);
+  };
+  const fetched = await Promise.allSettled(images.map(imageBytes));
+  const there = images.filter((_, i) => fetched[i].status === 'fulfilled');
+  const sources = fetched.flatMap((result, i) => {
+    if (result.status === 'fulfilled') return [result.value];
+    passOver(images[i], result.reason);
+    return [];
   });
-  if (names.length > 0) {
-    const captions = await captionsOf(model, pixels, settings);
-    const each = captions.length / names.length;
-    names.forEach((image, i) => {
-      output.print({ image, captions: captions.slice(i * each, (i + 1) * each) });
-    });
-  }
-  return images.length - names.length;
-}
-
-async function captionsOf(
-  model: CaptionModel,
-  images: readonly ImageArray[],
-  settings: GenerateOptions,
-): Promise<string[]> {
-  const batch = tf.tidy(() =>
-    tf.stack(images.map(({ data, shape }) => tf.tensor3d(data, shape))),
-  ) as tf.Tensor4D;
-  try {
-    return await model.generate({ image: batch }, settings);
-  } finally {
-    batch.dispose();
-  }
-}
-
-async function fromZoo(args: CaptionArguments): Promise<Captioner> {
-  if (!args.model) throw new UsageError('--model NAME or --cfg-path FILE is needed');
-  await loadClasses(args.plugin);
-  registry.getModelClass(args.model);
-  log.info((await setupEngine({ device: args.device ?? 'auto' })).description);
-  const { model, visProcessors } = await loadModelAndPreprocess(args.model, args['model-type'], {
-    checkpoint: args.checkpoint,
-    isEval: true,
+  await captionImages(job.model, job.processor, sources, {
+    ...job.settings,
+    batchSize: job.size,
+    onError: (reason, i) => passOver(there[i], reason),
+    onCaptions: (captions, i) => job.take(there[i], captions),
   });
-  return { model: captionModel(model), processor: visProcessors.eval, settings: {} };
+  return failures;
 }
-
-async function fromConfig(args: CaptionArguments): Promise<Captioner> {
-  const asked = await loadConfig({ ...args, 'cfg-path': args['cfg-path'] as string }, { training: false });
-  const checkpoint = args.checkpoint ?? (await trainedBy(asked));
-  const config = checkpoint ? asked.with({ model: NO_NAMED_WEIGHTS }, `--checkpoint ${checkpoint}`) : asked;
-  await chooseEngine(config, args.device);
-  const model = captionModel(await buildModel(config, { training: false }));
-  if (checkpoint) await model.loadCheckpoint(checkpoint);
-  const { num_beams, max_len, min_len } = config.run;
-  const settings = num_beams || max_len || min_len ? { ...CaptionTask.setupTask(config).settings } : {};
-  return { model, processor: evalProcessor(config.datasets, config.section('preprocess')), settings };
-}
-
-/**
- * The best checkpoint that a run of this configuration made; undefined where it made none, or where the
- * command line or an evaluation names other weights.
- * @throws UsageError when there are no weights at all: captions of weights that were never trained mean nothing.
- */
-async function trainedBy(config: Config): Promise<string | undefined> {
-  const { load_finetuned, load_pretrained, finetuned, pretrained } = config.model;
-  const named = (load_finetuned && finetuned) || (load_pretrained !== false && pretrained);
-  const chosen = ['finetuned', 'pretrained'].some(
-    (key) => config.originOf(`model.${key}`)?.kind === 'option',
-  );
-  if (named && (chosen || config.run.evaluate)) return undefined;
-  const { output_dir } = config.run;
-  const folder = resolve(expandHome(typeof output_dir === 'string' ? output_dir : 'output'));
-  const found = await newestCheckpoint(folder, 'best');
-  if (found) log.info(`With the weights that the run made: ${found}`);
-  if (found || named) return found;
-  throw new UsageError(`the YAML names no weights, and none were trained under ${folder}: --checkpoint FILE`);
-}
-
-/** The image processor of the first dataset's evaluation, else of the model's defaults. */
-function evalProcessor(datasets: Record<string, unknown>, preprocess: unknown): ImageProcessor {
-  for (const section of [...Object.values(datasets), preprocess]) {
-    const processor = at(at(at(section, 'vis_processor'), 'eval'), 'name');
-    if (typeof processor === 'string') {
-      return loadImageProcessor(
-        processor,
-        at(at(section, 'vis_processor'), 'eval') as Record<string, unknown>,
-      );
-    }
-  }
-  return loadImageProcessor('blip_image_eval');
-}
-
-const at = (value: unknown, key: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;

@@ -32,6 +32,9 @@ export function defineCommand<const O extends OptionTable, const P extends Posit
   return command as unknown as Command;
 }
 
+/** What handlers see where `-`, standard input, was typed as an argument. */
+export const STDIN_ARGUMENT = '\0-';
+
 /** How the user called lavis, for the next command that a message names. */
 export const calledAs = () => (process.env.npm_command === 'exec' ? 'npx lavis' : 'lavis');
 

@@ -8,7 +8,7 @@ import { didYouMean, nearest } from '../common/suggest.js';
 import { leaveToLauncher } from '../distributed/index.js';
 import { RunInterrupted } from '../runners/index.js';
 import { caption } from './caption.js';
-import { type Command, UsageError } from './command.js';
+import { type Command, STDIN_ARGUMENT, UsageError } from './command.js';
 import { compare } from './compare.js';
 import { config } from './config.js';
 import { convert } from './convert.js';
@@ -59,14 +59,19 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function run(argv: readonly string[]): Promise<number> {
   let code = 0;
-  const parser = yargs([...argv])
+  const parser = yargs(withStdin(argv))
     .scriptName('lavis')
     .usage('$0 <command>\n\nTrain, evaluate and run BLIP image captioning from a YAML file.')
     .version(version())
     .alias('help', 'h')
     .alias('version', 'v')
     .locale('en')
-    .parserConfiguration({ 'camel-case-expansion': false, 'strip-aliased': true, 'dot-notation': false })
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'strip-aliased': true,
+      'dot-notation': false,
+      'boolean-negation': false,
+    })
     .wrap(Math.min(120, process.stdout.columns || 120))
     .exitProcess(false)
     .showHelpOnFail(false)
@@ -104,6 +109,19 @@ async function run(argv: readonly string[]): Promise<number> {
   }
   await parser.parseAsync();
   return code;
+}
+
+/**
+ * A lone `-`, which yargs drops where it stands for an argument, under another name. As an option's value it stays.
+ */
+function withStdin(argv: readonly string[]): string[] {
+  const options = commandOf(argv)?.options ?? {};
+  return argv.map((word, i) => {
+    const before = argv[i - 1] ?? '';
+    const isValue =
+      before.startsWith('--') && options[before.slice(2)]?.type !== 'boolean' && before !== '--';
+    return word === '-' && !isValue ? STDIN_ARGUMENT : word;
+  });
 }
 
 /** yargs makes NaN of what is no number. @throws UsageError */

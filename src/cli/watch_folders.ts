@@ -10,13 +10,13 @@ export async function* newImages(
   folders: readonly string[],
   seen: Set<string>,
   signal: AbortSignal,
-  intervalMs = 500,
+  { intervalMs = 500, recursive = true }: { intervalMs?: number; recursive?: boolean } = {},
 ): AsyncGenerator<string[]> {
   const sizes = new Map<string, number>();
   while (!signal.aborted) {
     const whole: string[] = [];
     for (const path of (
-      await Promise.all(folders.map((folder) => imagesBelow(folder).catch(() => [])))
+      await Promise.all(folders.map((folder) => imagesBelow(folder, { recursive }).catch(() => [])))
     ).flat()) {
       if (seen.has(path)) continue;
       const size = (await stat(path).catch(() => undefined))?.size ?? 0;

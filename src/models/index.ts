@@ -9,6 +9,7 @@ export {
   type TextBatch,
 } from './blip/blip_caption.js';
 export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
+export { type CaptionImagesOptions, captionImages, type ImageSource } from './caption_images.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, nucleus } from './generation/generate.js';
 export {
@@ -30,6 +31,7 @@ export {
   topP,
 } from './generation/scores.js';
 export {
+  defaultConfigFile,
   type LoadModelOptions,
   loadModel,
   loadModelAndPreprocess,

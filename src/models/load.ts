@@ -113,19 +113,26 @@ export function modelZoo(): Record<string, string[]> {
 
 /** The sections of a model type's default file. */
 function readDefaults(name: string, modelType?: string): Record<string, PlainObject> {
-  const files: Readonly<Record<string, string>> = registry.getModelClass(name).defaultConfigs;
-  const type = modelType ?? Object.keys(files)[0];
-  if (!Object.hasOwn(files, type)) {
-    const known = Object.keys(files);
-    throw new ConfigError(`no model type of ${name} is named '${type}'`, {
-      found: [`'${type}'`, didYouMean(type, known)].filter(Boolean).join('; '),
-      allowed: known.join(', '),
-    });
-  }
-  const path = resolveFile(files[type]);
+  const path = defaultConfigFile(name, modelType);
   const tree = parseYaml(readFileSync(path, 'utf8'), { kind: 'default', file: shownPath(path) });
   const sections = Object.entries(toPlain(tree) as PlainObject);
   return Object.fromEntries(
     sections.filter((entry): entry is [string, PlainObject] => isPlainObject(entry[1])),
   );
+}
+
+/**
+ * The default configuration file of a model type, absolute.
+ * @param modelType the first of the architecture's types where left out
+ * @throws ConfigError for an unknown architecture or type.
+ */
+export function defaultConfigFile(name: string, modelType?: string): string {
+  const files: Readonly<Record<string, string>> = registry.getModelClass(name).defaultConfigs;
+  const known = Object.keys(files);
+  const type = modelType ?? known[0];
+  if (Object.hasOwn(files, type)) return resolveFile(files[type]);
+  throw new ConfigError(`no model type of ${name} is named '${type}'`, {
+    found: [`'${type}'`, didYouMean(type, known)].filter(Boolean).join('; '),
+    allowed: known.join(', '),
+  });
 }

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, describe, it } from 'node:test';
 import { globPattern, imagesOf } from '#src/cli/image_sources.js';
@@ -30,6 +38,43 @@ describe('what lavis caption is pointed at', () => {
     assert.deepEqual(await imagesOf([second, `${photos}/**/[0-9].{jpg,png}`]), [second, first, deep]);
     await assert.rejects(imagesOf([`${photos}/*.png`]), /there is no image[\s\S]*\*\.png/);
     await assert.rejects(imagesOf([join(photos, '7.jpg')]), /an image is missing/);
+  });
+
+  it('of folders takes images under all their names, each folder once, and counts the rest by kind', async () => {
+    const tree = join(folder, 'tree');
+    const put = (...names: string[]) => {
+      for (const name of names) {
+        mkdirSync(dirname(join(tree, name)), { recursive: true });
+        writeFileSync(join(tree, name), 'bytes');
+      }
+    };
+    const images = ['a.JPG', 'b.jfif', 'c.jpe', 'd.BMP', 'deep/e.avif', 'deep/f.tif', 'g.gif', 'h.webp'];
+    put(...images, 'notes.txt', 'more.txt', 'phone.heic', 'deep/phone.HEIF', 'README', 'paper.pdf');
+    put('._a.jpg', '.hidden.png', 'Thumbs.db', '.ipynb_checkpoints/a.jpg', '__MACOSX/a.jpg');
+    const outside = join(folder, 'outside');
+    mkdirSync(outside);
+    writeFileSync(join(outside, 'z.png'), 'bytes');
+    symlinkSync('..', join(tree, 'deep', 'loop'));
+    symlinkSync('deep', join(tree, 'again'));
+    symlinkSync(outside, join(tree, 'linked'));
+    symlinkSync('nowhere.jpg', join(tree, 'gone.jpg'));
+    const leftOut = new Map<string, number>();
+    const found = await imagesOf([tree], { leftOut });
+    assert.deepEqual(found, [...images, 'linked/z.png'].map((name) => join(tree, name)).sort());
+    assert.deepEqual(Object.fromEntries(leftOut), {
+      '.heic': 1,
+      '.heif': 1,
+      '.pdf': 1,
+      '.txt': 2,
+      'broken links': 1,
+      hidden: 3,
+      'without an ending': 1,
+    });
+    assert.deepEqual(
+      await imagesOf([tree], { recursive: false }),
+      found.filter((path) => dirname(path) === tree),
+    );
+    await assert.rejects(imagesOf([`${tree}/*.heic`]), /only 1 \.heic[\s\S]*heif-convert/);
   });
 
   it('a glob stands for names as in a shell', () => {
@@ -116,6 +161,113 @@ describe('lavis caption', () => {
     } finally {
       server.close();
     }
+  });
+
+  it('gives the best so many of the beams, and refuses more than there are', async () => {
+    const image = join(photos, '0.jpg');
+    const five = await lavis('caption', image, '--num-beams', '5', '--num-captions', '5', ...common);
+    assert.equal(five.code, 0, five.stderr);
+    const lines = five.stdout.trimEnd().split('\n');
+    assert.equal(new Set(lines).size, 5, five.stdout);
+    assert.equal(`${lines[0]}\n`, (await lavis('caption', image, '--num-beams', '5', ...common)).stdout);
+    const more = await lavis('caption', image, '--num-beams', '3', '--num-captions', '4', ...common);
+    assert.equal(more.code, 1);
+    assert.match(more.stderr, /4 with 3 beams[\s\S]*--num-beams/);
+    const crossed = await lavis('caption', image, '--min-length', '50', '--max-length', '10', ...common);
+    assert.equal(crossed.code, 1);
+    assert.match(crossed.stderr, /--min-length[\s\S]*50[\s\S]*maxLength, which is 10/);
+  });
+
+  it('hears every generation key of the YAML, and the command line before it', async () => {
+    const image = join(photos, '0.jpg');
+    const say = async (...more: string[]) => {
+      const { code, stdout, stderr } = await lavis('caption', image, ...more);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    const plain = await say('--num-beams', '1', ...common);
+    const yaml = [...common, 'run.num_beams=1', 'run.min_len=12'];
+    const cases: [keys: string[], flags: string[]][] = [
+      [['run.repetition_penalty=5'], ['--repetition-penalty', '5']],
+      [['run.no_repeat_ngram_size=1'], ['--no-repeat-ngram-size', '1']],
+      [
+        ['run.use_nucleus_sampling=True', 'run.temperature=1.5', 'run.top_p=0.99', 'run.top_k=200'],
+        ['--nucleus', '--temperature', '1.5', '--top-p', '0.99', '--top-k', '200'],
+      ],
+    ];
+    for (const [keys, flags] of cases) {
+      const byYaml = await say(...yaml, ...keys);
+      assert.notEqual(byYaml, plain);
+      assert.equal(byYaml, await say('--min-length', '12', '--num-beams', '1', ...flags, ...common), keys[0]);
+    }
+    const [, word] = plain.trim().split(': ')[1].split(' ');
+    const without = await say('--num-beams', '1', '--bad-words', word, ...common);
+    assert.ok(!without.split(': ')[1].trim().split(' ').includes(word), without);
+    const wrong = await lavis('caption', image, '--top-p', 'much', ...common);
+    assert.equal(wrong.code, 2);
+  });
+
+  it('takes --options, a prompt and generation with --model too', async () => {
+    const zoo = ['--model', 'blip_caption', '--model-type', 'shapes', '--device', 'cpu'];
+    const image = join(photos, '0.jpg');
+    const misspelt = await lavis('caption', image, ...zoo, '--options', 'model.tokeniser=x');
+    assert.equal(misspelt.code, 1);
+    assert.match(misspelt.stderr, /did you mean 'tokenizer'/);
+    const one = await lavis('caption', image, ...zoo, '--options', 'run.max_len=7', 'run.num_beams=1');
+    assert.equal(one.code, 0, one.stderr);
+    const two = await lavis('caption', image, ...zoo, '--max-length', '7', '--num-beams', '1');
+    assert.equal(two.stdout, one.stdout);
+    const room = await lavis('caption', image, ...zoo, '--max-length', '7', '--prompt', 'a a a a a a a a');
+    assert.match(room.stderr, /the prompt has 9 tokens/);
+  });
+
+  it('- reads an image from standard input', async () => {
+    const child = spawn(process.execPath, ['bin/lavis.js', 'caption', '-', ...common]);
+    child.stdin.end(readFileSync(join(photos, '0.jpg')));
+    let printed = '';
+    for await (const chunk of child.stdout) printed += chunk;
+    const alone = await lavis('caption', join(photos, '0.jpg'), ...common);
+    assert.equal(printed, alone.stdout.replace(join(photos, '0.jpg'), '-'));
+  });
+
+  it('--write puts a file beside each image, once, and adds to those that are there as it is told', async () => {
+    const out = join(folder, 'written');
+    mkdirSync(out);
+    for (const name of ['0.jpg', '1.jpg']) copyFileSync(join(photos, name), join(out, name));
+    writeFileSync(join(out, '1.txt'), 'by hand\n');
+    const write = async (...more: string[]) => {
+      const { code, stdout, stderr } = await lavis('caption', out, '--write', 'txt', ...more, ...common);
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, '');
+      return [readFileSync(join(out, '0.txt'), 'utf8'), readFileSync(join(out, '1.txt'), 'utf8')];
+    };
+    const captions = [];
+    for (const name of ['0.jpg', '1.jpg']) {
+      const { stdout } = await lavis('caption', join(out, name), ...common);
+      captions.push(stdout.slice(stdout.indexOf(': ') + 2).trimEnd());
+    }
+    const [first, second] = captions;
+    assert.deepEqual(await write('--prefix', 'mine, '), [`mine, ${first}\n`, 'by hand\n']);
+    assert.deepEqual(await write('--existing', 'append', '--suffix', '.'), [
+      `mine, ${first} ${first}.\n`,
+      `by hand ${second}.\n`,
+    ]);
+    assert.deepEqual(await write('--existing', 'overwrite'), [`${first}\n`, `${second}\n`]);
+    assert.deepEqual(await write('--existing', 'prepend'), [`${first} ${first}\n`, `${second} ${second}\n`]);
+    rmSync(join(out, '0.txt'));
+    copyFileSync(join(out, '0.jpg'), join(out, '0.jpeg'));
+    const shared = await lavis('caption', out, '--write', 'txt', ...common);
+    assert.equal(shared.code, 1);
+    assert.match(shared.stderr, /0\.jpeg and 0\.jpg/);
+    assert.ok(!readdirSync(out).includes('0.txt'));
+  });
+
+  it('--format csv is a table with quotes where they are needed', async () => {
+    const odd = join(folder, 'a "b", c.jpg');
+    copyFileSync(join(photos, '0.jpg'), odd);
+    const { stdout } = await lavis('caption', odd, '--format', 'csv', '--prefix', 'say, ', ...common);
+    const caption = (await lavis('caption', odd, ...common)).stdout.slice(odd.length + 2, -1);
+    assert.equal(stdout, `image,caption\n"${odd.replaceAll('"', '""')}","say, ${caption}"\n`);
   });
 
   it('--watch captions what comes into a folder, until Ctrl-C', { timeout: 60_000 }, async () => {
