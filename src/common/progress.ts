@@ -43,6 +43,12 @@ export function downloadProgress(label: string): (received: number, total: numbe
   };
 }
 
+/** The first few of a list, and how many there are beyond. */
+export function some(items: readonly unknown[]): string {
+  const shown = items.slice(0, 5).join(', ');
+  return items.length > 5 ? `${shown} and ${items.length - 5} more` : shown;
+}
+
 /** "1 epoch", "7 epochs". */
 export const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 

@@ -5,7 +5,6 @@ export {
   type CaptionsById,
   idKey,
   readReferences,
-  some,
 } from './coco/files.js';
 export { coreNlpArchive, type MetricFile, metricFiles } from './java/archives.js';
 export { javaScorers, type Scorer } from './java/index.js';

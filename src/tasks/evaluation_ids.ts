@@ -1,7 +1,7 @@
 import { DataError } from '../common/errors.js';
-import { counted } from '../common/progress.js';
+import { counted, some } from '../common/progress.js';
 import type { Dataset, SampleSource } from '../datasets/index.js';
-import { type CaptionsById, idKey, some } from '../metrics/index.js';
+import { type CaptionsById, idKey } from '../metrics/index.js';
 
 /** How the ids of an evaluation split go with what its captions are scored against. */
 export interface IdComparison {

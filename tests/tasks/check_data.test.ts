@@ -60,7 +60,7 @@ const IDS: [what: string, entries: object[], ids: (number | string)[]][] = [
   ],
   [
     'their paths where their own image_id is shared too',
-    [entry('cat/img_0.jpg', { image_id: 1 }), entry('dog/img_0.jpg', { image_id: '1' })],
+    [entry('cat/img_0.jpg', { image_id: 1 }), entry('dog/img_0.jpg', { image_id: '01' })],
     ['cat/img_0.jpg', 'dog/img_0.jpg'],
   ],
 ];

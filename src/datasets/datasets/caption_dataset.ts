@@ -15,7 +15,7 @@ import type {
 } from '../types.js';
 import { type Annotation, placeOf, requireKey } from './annotations.js';
 import { CaptionReader, type CaptionRecord } from './caption_reader.js';
-import { imageId, numericId } from './image_id.js';
+import { imageId, isId, numericId } from './image_id.js';
 
 export interface CaptionDatasetParts {
   name: string;
@@ -163,13 +163,15 @@ export class CaptionEvalDataset extends AnnotatedDataset {
   protected distinctIds(entries: readonly Annotation[]): (number | string)[] {
     const byName = this.records.map(({ image_id }) => image_id!);
     if (new Set(byName).size === byName.length) return byName;
-    const own = entries.map(({ values: { image_id } }) => image_id);
-    const given = own.every(isId) && new Set(own.map(String)).size === own.length;
+    const own = entries.map(({ values: { image_id } }) =>
+      isId(image_id) ? numericId(String(image_id)) : '',
+    );
+    const given = !own.includes('') && new Set(own).size === own.length;
     log.info(
       `${this.name}: images share the numbers of their names; ` +
         `their ids are ${given ? "the annotations' image_id" : 'their paths'}`,
     );
-    return given ? own.map((id) => numericId(String(id))) : this.records.map(({ image }) => image);
+    return given ? own : this.records.map(({ image }) => image);
   }
 
   /** What the captions are scored against; undefined where the annotations carry none (nocaps, test). */
@@ -186,9 +188,6 @@ export class CaptionEvalDataset extends AnnotatedDataset {
     return annotations.length ? { annotations, images: [...ids].map((id) => ({ id })) } : undefined;
   }
 }
-
-const isId = (value: unknown): value is number | string =>
-  typeof value === 'string' || Number.isFinite(value);
 
 /** Images with ids of their own: these stand, and what shares one is refused before it is evaluated. */
 abstract class NumberedEvalDataset extends CaptionEvalDataset {

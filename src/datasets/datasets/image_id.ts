@@ -18,3 +18,7 @@ export function numericId(id: string): number | string {
   const value = Number(id);
   return /^-?[0-9]+$/.test(id) && Number.isSafeInteger(value) ? value : id;
 }
+
+/** What may be an id in JSON. */
+export const isId = (value: unknown): value is number | string =>
+  typeof value === 'string' || Number.isFinite(value);

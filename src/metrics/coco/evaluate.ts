@@ -1,6 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
-import { counted } from '../../common/progress.js';
+import { counted, some } from '../../common/progress.js';
 import { javaScorers, type Scorer } from '../java/index.js';
 import { overallScores, type Scores, scoreImages } from '../scores/score.js';
 import type { ImageId, TokenizedImage } from '../scores/tokens.js';
@@ -12,7 +12,6 @@ import {
   idKey,
   readReferences,
   readResults,
-  some,
 } from './files.js';
 
 /** An image's id and its value of every metric. */

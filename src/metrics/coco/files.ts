@@ -1,6 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import { parseJson } from '../../common/json.js';
-import { counted } from '../../common/progress.js';
+import { counted, some } from '../../common/progress.js';
 import { readText } from '../../common/text_file.js';
 import type { ImageId } from '../scores/tokens.js';
 
@@ -108,12 +108,6 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isId = (value: unknown): value is ImageId => Number.isFinite(value) || typeof value === 'string';
-
-/** The first few, and how many there are beyond. */
-export function some(ids: readonly ImageId[]): string {
-  const shown = ids.slice(0, 5).join(', ');
-  return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
-}
 
 function kindOf(value: unknown): string {
   if (value === null) return 'null';

@@ -1,8 +1,8 @@
 import { DataError } from '../../../common/errors.js';
 import { log } from '../../../common/logging.js';
-import { counted } from '../../../common/progress.js';
+import { counted, some } from '../../../common/progress.js';
 import type { Annotation } from '../annotations.js';
-import { numericId } from '../image_id.js';
+import { isId, numericId } from '../image_id.js';
 
 type Table = Readonly<Record<string, unknown>>;
 
@@ -120,11 +120,3 @@ function nameOf(image: Table): string | undefined {
 /** What is not an object lacks every key. */
 const tableOf = (value: unknown): Table =>
   typeof value === 'object' && value !== null ? (value as Table) : {};
-
-const isId = (value: unknown): value is number | string =>
-  typeof value === 'string' || Number.isFinite(value);
-
-function some(ids: readonly unknown[]): string {
-  const shown = ids.slice(0, 5).join(', ');
-  return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
-}
