@@ -1,4 +1,4 @@
-import { inWords, launchSchema, scheduleSchema, toJsonSchema, trainingSchema } from '../dist/config/index.js';
+import { inWords, launchSchema, toJsonSchema } from '../dist/config/index.js';
 
 /** docs/configuration.md: every key that a YAML may have, from the schemas of the classes. */
 export function configurationPage(registry) {
@@ -27,18 +27,17 @@ export function configurationPage(registry) {
     '',
     '### Training, evaluation, checkpoints',
     '',
-    table(trainingSchema),
+    section('runner', 'runner_iter'),
     '',
     '### Learning rate',
     '',
-    table(scheduleSchema),
+    section('lrScheduler', 'linear_warmup_step_lr'),
     '',
-    '## Generation',
+    '## Tasks',
     '',
-    'Keys of `run` that `task: captioning` reads.',
+    'Keys of `run` that one task reads; the others refuse them.',
     '',
-    table(registry.getTaskClass('captioning').configSchema),
-    '',
+    ...each('task', (name) => `\`task: ${name}\``),
     '## `plugins` and `env`',
     '',
     '`plugins: my_dataset.js`, or a list, names modules that register classes of yours; they lie beside the YAML',

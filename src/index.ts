@@ -16,7 +16,6 @@ export { type Kind, Registry, type RegistryKinds, registry } from './common/regi
 export {
   Config,
   type ConfigOptions,
-  datasetSchema,
   describeOrigin,
   key,
   type Origin,

@@ -1,6 +1,20 @@
+import { z } from 'zod';
 import { ConfigError } from '../common/errors.js';
 import { registry } from '../common/registry.js';
-import { scheduleSchema } from '../config/index.js';
+import { key, types } from '../config/index.js';
+
+/** Keys of `run` that the learning-rate schedules read. */
+export const scheduleSchema = z.strictObject({
+  init_lr: key(types.size, undefined, 'The learning rate after warm-up.'),
+  min_lr: key(types.size, 0, 'The learning rate that decay ends at.'),
+  warmup_lr: key(types.number, -1, 'Where warm-up starts; below 0: at `init_lr`.'),
+  warmup_steps: key(types.count, 0, 'Steps of the first epoch over which the rate rises.'),
+});
+
+/** And those of `linear_warmup_step_lr`. */
+export const stepScheduleSchema = scheduleSchema.extend({
+  lr_decay_rate: key(types.positive, undefined, 'Factor an epoch, of `linear_warmup_step_lr`.'),
+});
 
 /** What a schedule is made from; rates per step, epochs and steps counted from 0. */
 export interface LrScheduleOptions {
@@ -33,7 +47,7 @@ declare module '../common/registry.js' {
 
 /** Warm-up within epoch 0, then one rate for each epoch. Source: lavis/common/optims.py. */
 abstract class WarmupScheduler implements LrScheduler {
-  static readonly configSchema = scheduleSchema;
+  static readonly configSchema: z.ZodObject = scheduleSchema;
   protected readonly options: Required<LrScheduleOptions>;
 
   constructor(options: LrScheduleOptions) {
@@ -77,6 +91,8 @@ export class LinearWarmupCosineLr extends WarmupScheduler {
 
 @registry.registerLrScheduler('linear_warmup_step_lr')
 export class LinearWarmupStepLr extends WarmupScheduler {
+  static override readonly configSchema = stepScheduleSchema;
+
   protected decayed(epoch: number): number {
     const { initLr, minLr, decayRate } = this.options;
     return Math.max(minLr, initLr * decayRate ** epoch);

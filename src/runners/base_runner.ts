@@ -1,8 +1,9 @@
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { z } from 'zod';
 import { CheckpointError, ConfigError, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { type Config, trainingSchema } from '../config/index.js';
+import type { Config } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
 import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
@@ -21,7 +22,7 @@ import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
-import { type RunSettings, runSettings } from './settings.js';
+import { type RunSettings, runSettings, trainingSchema } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
 import { type DatasetsBySplit, type EvaluatedImage, Splits } from './splits.js';
 import type { RunState } from './state.js';
@@ -56,7 +57,7 @@ declare module '../common/registry.js' {
  * `iters_per_inner_epoch` iterations; subclasses say which.
  */
 export abstract class BaseRunner implements Run {
-  static readonly configSchema = trainingSchema;
+  static readonly configSchema: z.ZodObject = trainingSchema;
   readonly config: Config;
   readonly settings: RunSettings;
   readonly model: Model;

@@ -1,6 +1,7 @@
 import { registry } from '../common/registry.js';
 import { type Batch, endless } from '../datasets/index.js';
 import { BaseRunner } from './base_runner.js';
+import { iterationsSchema } from './settings.js';
 
 /**
  * Trains for `max_iters` iterations, whatever the datasets' lengths; every `iters_per_inner_epoch` of them
@@ -8,6 +9,7 @@ import { BaseRunner } from './base_runner.js';
  */
 @registry.registerRunner('runner_iter')
 export class RunnerIter extends BaseRunner {
+  static override readonly configSchema = iterationsSchema;
   readonly unit = 'iters';
 
   get rounds(): number {

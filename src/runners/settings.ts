@@ -1,21 +1,75 @@
 import { z } from 'zod';
 import { ConfigError } from '../common/errors.js';
-import {
-  type Config,
-  describeOrigin,
-  launchSchema,
-  scheduleSchema,
-  trainingSchema,
-} from '../config/index.js';
+import { type Config, describeOrigin, key, launchSchema, types } from '../config/index.js';
+import { stepScheduleSchema } from '../optim/index.js';
 
-const schema = z.object({ ...launchSchema.shape, ...trainingSchema.shape, ...scheduleSchema.shape });
+/** Keys of `run` that the runners read. */
+export const trainingSchema = z.strictObject({
+  lr_sched: key(types.text, 'constant_lr', 'The learning-rate schedule: a scheduler of `lavis zoo`.'),
+  weight_decay: key(types.size, 0.05, 'Decay of AdamW, decoupled; not for biases and norms.'),
+  beta2: key(types.rate, 0.999, "AdamW's second beta; the first is 0.9."),
+  lr_layer_decay: key(
+    types.fraction,
+    undefined,
+    'Accepted for LAVIS; BLIP captioning has no decay by layer.',
+  ),
+  max_epoch: key(types.natural, 1, 'Epochs of `runner_base`.'),
+  batch_size_train: key(types.natural, 1, 'Samples a step on each worker.'),
+  batch_size_eval: key(types.natural, 1, 'Samples a batch on each worker, in evaluations.'),
+  num_workers: key(types.count, 0, 'Threads that load and augment; 0 loads in the main thread.'),
+  accum_grad_iters: key(types.natural, 1, 'Batches whose gradients are added up before a step.'),
+  clip_grad_norm: key(types.positive, undefined, 'Gradients longer than this are scaled down to it.'),
+  on_nan: key(
+    z.enum(['stop', 'skip']),
+    'stop',
+    'What a loss that is no number does: `stop` the run, `skip` the step.',
+  ),
+  max_bad_samples: key(types.count, 0, 'Missing or broken images that are skipped before the run gives up.'),
+  log_freq: key(types.natural, 50, 'Steps between lines of progress.'),
+  save_freq: key(types.count, 5, 'Epochs between checkpoints; 0 saves none in between.'),
+  save_last: key(types.flag, true, 'A checkpoint after the last epoch.'),
+  save_every_iters: key(types.natural, undefined, 'Steps between saves of the newest state, to resume from.'),
+  keep_last: key(
+    types.natural,
+    undefined,
+    'How many checkpoints stay, the best one apart; all unless given.',
+  ),
+  val_freq: key(types.natural, 1, 'Epochs between evaluations.'),
+  resume_ckpt_path: key(types.text, undefined, 'A checkpoint to go on from.'),
+  evaluate: key(types.flag, false, 'Only evaluate `test_splits`.'),
+  train_splits: key(types.texts, ['train'], 'Splits that are trained on.'),
+  valid_splits: key(
+    types.texts,
+    [],
+    'Splits that are evaluated after epochs; `val` chooses the best checkpoint.',
+  ),
+  test_splits: key(types.texts, [], 'Splits that the best checkpoint is evaluated on at the end.'),
+  train_dataset_ratios: key(
+    types.numbers,
+    undefined,
+    'How often each dataset is drawn from, in the order of `datasets`.',
+  ),
+  use_dist_eval_sampler: key(
+    types.flag,
+    true,
+    'Workers share out the samples of an evaluation; False: each evaluates all of them.',
+  ),
+});
+
+/** And those of `runner_iter`. */
+export const iterationsSchema = trainingSchema.extend({
+  max_iters: key(types.natural, undefined, 'Iterations of `runner_iter`.'),
+  iters_per_inner_epoch: key(types.natural, undefined, 'Iterations of `runner_iter` between evaluations.'),
+});
+
+const schema = z.object({ ...launchSchema.shape, ...iterationsSchema.shape, ...stepScheduleSchema.shape });
 type Keys = z.output<typeof schema>;
 
 type CamelCase<S> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : S;
 
 /**
- * The `run` section with its defaults, checked: the keys of launchSchema, trainingSchema and scheduleSchema
- * (src/common/config/schema/run.ts says what each means), in camel case.
+ * The `run` section with its defaults, checked: the keys of the launch, of the runners and of the
+ * schedules (`lavis config --schema` says what each means), in camel case.
  */
 export type RunSettings = { [K in keyof Keys as CamelCase<K>]: Keys[K] } & {
   /** 0 in an evaluation that names none. */

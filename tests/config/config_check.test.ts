@@ -5,15 +5,10 @@ import { describe, test } from 'node:test';
 import { z } from 'zod';
 import type { ConfigError } from '#src/common/errors.js';
 import { Registry } from '#src/common/registry.js';
-import {
-  Config,
-  captionDatasetSchema,
-  key,
-  readSection,
-  scheduleSchema,
-  trainingSchema,
-  types,
-} from '#src/config/index.js';
+import { Config, key, readSection, types } from '#src/config/index.js';
+import { captionDatasetSchema } from '#src/datasets/index.js';
+import { scheduleSchema, stepScheduleSchema } from '#src/optim/index.js';
+import { iterationsSchema, trainingSchema } from '#src/runners/settings.js';
 import { CaptionTask } from '#src/tasks/index.js';
 import { temporaryFolder } from '../support.js';
 
@@ -45,6 +40,11 @@ register(registry.registerProcessor('blip_image_eval'), { configSchema: imageSch
 register(registry.registerTask('captioning'), { configSchema: CaptionTask.configSchema });
 register(registry.registerTask('my_task'), {});
 register(registry.registerRunner('runner_base'), { configSchema: trainingSchema });
+register(registry.registerRunner('runner_iter'), { configSchema: iterationsSchema });
+register(registry.registerLrScheduler('linear_warmup_step_lr'), { configSchema: stepScheduleSchema });
+register(registry.registerTask('other_task'), {
+  configSchema: z.strictObject({ k_test: key(types.natural, 256, 'x') }),
+});
 register(registry.registerLrScheduler('linear_warmup_cosine_lr'), { configSchema: scheduleSchema });
 writeFileSync(
   join(folder, 'model.yaml'),
@@ -270,6 +270,33 @@ describe('checking before anything starts', () => {
     writeFileSync(join(folder, 'run.yaml'), changed('max_epoch', 'max_epohc'));
     const config = await Config.fromFile(join(folder, 'run.yaml'), [], { registry });
     assert.equal(config.run.max_epohc, 5);
+  });
+
+  test('a key of another task, runner or schedule is refused, and whose it is is told', async () => {
+    const told = async (line: string, options: string[] = []) => faultsOf(`${good}  ${line}\n`, options);
+    assert.match(
+      await told('k_test: 5'),
+      /run\.k_test is a key of the task other_task, not of captioning\n {2}where: {3}\S*run\.yaml:15:3/,
+    );
+    assert.match(
+      await told('max_iters: 5'),
+      /max_iters is a key of the runner runner_iter, not of runner_base/,
+    );
+    assert.match(
+      await told('lr_decay_rate: 0.9'),
+      /of the schedule linear_warmup_step_lr, not of linear_warmup_cosine/,
+    );
+    assert.equal(await told('k_test: 5', ['run.task=other_task']), '');
+    assert.equal(await told('max_iters: 5', ['run.runner=runner_iter']), '');
+    assert.match(await told('num_beams: 5', ['run.k_test=3']), /k_test is a key of the task/);
+  });
+
+  test('keys of the file that belong to what an option replaces are told, and used by nobody', async () => {
+    const path = join(folder, 'run.yaml');
+    writeFileSync(path, `${good}  num_beams: 3\n`);
+    const config = await Config.fromFile(path, ['run.task=other_task'], { registry, check: true });
+    assert.equal(config.run.num_beams, undefined);
+    assert.equal((config.toJSON().run as { num_beams?: number }).num_beams, 3);
   });
 
   test('a section is read with its defaults, null as absent', () => {

@@ -4,7 +4,7 @@ import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { KINDS, registry as ourClasses, Registry } from '#src/common/registry.js';
-import { Config, type HasSchema, parseYaml, toPlain } from '#src/config/index.js';
+import { Config, type HasSchema, type JsonSchema, parseYaml, toPlain } from '#src/config/index.js';
 import '#src/index.js';
 import { fixture, fixtureJson } from '../support.js';
 import { referenceRegistry } from './config_fixture.js';
@@ -106,4 +106,33 @@ test('the schema for editors and the page of keys are what the classes say', () 
     encoding: 'utf8',
   });
   assert.equal(status, 0, stderr);
+});
+
+describe('configs/schema.json', () => {
+  const text = readFileSync('configs/schema.json', 'utf8');
+  const schema = JSON.parse(text) as JsonSchema & { $defs: Record<string, JsonSchema> };
+
+  test('stays small: what stands in it twice is a definition, and each reference leads to one', () => {
+    assert.ok(text.length < 150_000, `${text.length} bytes`);
+    const references = [...text.matchAll(/"\$ref": "#\/\$defs\/([^"]+)"/g)].map(([, name]) => name);
+    assert.deepEqual([...new Set(references)].sort(), Object.keys(schema.$defs).sort());
+  });
+
+  test('refuses a key of another runner or schedule, as the command line does', () => {
+    interface Narrowed {
+      if: { properties: Record<string, { const: string }>; required?: string[] };
+      then: { properties: Record<string, false> };
+    }
+    const { run } = schema.properties as { run: JsonSchema };
+    const all = run.allOf as unknown as Narrowed[];
+    const of = (chooser: string, name: string) =>
+      all.find((one) => one.if.properties[chooser]?.const === name)!;
+    assert.ok('max_iters' in of('runner', 'runner_base').then.properties);
+    assert.equal(of('runner', 'runner_base').if.required, undefined, 'it is the default');
+    assert.ok(!('max_iters' in of('runner', 'runner_iter').then.properties));
+    assert.deepEqual(of('runner', 'runner_iter').if.required, ['runner']);
+    assert.ok('lr_decay_rate' in of('lr_sched', 'linear_warmup_cosine_lr').then.properties);
+    for (const key of all.flatMap(({ then }) => Object.keys(then.properties)))
+      assert.ok(run.properties![key], key);
+  });
 });

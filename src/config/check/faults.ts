@@ -3,9 +3,17 @@ import { ConfigError, type ErrorDetails } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import type { Registry } from '../../common/registry.js';
 import { didYouMean } from '../../common/suggest.js';
-import { runSchema, schemaOf } from '../schema/compose.js';
+import { EVERY_CLASS, ownersOf, runSchema, schemaOf } from '../schema/compose.js';
 import { deceptiveIn, withVisible } from '../syntax_help.js';
-import { describeOrigin, findEntry, findTree, type PlainValue, type Tree } from '../tree.js';
+import {
+  describeOrigin,
+  findEntry,
+  findTree,
+  type PlainObject,
+  type PlainValue,
+  type Tree,
+  toPlain,
+} from '../tree.js';
 
 export interface CheckOptions {
   /** Keys that nothing here knows pass. */
@@ -15,6 +23,8 @@ export interface CheckOptions {
   /** Defaults could not all be read, so that what goes together cannot be told. */
   incomplete?: boolean;
 }
+
+const HOW_TO_PASS = '--allow-unknown lets unknown keys pass';
 
 /** Collects what is wrong with a configuration, each fault with its place. */
 export class Faults {
@@ -46,12 +56,13 @@ export class Faults {
       this.unused.push([...path]);
       return;
     }
+    if (path.length === 2 && path[0] === 'run' && this.#addForeign(path)) return;
     const close = didYouMean(path.at(-1)!, known) || this.#elsewhere(path);
     const deceptive = deceptiveIn(path.at(-1)!, true);
     const help =
       path.length === 1 && !close
         ? 'the name of a section that only holds blocks for *aliases begins with x-; --allow-unknown lets any pass'
-        : '--allow-unknown lets unknown keys pass';
+        : HOW_TO_PASS;
     const name = path.map(withVisible).join('.');
     const details = {
       found: close || undefined,
@@ -61,12 +72,36 @@ export class Faults {
     this.add(path, `${name} is not known`, details, 'key');
   }
 
+  /** A key of a task, runner or schedule that was not chosen. @returns whether it is one */
+  #addForeign(path: readonly string[]): boolean {
+    const run = findTree(this.tree, ['run']);
+    const foreign = ownersOf(this.registry, path[1], run ? (toPlain(run) as PlainObject) : {});
+    if (!foreign) return false;
+    const { chooser, called, chosen, owners } = foreign;
+    const mine = findTree(this.tree, ['run', chooser])?.origin;
+    const key = findEntry(this.tree, path)!.keyOrigin;
+    const headline = `run.${path[1]} is a key of ${called} ${owners.join(' and ')}, not of ${chosen}`;
+    // --options run.lr_sched=constant_lr tries a file with another schedule: the file's own keys may stay
+    if (mine && /option|command/.test(mine.kind) && /file|default/.test(key.kind)) {
+      log.warnOnce(`${headline}: it is not used`);
+      this.unused.push([...path]);
+      return true;
+    }
+    this.add(
+      path,
+      headline,
+      { help: `run.${chooser}: ${owners.join(' or ')}, or leave the key out; ${HOW_TO_PASS}` },
+      'key',
+    );
+    return true;
+  }
+
   /** A key that belongs to another section. */
   #elsewhere(path: readonly string[]): string {
     const key = path.at(-1)!;
     const arch = findTree(this.tree, ['model', 'arch']);
     const model = arch?.kind === 'scalar' ? schemaOf(this.registry, 'model', String(arch.value)) : undefined;
-    const homes = { run: runSchema(this.registry), model };
+    const homes = { run: runSchema(this.registry, EVERY_CLASS), model };
     const home = Object.entries(homes).find(
       ([section, schema]) => section !== path[0] && schema && Object.hasOwn(schema.shape, key),
     );

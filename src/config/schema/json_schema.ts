@@ -1,23 +1,23 @@
 import { z } from 'zod';
 import type { Kind, Registry } from '../../common/registry.js';
 import type { HasDefaults } from '../defaults.js';
-import { RUN_CLASSES, runSchema, schemaOf } from './compose.js';
+import { EVERY_CLASS, foreignKeys, RUN_CLASSES, runDefault, runSchema, schemaOf } from './compose.js';
 import { type JsonSchema, toJsonSchema } from './describe.js';
+import { shareParts } from './shared_parts.js';
 
 /** JSON Schema of a run's YAML, for editors: every key of the classes that are registered. */
 export function configJsonSchema(registry: Registry): JsonSchema {
   const model = choice(registry, 'model', 'arch');
-  const processors = choice(registry, 'processor', 'name');
-  const sides = { type: 'object', properties: { train: processors, eval: processors } };
+  const sides = { $ref: '#/$defs/processors' };
   const datasets = registry.list('builder').map((name): [string, JsonSchema] => {
     const dataset = jsonOf(registry, 'builder', name);
     for (const key of ['vis_processor', 'text_processor']) {
       const { description } = dataset.properties?.[key] ?? {};
-      if (dataset.properties?.[key]) dataset.properties[key] = { ...sides, description };
+      if (dataset.properties?.[key]) dataset.properties[key] = { description, allOf: [sides] };
     }
     return [name, dataset];
   });
-  const run = fit(toJsonSchema(runSchema(registry), 'draft-7'));
+  const run = fit(toJsonSchema(runSchema(registry, EVERY_CLASS), 'draft-7'));
   for (const [key, kind] of RUN_CLASSES) {
     const property = run.properties![key];
     run.properties![key] = {
@@ -28,11 +28,16 @@ export function configJsonSchema(registry: Registry): JsonSchema {
   }
   // a default file or an option may bring what an editor would ask for
   delete run.required;
-  return {
+  run.allOf = RUN_CLASSES.flatMap(([key, kind]) =>
+    registry.list(kind).map((name) => narrowed(registry, key, name)),
+  );
+  return shareParts({
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'A run of lavis',
+    $defs: definitions(registry),
     type: 'object',
     additionalProperties: false,
+    patternProperties: { '^x-': { description: 'Blocks that *aliases elsewhere in the file stand for.' } },
     properties: {
       model: { ...model, description: 'The architecture, its size and its weights.' },
       datasets: {
@@ -57,6 +62,27 @@ export function configJsonSchema(registry: Registry): JsonSchema {
         properties: { cache_root: { type: 'string', description: 'Where downloads are kept.' } },
       },
     },
+  });
+}
+
+/** What stands in many places. */
+function definitions(registry: Registry): Record<string, JsonSchema> {
+  const processor = choice(registry, 'processor', 'name');
+  const side = { $ref: '#/$defs/processor' };
+  return {
+    interpolation: { type: 'string', pattern: '\\$\\{' },
+    processor,
+    processors: { type: 'object', properties: { train: side, eval: side } },
+  };
+}
+
+/** As if … then: keys of other tasks, runners or schedules are not known to the one that is chosen. */
+function narrowed(registry: Registry, key: string, name: string): JsonSchema {
+  const others = foreignKeys(registry, key, name);
+  const isDefault = runDefault(key) === name;
+  return {
+    if: { properties: { [key]: { const: name } }, ...(isDefault ? {} : { required: [key] }) },
+    then: { properties: Object.fromEntries(others.map((other) => [other, false])) },
   };
 }
 
@@ -98,7 +124,7 @@ function jsonOf(registry: Registry, kind: Kind, name: string): JsonSchema {
   return json;
 }
 
-const INTERPOLATION: JsonSchema = { type: 'string', pattern: '\\$\\{' };
+const INTERPOLATION: JsonSchema = { $ref: '#/$defs/interpolation' };
 
 /** Lets an interpolation stand for any number or flag, and leaves out what only zod needs. */
 function fit(schema: JsonSchema): JsonSchema {

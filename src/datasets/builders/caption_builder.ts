@@ -4,7 +4,6 @@ import type { z } from 'zod';
 import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
-import { captionDatasetSchema } from '../../config/index.js';
 import { type Annotation, readAnnotations } from '../datasets/annotations.js';
 import type { AnnotatedDataset, CaptionDatasetParts } from '../datasets/caption_dataset.js';
 import { CaptionReader } from '../datasets/caption_reader.js';
@@ -15,6 +14,7 @@ import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder 
 import type { DatasetBuilder, Splits } from './builder.js';
 import { fetchAnnotations, type Missing } from './fetch_annotations.js';
 import { processorsOf } from './processors.js';
+import { captionDatasetSchema } from './schema.js';
 
 /** The annotations of each split, or what is missing of them. */
 export interface Prepared {

@@ -5,7 +5,7 @@ import { ConfigError, DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { expandHome } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
-import { datasetSchema, key, readSection, types } from '../../config/index.js';
+import { key, readSection, types } from '../../config/index.js';
 import {
   type CaptionedImage,
   type CaptionTables,
@@ -18,6 +18,7 @@ import type { Split } from '../types.js';
 import { strings, tableAt } from './build_info.js';
 import type { Prepared } from './caption_builder.js';
 import { OwnCaptionBuilder } from './own_captions.js';
+import { datasetSchema } from './schema.js';
 
 const ownKeys = {
   image_key: key(types.text, undefined, 'The column of the image; the usual names are found.'),

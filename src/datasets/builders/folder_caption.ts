@@ -2,11 +2,12 @@ import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { log } from '../../common/logging.js';
 import { registry } from '../../common/registry.js';
-import { captionDatasetSchema, key, readSection, types } from '../../config/index.js';
+import { key, readSection, types } from '../../config/index.js';
 import { readSidecars, SIDECARS } from '../datasets/custom/sidecars.js';
 import type { Split } from '../types.js';
 import type { Prepared } from './caption_builder.js';
 import { OwnCaptionBuilder } from './own_captions.js';
+import { captionDatasetSchema } from './schema.js';
 
 const images = key(
   z.strictObject({ storage: types.text }),

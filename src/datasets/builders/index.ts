@@ -10,5 +10,6 @@ export {
   VgCaptionBuilder,
 } from './image_text_pairs.js';
 export { NoCapsBuilder } from './nocaps.js';
+export { captionDatasetSchema, datasetSchema } from './schema.js';
 export { ShapesCaptionBuilder } from './shapes_caption.js';
 export { ShardsCaptionBuilder } from './shards_caption.js';

@@ -4,12 +4,13 @@ import { z } from 'zod';
 import { log } from '../../common/logging.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
-import { captionDatasetSchema, key, readSection, types } from '../../config/index.js';
+import { key, readSection, types } from '../../config/index.js';
 import type { Annotation } from '../datasets/annotations.js';
 import { CaptionDataset, CaptionEvalDataset } from '../datasets/caption_dataset.js';
 import { drawShapes, type ShapesOptions } from '../datasets/shapes/draw.js';
 import type { Split } from '../types.js';
 import { CaptionBuilder, type Prepared } from './caption_builder.js';
+import { captionDatasetSchema } from './schema.js';
 
 const scenesSchema = z.strictObject({
   seed: key(types.count, 42, 'Draws other scenes.'),

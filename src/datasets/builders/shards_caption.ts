@@ -3,13 +3,14 @@ import { z } from 'zod';
 import { DataError } from '../../common/errors.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
-import { captionDatasetSchema, key, readSection, types } from '../../config/index.js';
+import { key, readSection, types } from '../../config/index.js';
 import { shardPaths } from '../datasets/shards/paths.js';
 import { ShardDataset, ShardReader } from '../datasets/shards/shard_dataset.js';
 import type { SampleReader, Split } from '../types.js';
 import type { DatasetSection } from './build_info.js';
 import type { DatasetBuilder, Splits } from './builder.js';
 import { processorsOf } from './processors.js';
+import { captionDatasetSchema } from './schema.js';
 
 const buildInfoSchema = z.strictObject({
   storage: key(

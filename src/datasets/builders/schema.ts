@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { key, types as t } from './key.js';
+import { key, types as t } from '../../config/index.js';
 
 const textOrTexts = z.union([t.text, t.texts]);
 
