@@ -80,9 +80,10 @@ function definitions(registry: Registry): Record<string, JsonSchema> {
 function narrowed(registry: Registry, key: string, name: string): JsonSchema {
   const others = foreignKeys(registry, key, name);
   const isDefault = runDefault(key) === name;
+  const then = { properties: Object.fromEntries(others.map((other) => [other, false])) };
   return {
     if: { properties: { [key]: { const: name } }, ...(isDefault ? {} : { required: [key] }) },
-    then: { properties: Object.fromEntries(others.map((other) => [other, false])) },
+    then,
   };
 }
 
