@@ -15,7 +15,13 @@ import { newestCheckpoint } from '../runners/index.js';
 import { chooseEngine } from '../runs/index.js';
 import { buildModel, CaptionTask } from '../tasks/index.js';
 import { UsageError } from './command.js';
-import { type ConfigArguments, loadClasses, loadConfig, NO_NAMED_WEIGHTS } from './config_options.js';
+import {
+  type ConfigArguments,
+  loadClasses,
+  loadConfig,
+  NO_NAMED_WEIGHTS,
+  namedWeights,
+} from './config_options.js';
 
 /** What turns images into captions. */
 export interface Captioner {
@@ -95,8 +101,7 @@ const runConfig = (args: CaptionerArguments) =>
  * @throws UsageError when there are no weights at all: captions of weights that were never trained mean nothing.
  */
 async function trainedBy(config: Config): Promise<string | undefined> {
-  const { load_finetuned, load_pretrained, finetuned, pretrained } = config.model;
-  const named = (load_finetuned && finetuned) || (load_pretrained !== false && pretrained);
+  const named = namedWeights(config.model);
   const chosen = ['finetuned', 'pretrained'].some(
     (key) => config.originOf(`model.${key}`)?.kind === 'option',
   );

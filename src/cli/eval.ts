@@ -1,7 +1,8 @@
+import { log } from '../common/logging.js';
 import type { Overrides } from '../config/index.js';
 import { findJob, makeRunner, prepareRun } from '../runs/index.js';
 import { defineCommand } from './command.js';
-import { loadConfig, NO_NAMED_WEIGHTS } from './config_options.js';
+import { loadConfig, NO_NAMED_WEIGHTS, namedWeights } from './config_options.js';
 import { finishRun } from './finish_run.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { runOptions } from './run_options.js';
@@ -39,6 +40,9 @@ export const evaluate = defineCommand({
     const job = await findJob(config, { 'job-id': args['job-id'] });
     const ended = await launchWorkers('eval', args, config, { job });
     if (ended !== undefined) return ended;
+    if (!config.run.resume_ckpt_path && !namedWeights(config.model)) {
+      log.warn('the YAML names no weights: those that are scored are random (--checkpoint FILE)');
+    }
     const prepared = await prepareRun(config, { device: args.device, training: false });
     const runner = await makeRunner(prepared, job);
     return finishRun(runner, () => runner.evaluate());

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -168,7 +169,16 @@ export async function ensureFile({ url, path, what, option, ...options }: Ensure
   return path;
 }
 
-/** Where the weights at a URL lie once they are downloaded. */
+/** Names that each run, or each model of a library, gives to its weights. */
+const COMMON_NAME =
+  /^(checkpoint|model|pytorch_model|best|last|latest|final|weights|epoch)([-_=.]?\w+)?\.(pth|pt|bin|ckpt|safetensors)$/i;
+/** LAVIS's own files that look like such names; they lie where everybody puts them by hand. */
+const PUBLISHED = /^model_(base|large)/;
+
+/** Where the weights at a URL lie once they are downloaded: by their name, in a folder of the URL's where it is a common one. */
 export function weightsCachePath(url: string): string {
-  return cachePath(`checkpoints/${basename(new URL(url).pathname)}`);
+  const name = basename(new URL(url).pathname);
+  if (!COMMON_NAME.test(name) || PUBLISHED.test(name)) return cachePath(`checkpoints/${name}`);
+  const folder = createHash('sha256').update(url).digest('hex').slice(0, 12);
+  return cachePath(`checkpoints/${folder}/${name}`);
 }
