@@ -26,6 +26,13 @@ const utf16 = (text: string) => Buffer.from(`\uFEFF${text}`, 'utf16le');
 const READ: [what: string, name: string, text: string | Uint8Array, shown?: string[], note?: RegExp][] = [
   ['commas', 'c.csv', 'image,caption\na.jpg,"a dog, asleep"\nb.jpg,"a ""big"" cat"\n'],
   ['semicolons', 'c.csv', 'image;caption\na.jpg;a dog, asleep\nb.jpg;"a ""big"" cat"\n', TWO, /semicolons/],
+  [
+    "Excel's line of the separator",
+    'c.csv',
+    'sep=;\r\nimage;caption\r\na.jpg;a dog, asleep\r\nb.jpg;"a ""big"" cat"\r\n',
+    TWO,
+    /semicolons/,
+  ],
   ['tabs in a .csv', 'c.csv', 'image\tcaption\na.jpg\ta dog, asleep\nb.jpg\ta "big" cat\n', TWO, /tabs/],
   [
     'commas in a .tsv',
@@ -194,6 +201,14 @@ const READ: [what: string, name: string, text: string | Uint8Array, shown?: stri
 ];
 
 const REFUSED: [what: string, name: string, text: string | Uint8Array, ...messages: RegExp[]][] = [
+  [
+    'a pointer of Git LFS',
+    'c.csv',
+    'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n',
+    /Git LFS/,
+    /git lfs pull/,
+  ],
+  ['a web page', 'c.json', '<!DOCTYPE html>\n<html></html>', /a web page/],
   [
     'repeated headers',
     'c.csv',

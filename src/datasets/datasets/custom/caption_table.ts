@@ -75,10 +75,32 @@ async function readEntries(
     });
   }
   const text = await readText(file, { what: 'a caption file' });
+  const other = OTHER_FILES.find(({ start }) => start.test(text));
+  if (other) {
+    throw new DataError('a caption file holds something else', {
+      where: file,
+      found: other.found,
+      help: other.help,
+    });
+  }
   // A table cannot begin so: its header would be a bracket.
   const json = JSONS.includes(extension) || /^\s*(\{\s*"|\[\s*[[{])/.test(text);
   return json ? readJsonEntries(text, file, keys) : readTable(text, file, keys, note);
 }
+
+/** Texts that are fetched in place of a file. */
+const OTHER_FILES = [
+  {
+    start: /^version https:\/\/git-lfs/,
+    found: 'a pointer of Git LFS, not the file itself',
+    help: 'git lfs pull fetches it',
+  },
+  {
+    start: /^\s*<(!doctype|html|\?xml)/i,
+    found: 'a web page, or XML',
+    help: 'fetch the file itself: a page may ask to log in, or show it',
+  },
+];
 
 /** The names of all entries: one may lack what another has. */
 function namesOf(entries: readonly Annotation[]): string[] {

@@ -1,17 +1,16 @@
 /** What pandas and others write where there is nothing. */
-const NOTHING = /^(nan|none|null|n\/a|#n\/a|<na>|na|undefined)$/i;
+const NOTHING = /^\s*(|nan|none|null|n\/a|#n\/a|<na>|na|undefined)\s*$/i;
 
 /** Whether a value is no caption at all: absent, blank, or the word that a program writes for that. */
 export const isNothing = (value: unknown): boolean =>
-  value === undefined ||
-  value === null ||
-  (typeof value === 'string' && (value.trim() === '' || NOTHING.test(value.trim())));
+  value === undefined || value === null || (typeof value === 'string' && NOTHING.test(value));
 
 /**
  * The texts of a list that was written into a cell, as JSON, as Python's repr or as NumPy prints it;
  * undefined where the text is not a list. @throws RangeError for what begins as a list and cannot be read.
  */
 export function listInCell(text: string): unknown[] | undefined {
+  if (!/^\s*[[(]/.test(text)) return undefined;
   const trimmed = text.trim();
   if (!/^\[.*\]$/s.test(trimmed) && !/^\(\s*['"].*\)$/s.test(trimmed)) return undefined;
   try {

@@ -49,27 +49,22 @@ function parseAs(text: string, { delimiter, quotes }: Dialect): Row[] {
   const options: Options = {
     delimiter,
     record_delimiter: ['\r\n', '\n', '\r'],
-    info: true,
     relax_column_count: true,
-    skip_empty_lines: true,
     trim: true,
     ...(quotes === 'plain' ? { quote: false } : quotes === 'backslash' ? { escape: '\\' } : {}),
   };
-  const records = parse(text, options) as unknown as Parsed[];
-  let last = { lines: 0, empty_lines: 0 };
-  const rows = records.map(({ record, info }) => {
-    const line = last.lines + 1 + info.empty_lines - last.empty_lines;
-    last = info;
-    return { line, cells: record };
+  // csv-parse can tell lines itself (`info`), at three times the time.
+  let next = 1;
+  const rows = parse(text, options).map((cells) => {
+    const line = next;
+    next +=
+      1 + cells.reduce((ends, cell) => ends + (/[\r\n]/.test(cell) ? cell.split(LINE_END).length - 1 : 0), 0);
+    return { line, cells };
   });
   return rows.filter(({ cells }) => cells.some((cell) => cell !== ''));
 }
 
-/** What csv-parse gives with `info`. */
-interface Parsed {
-  record: string[];
-  info: { lines: number; empty_lines: number };
-}
+const LINE_END = /\r\n|\n|\r/;
 
 /** A quote that opens a cell but does not close it would leave half of what is quoted in the next cell. */
 function refuseStray(rows: readonly Row[], fault: CsvError, file: string): void {
@@ -93,8 +88,10 @@ function quoteError(fault: CsvError, file: string, line?: number): DataError {
 /** A missing quote makes one cell of many rows, up to the next quote. */
 function refuseSwallowed(rows: readonly Row[], delimiter: Delimiter, file: string): void {
   for (const { line, cells } of rows) {
-    const swallowed = cells.find((cell) =>
-      cell.split(/\r\n|\n|\r/).some((part, i) => i > 0 && IMAGE_FILE.test(part.split(delimiter)[0].trim())),
+    const swallowed = cells.find(
+      (cell) =>
+        LINE_END.test(cell) &&
+        cell.split(LINE_END).some((part, i) => i > 0 && IMAGE_FILE.test(part.split(delimiter)[0].trim())),
     );
     if (swallowed === undefined) continue;
     throw new DataError('a quoted cell runs over other rows', {

@@ -23,8 +23,10 @@ export function readTable(
   keys: TableKeys,
   note: (text: string) => void,
 ): Annotation[] {
-  const delimiter = delimiterOf(text, file, keys);
-  const rows = parseDelimited(text, delimiter, file);
+  // Excel writes what divides cells into a line of its own; an empty line keeps the numbers of the others.
+  const table = text.replace(/^sep=([,;\t|])(?=\r|\n)/, '');
+  const delimiter = delimiterOf(table, file, keys);
+  const rows = parseDelimited(table, delimiter, file);
   if (rows.length === 0) return [];
   const told: string[] = [];
   if (delimiter !== usualDelimiter(file)) told.push(`cells are divided by ${DELIMITER_NAMES[delimiter]}`);
