@@ -71,6 +71,16 @@ describe('lavis data', () => {
     }
   });
 
+  it('says that the contact sheet cannot be written, and how to have it elsewhere', async () => {
+    const inFile = join(tiny.yaml, 'sheet.png');
+    const { code, stderr } = await lavis(
+      ...['data', '--cfg-path', tiny.yaml, '--sheet', inFile, '--options', ...tiny.output('out')],
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /the contact sheet cannot be written[\s\S]*sheet\.png[\s\S]*--sheet FILE/);
+    assert.doesNotMatch(stderr, /vips/);
+  });
+
   it('lists missing and broken images, and ids that the ground truth lacks, and exits with 1', async () => {
     rmSync(join(folder, 'images', 'tiny_8.png'));
     const whole = readFileSync(join(folder, 'images', 'tiny_9.png'));

@@ -1,5 +1,6 @@
 import sharp, { type OverlayOptions } from 'sharp';
-import { DataError } from '../../common/errors.js';
+import { DataError, messageOf } from '../../common/errors.js';
+import { writeFileAtomic } from '../../common/files.js';
 import { quietlyUntilDone } from '../../common/quiet.js';
 import { Rng } from '../../common/random.js';
 import type { Dataset, Sample } from '../../datasets/index.js';
@@ -48,7 +49,10 @@ export async function sheetPart(
   };
 }
 
-/** Draws the parts below each other, captions under the pictures, as a PNG. */
+/**
+ * Draws the parts below each other, captions under the pictures, as a PNG.
+ * @throws DataError where it cannot be written.
+ */
 export async function drawSheet(parts: readonly SheetPart[], path: string): Promise<void> {
   const width = COLUMNS * (CELL + GAP) + GAP;
   const layers: OverlayOptions[] = [];
@@ -72,13 +76,21 @@ export async function drawSheet(parts: readonly SheetPart[], path: string): Prom
   }
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif">${texts.join('')}</svg>`;
   // A machine without fonts.conf is told so by the library that looks for fonts.
-  await quietlyUntilDone(() =>
+  const sheet = await quietlyUntilDone(() =>
     sharp({ create: { width, height: top, channels: 3, background: '#e8ebee' } })
       .composite([...layers, { input: Buffer.from(svg), left: 0, top: 0 }])
       .removeAlpha()
       .png()
-      .toFile(path),
+      .toBuffer(),
   );
+  await writeFileAtomic(path, sheet).catch((thrown: unknown) => {
+    throw new DataError('the contact sheet cannot be written', {
+      where: path,
+      found: thrown instanceof DataError ? thrown.details.found : messageOf(thrown),
+      help: '--sheet FILE draws it in another place',
+      cause: thrown,
+    });
+  });
 }
 
 /** The pixels as they were before the normalisation, as a PNG of the cell's size. */
