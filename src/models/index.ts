@@ -8,10 +8,17 @@ export {
   type GeneratedCaptions,
   type TextBatch,
 } from './blip/blip_caption.js';
+export { BlipContrastive, blipContrastiveSchema } from './blip/blip_contrastive.js';
+export {
+  BlipPretrain,
+  type BlipPretrainOutput,
+  blipPretrainSchema,
+  type PretrainSamples,
+} from './blip/blip_pretrain.js';
 export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
 export { type CaptionImagesOptions, captionImages, type ImageSource } from './caption_images.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
-export { type Generated, nucleus } from './generation/generate.js';
+export { type Generated, generateIds, nucleus } from './generation/generate.js';
 export {
   checkedOptions,
   GENERATION_DEFAULTS,

@@ -11,6 +11,7 @@ import {
   type TextProcessor,
 } from '../processors/index.js';
 import type { BlipCaption } from './blip/blip_caption.js';
+import type { BlipPretrain } from './blip/blip_pretrain.js';
 import type { BuildOptions, Model, ModelClass } from './model.js';
 
 /**
@@ -19,6 +20,7 @@ import type { BuildOptions, Model, ModelClass } from './model.js';
  */
 export interface NamedModels {
   blip_caption: typeof BlipCaption;
+  blip_pretrain: typeof BlipPretrain;
 }
 
 declare module '../common/registry.js' {

@@ -1,4 +1,5 @@
 import { ConfigError } from '../common/errors.js';
+import type { Communicator } from '../distributed/index.js';
 import { noGrad, peek, tf } from '../engine/index.js';
 import { type Initializer, normal } from '../nn/index.js';
 
@@ -40,16 +41,52 @@ export class FeatureQueue {
     readonly pointer: tf.Variable,
   ) {}
 
+  #deferred = false;
+  #waiting: tf.Tensor[] = [];
+
   get size(): number {
     return this.queues[0].shape[1]!;
   }
 
   /**
-   * Overwrites the oldest columns.
-   * @param columns [D, B] for each queue, of all ranks in their order
+   * Overwrites the oldest columns; after `defer`, keeps them for `exchange`.
+   * @param columns [D, B] for each queue
    * @throws ConfigError when the size is not a multiple of B.
    */
   enqueue(columns: readonly tf.Tensor[]): void {
+    if (this.#deferred) this.#waiting = columns.map((column) => tf.keep(column.clone()));
+    else this.#write(columns);
+  }
+
+  /** Where there are other ranks: leaves the queue as it is until `exchange`. */
+  defer(): void {
+    tf.dispose(this.#waiting); // of a step that failed
+    this.#waiting = [];
+    this.#deferred = true;
+  }
+
+  /** Enqueues what all ranks have, in their order; every rank ends with the same queue. */
+  async exchange(comm: Communicator): Promise<void> {
+    this.#deferred = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const own = await Promise.all(
+      waiting.map(async (column) => ({ shape: column.shape, data: (await column.data()).slice() })),
+    );
+    tf.dispose(waiting);
+    const all = await comm.allGather(own, 'features for the queue');
+    tf.tidy(() => {
+      const columns = this.queues.map(({ dtype }, i) =>
+        tf.concat(
+          all.map((rank) => tf.tensor(rank[i].data, rank[i].shape, dtype)),
+          1,
+        ),
+      );
+      this.#write(columns);
+    });
+  }
+
+  #write(columns: readonly tf.Tensor[]): void {
     const count = columns[0].shape[1]!;
     checkQueueSize(this.size, count);
     const at = peek(this.pointer)[0];

@@ -75,11 +75,15 @@ export abstract class BlipBase extends BaseModel {
     return !name.startsWith('visual_encoder.');
   }
 
+  /** Called once the first weights are there: what belongs to the run that made them starts over. */
+  protected begin(): void {}
+
   /** Loads what there is to load, and draws the rest. */
   async #start(seed: number, source: WeightsSource | undefined): Promise<void> {
     const report = source && (await this.load(source.place, source.option, source.mayLack));
     this.initialize(seed, report && this.undrawn(report.missing));
     this.fillMissing(report?.missing ?? [...this.stateDict().keys()]);
+    this.begin();
   }
 }
 

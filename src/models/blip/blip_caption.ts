@@ -1,4 +1,4 @@
-import { ConfigError, DataError } from '../../common/errors.js';
+import { ConfigError } from '../../common/errors.js';
 import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
 import { tf } from '../../engine/index.js';
@@ -10,7 +10,7 @@ import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { blipSchema } from './config.js';
-import { IGNORED, languageModelLoss } from './losses.js';
+import { checkTexts, IGNORED, languageModelLoss } from './losses.js';
 
 /** The keys of the `model` section. */
 export const blipCaptionSchema = blipSchema.extend({
@@ -87,11 +87,7 @@ export class BlipCaption extends BlipBase implements CaptionModel {
    * @param samples.image [B, H, W, 3], normalised; samples.text_input with the prompt in front
    */
   forward({ image, text_input: texts = [] }: CaptionSamples): BlipCaptionOutput {
-    if (texts.length !== image.shape[0]) {
-      throw new DataError('each image needs one text', {
-        found: `${image.shape[0]} images, ${texts.length} texts in text_input`,
-      });
-    }
+    checkTexts(image, texts);
     const text = this.readTexts(texts);
     return tf.tidy(() => {
       const imageEmbeds = this.visualEncoder.forward(image, this.noise); // [B, N, D]

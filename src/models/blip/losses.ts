@@ -1,3 +1,4 @@
+import { DataError } from '../../common/errors.js';
 import { softmaxCrossEntropy, tf } from '../../engine/index.js';
 
 /** Label of positions that do not count. */
@@ -19,4 +20,12 @@ export function languageModelLoss(logits: tf.Tensor3D, targets: readonly (readon
     tf.tensor1d(targets.flatMap(nextWords), 'int32'),
     { labelSmoothing: LABEL_SMOOTHING, ignoreIndex: IGNORED },
   );
+}
+
+/** @throws DataError unless each image has one text. */
+export function checkTexts(image: tf.Tensor, texts: readonly string[]): void {
+  if (texts.length === image.shape[0]) return;
+  throw new DataError('each image needs one text', {
+    found: `${image.shape[0]} images, ${texts.length} texts in text_input`,
+  });
 }
