@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, realpath, rm, stat } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, sep } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { fileSystemPath, lossyText, pathText } from '../common/byte_paths.js';
 import { DataError } from '../common/errors.js';
 import { downloadFile } from '../fetch/index.js';
 import { HEIC_HELP, isHidden, nameKind } from '../processors/index.js';
@@ -42,6 +43,8 @@ async function expand(source: string, options: SearchOptions): Promise<string[]>
   if (info?.isDirectory()) return orNone(await imagesBelow(source, options), source, options.leftOut);
   if (info || !/[*?[{]/.test(source)) {
     if (info) return [source];
+    const odd = source.includes('\ufffd') ? await oddlyNamed(source) : [];
+    if (odd.length > 0) return odd;
     throw new DataError('an image is missing', { where: source, found: 'no file of this name' });
   }
   const fixed = source.search(/[*?[{]/);
@@ -51,6 +54,12 @@ async function expand(source: string, options: SearchOptions): Promise<string[]>
   const matched = (path: string) => pattern.test(path.replaceAll(sep, '/'));
   const below = await imagesBelow(base, { recursive, leftOut: options.leftOut, matched }).catch(() => []);
   return orNone(below, source, options.leftOut);
+}
+
+/** The files that a name from the command line may stand for, whose bytes that are not UTF-8 it has lost. */
+async function oddlyNamed(source: string): Promise<string[]> {
+  const below = await imagesBelow(dirname(source), { recursive: false }).catch(() => []);
+  return below.filter((path) => lossyText(path) === join(source));
 }
 
 function orNone(images: string[], where: string, leftOut?: LeftOut): string[] {
@@ -93,13 +102,14 @@ export async function imagesBelow(
   // Linked folders come last: what is in the folder itself keeps its own name.
   const linked: string[] = [];
   const walk = async (at: string): Promise<void> => {
-    const real = await realpath(at);
+    const real = (await realpath(fileSystemPath(at), 'buffer')).toString('latin1');
     if (seen.has(real)) return;
     seen.add(real);
-    for (const entry of await readdir(at, { withFileTypes: true })) {
-      const path = join(at, entry.name);
-      const info = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
-      const hidden = isHidden(entry.name);
+    for (const entry of await readdir(fileSystemPath(at), { withFileTypes: true, encoding: 'buffer' })) {
+      const name = pathText(entry.name);
+      const path = join(at, name);
+      const info = entry.isSymbolicLink() ? await stat(fileSystemPath(path)).catch(() => undefined) : entry;
+      const hidden = isHidden(name);
       if (info?.isDirectory()) {
         if (!recursive || hidden) continue;
         if (entry.isSymbolicLink()) linked.push(path);
@@ -107,9 +117,9 @@ export async function imagesBelow(
         continue;
       }
       if (!matched(path)) continue;
-      const kind = nameKind(entry.name);
+      const kind = nameKind(name);
       if (info?.isFile() && kind === 'image') images.push(path);
-      else add(leftOut, info ? kindInWords(kind, entry.name) : 'broken links');
+      else add(leftOut, info ? kindInWords(kind, name) : 'broken links');
     }
   };
   await walk(folder);

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
+import { fileSystemPath } from '../common/byte_paths.js';
 import { DataError, messageOf } from '../common/errors.js';
 import { decodeBmp } from './bmp.js';
 import { ALLOWED_FORMATS, CONVERT, describeBytes, endsEarly, kindOf } from './image_format.js';
@@ -99,7 +100,7 @@ function helpFor(said: string, early: boolean): string {
 
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await readFile(fileSystemPath(path));
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new DataError(missing ? 'an image is missing' : 'an image cannot be read', {
