@@ -19,6 +19,7 @@ export { imageId, numericId } from './datasets/image_id.js';
 export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './datasets/shapes/captions.js';
 export { drawScene, scenesOf } from './datasets/shapes/draw.js';
 export { ShardDataset, ShardReader } from './datasets/shards/shard_dataset.js';
+export { fingerprintOf } from './fingerprint.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';
 export { type BatchSource, endless, type LoadingOptions } from './loading/batch_source.js';
 export { batchSize, collate, idsOf, isNumericArray } from './loading/collate.js';

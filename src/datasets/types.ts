@@ -86,6 +86,8 @@ export interface IterableDataset {
   readonly samplesPerEpoch: number;
   /** Samples that are known to be unreadable. */
   faults?(): Promise<SampleFault[]>;
+  /** What it holds, in a few words that differ where its samples do. */
+  fingerprint?(): string;
 }
 
 export interface StreamPosition {

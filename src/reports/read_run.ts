@@ -106,15 +106,30 @@ export function lastEvaluations(lines: readonly MetricsLine[]): MetricsLine[] {
   return [...last.values()];
 }
 
-/** The evaluation that chose the best checkpoint: the highest of the first split that was scored. */
+/**
+ * The evaluation that chose the best checkpoint, as the runner wrote it down. A run of LAVIS, or of an older version,
+ * has no such line: there it is the highest of 'val', or of the first split that was scored, as the runner chooses.
+ */
 export function bestScore(lines: readonly MetricsLine[]): MetricsLine | undefined {
-  const scored = lines.filter(({ kind, CIDEr }) => kind === 'evaluation' && typeof CIDEr === 'number');
-  const own = scored.filter(({ split }) => split === scored[0].split);
-  return own.reduce<MetricsLine | undefined>(
-    (best, line) => (best === undefined || (line.CIDEr as number) > (best.CIDEr as number) ? line : best),
-    undefined,
-  );
+  const evaluations = lines.filter(({ kind }) => kind === 'evaluation');
+  const chosen = lines.findLast(({ kind }) => kind === 'best');
+  if (chosen) {
+    return evaluations.findLast((line) =>
+      (['split', 'epoch', 'label'] as const).every((name) => line[name] === chosen[name]),
+    );
+  }
+  const scored = evaluations.filter((line) => scoreOf(line) !== undefined);
+  const split = scored.some((line) => line.split === 'val') ? 'val' : scored[0]?.split;
+  return scored
+    .filter((line) => line.split === split)
+    .reduce<MetricsLine | undefined>(
+      (best, line) => (best === undefined || scoreOf(line)! > scoreOf(best)! ? line : best),
+      undefined,
+    );
 }
+
+const scoreOf = ({ agg_metrics, CIDEr }: MetricsLine): number | undefined =>
+  [agg_metrics, CIDEr].find((score): score is number => typeof score === 'number');
 
 /** Seconds between the first and the last line; pauses between stop and resume count. */
 export function duration(lines: readonly MetricsLine[]): number {

@@ -14,6 +14,8 @@ import { handleBadStep, type StepPlace } from './bad_step.js';
 import { CheckpointHook } from './checkpoint_hook.js';
 import { loadWeights, type RestoredRun, readCheckpoint, writeCheckpoint } from './checkpoints.js';
 import { evaluateSplit } from './evaluation.js';
+import { compareRun } from './fingerprint.js';
+import { disposeGradients } from './gradients.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
@@ -22,7 +24,7 @@ import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
-import { type RunSettings, runSettings, trainingSchema } from './settings.js';
+import { decisiveSplit, type RunSettings, runSettings, trainingSchema } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
 import { type DatasetsBySplit, type EvaluatedImage, Splits } from './splits.js';
 import type { RunState } from './state.js';
@@ -126,6 +128,7 @@ export abstract class BaseRunner implements Run {
       training.schedule = makeSchedule(settings, this.scheduleLength);
       checkAccumulation(settings, this.stepsOf(0));
       model.checkPlan?.({ batch: settings.batchSizeTrain * this.comm.worldSize });
+      await this.#takeFingerprint();
       if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
       else await this.#logConfig();
       await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
@@ -179,7 +182,7 @@ export abstract class BaseRunner implements Run {
     await this.#settle();
     const path = join(this.folder.path, `checkpoint_${name}.pth`);
     const rng = await this.comm.allGather(this.model.rngState(), 'random state');
-    const state = this.#journal.snapshot(rng);
+    const state = this.#journal.snapshot(rng, this.stepsOf(this.state.round));
     const done = this.numberAfter(state.round);
     if (this.comm.rank === 0) {
       await writeCheckpoint(path, {
@@ -226,7 +229,12 @@ export abstract class BaseRunner implements Run {
     this.#running.step.reset(); // micro-batches that make no whole update; the reference carries them on
     await this.#journal.stats('train', this.#journal.meters.summary());
     await this.#tell((hook) => hook.afterSteps?.(this, this.#journal.meters.averages()));
-    const best = await this.#validate();
+    const best = await this.#validate().catch((thrown: unknown) => {
+      if (this.comm.rank === 0 && !(thrown instanceof RunInterrupted) && this.lastCheckpoint) {
+        log.warn(`the evaluation failed; ${this.place()} is saved: --resume goes on with its evaluation`);
+      }
+      throw thrown;
+    });
     this.#journal.nextRound();
     await this.#tell((hook) => hook.afterRound?.(this, best));
   }
@@ -283,9 +291,11 @@ export abstract class BaseRunner implements Run {
     const { state, settings, unit } = this;
     const isLast = state.round === this.rounds - 1;
     if (state.round % settings.valFreq !== 0 && !isLast) return false;
-    const decisive = settings.validSplits.includes('val') ? 'val' : settings.validSplits[0];
+    const decisive = decisiveSplit(settings);
     const found = { score: state.bestScore, at: state.bestAt, improved: false };
     const label = this.labelAfter(state.round + 1);
+    // First: an evaluation that fails, or is killed, costs no training.
+    if (settings.validSplits.length > 0) await this.save('latest');
     for (const split of settings.validSplits) {
       const metrics = await this.#evaluate(split, label);
       if (!metrics) continue;
@@ -342,14 +352,19 @@ export abstract class BaseRunner implements Run {
   }
 
   async #resume(place: string): Promise<void> {
+    const { settings } = this;
     const { optimizer, step } = this.#running;
     const path = await locateWeights(place, 'run.resume_ckpt_path=FILE');
     const restored = await readCheckpoint(path, this.model, optimizer, this.#scaler);
     this.lastCheckpoint = path;
     if (restored.state) {
+      const { fingerprint } = this.state;
+      const changes = compareRun(path, restored.state.fingerprint, fingerprint!, settings.resumeChanged);
       await this.#journal.restore(restored.state, dirname(path));
       const rng = restored.state.rng[this.comm.rank];
       if (rng) this.model.restoreRngState(rng);
+      if (changes.training) this.#restartRound(restored);
+      if (changes.evaluation) this.#journal.forgetBest();
     } else {
       this.state.round = this.#roundOf(path, restored);
       log.warn(`${path} was not written here: its best score, random state and log are not in it`);
@@ -357,6 +372,27 @@ export abstract class BaseRunner implements Run {
     }
     step.restore(restored.accumulated);
     log.info(`Resumed from ${path}: ${this.place()}, step ${this.state.step}`);
+  }
+
+  /** Rank 0 looks: going through all samples takes a moment where there are many. */
+  async #takeFingerprint(): Promise<void> {
+    const { comm } = this;
+    const own = comm.rank === 0 ? this.#splits.fingerprint() : undefined;
+    this.state.fingerprint = (await comm.allGather(own, 'fingerprint'))[0];
+  }
+
+  /**
+   * The place of a checkpoint in a round whose samples come otherwise now: a round that was trained to its end
+   * stays so, an epoch begins again, iterations go on counting.
+   */
+  #restartRound(restored: RestoredRun): void {
+    const { state } = this;
+    disposeGradients(restored.accumulated);
+    if (state.step === 0) return;
+    const steps = this.stepsOf(state.round);
+    if (state.step === restored.state?.steps) state.step = steps;
+    else if (this.unit === 'iters') state.step = Math.min(state.step, steps);
+    else this.#journal.restartRound();
   }
 
   async #loadBest(): Promise<void> {

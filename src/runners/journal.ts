@@ -62,11 +62,22 @@ export class Journal {
     return undefined;
   }
 
-  /** What a checkpoint keeps. @param rng each rank's generator */
-  snapshot(rng: number[][]): RunState {
+  /** The round begins again: its samples come in another order. */
+  restartRound(): void {
+    this.state.step = 0;
+    this.meters.reset();
+  }
+
+  /** Scores are of other data from here on. */
+  forgetBest(): void {
+    this.state.bestScore = null;
+  }
+
+  /** What a checkpoint keeps. @param rng each rank's generator @param steps micro-steps of the round */
+  snapshot(rng: number[][], steps: number): RunState {
     const { bestPath } = this.state;
     const best = bestPath && relative(this.folder.path, bestPath);
-    return { ...this.state, bestPath: best, rng, meters: this.meters.state(), logs: this.#complete };
+    return { ...this.state, bestPath: best, steps, rng, meters: this.meters.state(), logs: this.#complete };
   }
 
   /**
@@ -74,14 +85,9 @@ export class Journal {
    * @param from the folder that it lies in
    */
   async restore(saved: RunState, from: string): Promise<void> {
-    const { seed, worldSize } = this.state;
-    if (saved.seed !== seed || saved.worldSize !== worldSize) {
-      log.warn(
-        "the seed or the number of workers is not the checkpoint's: the order of the data will differ",
-      );
-    }
+    const { seed, worldSize, fingerprint } = this.state;
     const bestPath = saved.bestPath && located(saved.bestPath, from);
-    Object.assign(this.state, saved, { seed, worldSize, bestPath });
+    Object.assign(this.state, saved, { seed, worldSize, fingerprint, bestPath });
     this.meters.restore(saved.meters);
     await this.folder.restore(saved.logs);
     this.keepLines();

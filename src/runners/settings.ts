@@ -36,6 +36,11 @@ export const trainingSchema = z.strictObject({
   ),
   val_freq: key(types.natural, 1, 'Epochs between evaluations.'),
   resume_ckpt_path: key(types.text, undefined, 'A checkpoint to go on from.'),
+  resume_changed: key(
+    types.flag,
+    false,
+    "Go on although data, splits, batch size or workers are not the checkpoint's; an unfinished epoch begins again.",
+  ),
   evaluate: key(types.flag, false, 'Only evaluate `test_splits`.'),
   train_splits: key(types.texts, ['train'], 'Splits that are trained on.'),
   valid_splits: key(
@@ -93,6 +98,10 @@ export function runSettings(config: Config): RunSettings {
   ]);
   return Object.fromEntries(camelCase) as RunSettings;
 }
+
+/** The split that chooses the best checkpoint; undefined where nothing is evaluated. */
+export const decisiveSplit = ({ validSplits }: Pick<RunSettings, 'validSplits'>): string | undefined =>
+  validSplits.includes('val') ? 'val' : validSplits[0];
 
 function missing(config: Config, key: string, allowed: string): ConfigError {
   const origin = config.originOf('run');

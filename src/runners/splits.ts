@@ -10,6 +10,7 @@ import {
   trainSource,
 } from '../datasets/index.js';
 import type { Communicator } from '../distributed/index.js';
+import { type Fingerprint, runFingerprint } from './fingerprint.js';
 import type { RunSettings } from './settings.js';
 
 /** Datasets by name, then by split, as the builders made them. */
@@ -77,6 +78,11 @@ export class Splits {
       image.references.push(caption);
     }
     return [...references.values()];
+  }
+
+  /** What is trained on and what chooses the best checkpoint, as a checkpoint notes it. */
+  fingerprint(): Fingerprint {
+    return runFingerprint(this.datasets, this.settings, this.comm.worldSize);
   }
 
   #loading(badSamples?: BadSamples): LoadingOptions {

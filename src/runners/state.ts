@@ -1,4 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
+import type { Fingerprint } from './fingerprint.js';
 import type { MeterState } from './meters.js';
 import type { LogState } from './run_folder.js';
 
@@ -20,6 +21,10 @@ export interface RunState {
   rng: number[][];
   seed: number;
   worldSize: number;
+  /** Micro-steps of the current round; absent in older checkpoints. */
+  steps?: number;
+  /** Absent in older checkpoints. */
+  fingerprint?: Fingerprint;
   /** Micro-batches that were left out for a bad loss. */
   skipped: number;
 }

@@ -116,7 +116,7 @@ function checkpointsOf({ settings, rounds }: DryRunFacts): number {
     if (due || (saveLast && round === rounds)) numbered++;
   }
   const kept = Math.min(numbered, keepLast ?? Number.POSITIVE_INFINITY);
-  return kept + (validSplits.length > 0 ? 1 : 0) + (saveEveryIters ? 1 : 0) + 1;
+  return kept + (validSplits.length > 0 ? 1 : 0) + (saveEveryIters || validSplits.length > 0 ? 1 : 0) + 1;
 }
 
 const seconds = (value: number) => `${value.toPrecision(3)} s`;

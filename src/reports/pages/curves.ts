@@ -92,7 +92,7 @@ export function tiles(lines: readonly MetricsLine[], rounds?: number): Html {
     ['epoch', step && `${step.epoch + 1}${rounds ? ` of ${rounds}` : ''}`],
     ['step', step && `${step.step} of ${step.steps}`],
     ['loss', number(step, 'loss', (value) => value.toFixed(4))],
-    ['best CIDEr', best && `${(best.CIDEr as number).toFixed(3)}`],
+    ['best CIDEr', number(best, 'CIDEr', (value) => value.toFixed(3))],
     ['images/s', number(step, 'images_per_second', shortNumber)],
     ['waiting for data', number(step, 'data_wait', (value) => `${Math.round(100 * value)}%`)],
     ['memory', number(step, 'memory_bytes', (value) => `${(value / 1e9).toFixed(1)} GB`)],

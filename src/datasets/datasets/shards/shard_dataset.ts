@@ -1,7 +1,9 @@
+import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { DataError, LavisError, messageOf } from '../../../common/errors.js';
 import { Rng } from '../../../common/random.js';
 import type { ImageProcessor, TextProcessor } from '../../../processors/index.js';
+import { fingerprintOfFiles } from '../../fingerprint.js';
 import { collate } from '../../loading/collate.js';
 import { mapConcurrently } from '../../loading/executor.js';
 import type {
@@ -127,6 +129,15 @@ export class ShardDataset implements IterableDataset {
 
   collate(samples: Sample[]): Batch {
     return collate(samples);
+  }
+
+  fingerprint(): string {
+    const { shards, shuffleBuffer } = this.#options;
+    const files = fingerprintOfFiles(
+      shards,
+      shards.map((shard) => statSync(shard).size),
+    );
+    return shuffleBuffer === undefined ? files : `${files}, shuffled by ${shuffleBuffer}`;
   }
 
   async *#shuffled(seed: number, epoch: number): AsyncGenerator<ShardRecord> {
