@@ -52,7 +52,7 @@ function numbersOf({ lines, record }: RunData): Map<string, number> {
   return numbers;
 }
 
-const PLACE = new Set(['kind', 'epoch', 'iteration', 'time', 'split', 'label', 'agg_metrics']);
+const PLACE = new Set(['kind', 'epoch', 'iteration', 'time', 'split', 'label', 'best', 'agg_metrics']);
 
 /** Of the numbers in it; the first steps and pauses weigh little. */
 function median(values: readonly unknown[]): number | undefined {

@@ -112,12 +112,8 @@ export function lastEvaluations(lines: readonly MetricsLine[]): MetricsLine[] {
  */
 export function bestScore(lines: readonly MetricsLine[]): MetricsLine | undefined {
   const evaluations = lines.filter(({ kind }) => kind === 'evaluation');
-  const chosen = lines.findLast(({ kind }) => kind === 'best');
-  if (chosen) {
-    return evaluations.findLast((line) =>
-      (['split', 'epoch', 'label'] as const).every((name) => line[name] === chosen[name]),
-    );
-  }
+  const chosen = evaluations.findLast(({ best }) => best === true);
+  if (chosen) return chosen;
   const scored = evaluations.filter((line) => scoreOf(line) !== undefined);
   const split = scored.some((line) => line.split === 'val') ? 'val' : scored[0]?.split;
   return scored

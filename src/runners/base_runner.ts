@@ -166,7 +166,7 @@ export abstract class BaseRunner implements Run {
       if (!metrics) continue;
       scores[split] = metrics;
       await this.#journal.stats(split, metrics);
-      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label));
+      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label, false));
     }
     await this.#tell((hook) => hook.afterRun?.(this));
     return scores;
@@ -299,15 +299,13 @@ export abstract class BaseRunner implements Run {
     for (const split of settings.validSplits) {
       const metrics = await this.#evaluate(split, label);
       if (!metrics) continue;
-      if (split === decisive && metrics.agg_metrics > (found.score ?? -Infinity)) {
-        Object.assign(found, {
-          score: metrics.agg_metrics,
-          at: this.numberAfter(state.round + 1),
-          improved: true,
-        });
+      const best = split === decisive && metrics.agg_metrics > (found.score ?? -Infinity);
+      if (best) {
+        const at = this.numberAfter(state.round + 1);
+        Object.assign(found, { score: metrics.agg_metrics, at, improved: true });
       }
       await this.#journal.stats(split, { ...metrics, [`best_${unit}`]: found.at });
-      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label));
+      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label, best));
     }
     if (!found.improved) return false;
     // Only now: a run that is stopped during evaluation evaluates again.

@@ -59,8 +59,12 @@ export interface RunHook {
   afterStep?(run: Run, step: StepEvent): Done;
   /** The round's steps are done, its evaluations come next. @param averages over the round, by name */
   afterSteps?(run: Run, averages: Record<string, number>): Done;
-  /** A split is scored, of the test ones too. @param label the epoch in its result file's name */
-  afterEvaluation?(run: Run, split: string, metrics: Metrics, label: number | string): Done;
+  /**
+   * A split is scored, of the test ones too.
+   * @param label the epoch in its result file's name
+   * @param best whether the score makes the weights the best so far
+   */
+  afterEvaluation?(run: Run, split: string, metrics: Metrics, label: number | string, best: boolean): Done;
   /** An epoch (`runner_iter`: an inner epoch) and its evaluations are done. @param best so far */
   afterRound?(run: Run, best: boolean): Done;
   /** All rounds are done; the test splits come next. */

@@ -2,9 +2,8 @@ import { dirname } from 'node:path';
 import { deviceMemory } from '../engine/index.js';
 import type { Metrics } from '../tasks/index.js';
 import type { Run, RunHook, StepEvent } from './hooks.js';
-import { type MetricsLine, MetricsLog } from './metrics_log.js';
+import { MetricsLog } from './metrics_log.js';
 import { isLogged, SpeedMeter, stepsLeft } from './progress.js';
-import { decisiveSplit } from './settings.js';
 
 /**
  * Writes metrics.jsonl and TensorBoard's event file. A run that is resumed drops the lines past the step it
@@ -14,8 +13,6 @@ export class MetricsHook implements RunHook {
   readonly #speed = new SpeedMeter();
   #log?: MetricsLog;
   #iteration = 0;
-  /** The last evaluation of the split that chooses the best checkpoint. */
-  #decisive?: Pick<MetricsLine, 'epoch' | 'split' | 'label'>;
 
   async beforeTraining(run: Run): Promise<void> {
     if (run.comm.rank !== 0) return;
@@ -55,19 +52,27 @@ export class MetricsHook implements RunHook {
     await this.#log?.append({ kind: 'epoch', epoch: run.state.round, ...this.#place(), ...averages });
   }
 
-  async afterEvaluation(run: Run, split: string, metrics: Metrics, label: number | string): Promise<void> {
+  async afterEvaluation(
+    run: Run,
+    split: string,
+    metrics: Metrics,
+    label: number | string,
+    best: boolean,
+  ): Promise<void> {
     if (run.comm.rank !== 0) return;
     this.#log ??= new MetricsLog(run.folder.path); // an evaluation alone
     const epoch = run.state.round;
-    await this.#log.append({ kind: 'evaluation', epoch, split, label, ...this.#place(), ...metrics });
-    if (split === decisiveSplit(run.settings)) this.#decisive = { epoch, split, label };
-  }
-
-  /** Written down, so that no reader need guess how the runner chooses. */
-  async afterRound(run: Run, best: boolean): Promise<void> {
-    if (!best || !this.#decisive) return;
-    const { bestScore } = run.state;
-    await this.#log?.append({ kind: 'best', ...this.#decisive, ...this.#place(), agg_metrics: bestScore });
+    // Written down, so that no reader need guess how the runner chooses.
+    const chosen = best ? ({ best: true } as const) : {};
+    await this.#log.append({
+      kind: 'evaluation',
+      epoch,
+      split,
+      label,
+      ...chosen,
+      ...this.#place(),
+      ...metrics,
+    });
   }
 
   async afterRun(run: Run): Promise<void> {

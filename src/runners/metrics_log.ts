@@ -6,11 +6,10 @@ import { EventFile } from './tensorboard/event_file.js';
 
 /**
  * One line of metrics.jsonl. `step`: a micro-step, every `log_freq`; `epoch`: averages over a round of
- * training; `evaluation`: the scores of a split; `best`: the evaluation whose weights the runner kept as the best
- * so far; `end`: the run is over. The other keys are numbers by name.
+ * training; `evaluation`: the scores of a split; `end`: the run is over. The other keys are numbers by name.
  */
 export interface MetricsLine {
-  kind: 'step' | 'epoch' | 'evaluation' | 'best' | 'end';
+  kind: 'step' | 'epoch' | 'evaluation' | 'end';
   /** Rounds done before it: the epoch (`runner_iter`: the inner epoch) it belongs to. */
   epoch: number;
   /** Micro-steps done since the start of the run. */
@@ -19,10 +18,12 @@ export interface MetricsLine {
   time: number;
   /** `step`: micro-steps done in the round. */
   step?: number;
-  /** `evaluation`, `best`. */
+  /** `evaluation`. */
   split?: string;
-  /** `evaluation`, `best`: the epoch in the name of the result file. */
+  /** `evaluation`: the epoch in the name of the result file. */
   label?: number | string;
+  /** `evaluation`: the runner kept its weights as the best so far. */
+  best?: true;
   [name: string]: unknown;
 }
 
@@ -79,9 +80,7 @@ const PLACE = new Set(['kind', 'epoch', 'iteration', 'time', 'step', 'steps', 's
 
 /** `train/loss`, `train_epoch/loss`, `val/CIDEr`. */
 function scalarsOf(line: MetricsLine) {
-  const group = { step: 'train', epoch: 'train_epoch', evaluation: line.split ?? '', best: '', end: '' }[
-    line.kind
-  ];
+  const group = { step: 'train', epoch: 'train_epoch', evaluation: line.split ?? '', end: '' }[line.kind];
   return Object.entries(line).flatMap(([name, value]) => {
     if (PLACE.has(name) || typeof value !== 'number' || !group) return [];
     return [{ tag: `${group}/${name}`, value, step: line.iteration, time: line.time }];

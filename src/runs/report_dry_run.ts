@@ -107,16 +107,20 @@ function evaluationSeconds(facts: DryRunFacts): number {
   return seconds * (valid * validations(facts) + test);
 }
 
-/** How many checkpoints lie in the folder at the end, and one that is being written. */
+/** How many checkpoints lie in the folder when they are most: the one that is being written is the last, or one more. */
 function checkpointsOf({ settings, rounds }: DryRunFacts): number {
   const { validSplits, saveFreq, saveLast, saveEveryIters, keepLast } = settings;
   let numbered = 0;
+  let last = false;
   for (let round = 1; round <= rounds; round++) {
     const due = validSplits.length === 0 || (saveFreq > 0 && (round - 1) % saveFreq === 0);
-    if (due || (saveLast && round === rounds)) numbered++;
+    last = due || (saveLast && round === rounds);
+    if (last) numbered++;
   }
   const kept = Math.min(numbered, keepLast ?? Number.POSITIVE_INFINITY);
-  return kept + (validSplits.length > 0 ? 1 : 0) + (saveEveryIters || validSplits.length > 0 ? 1 : 0) + 1;
+  const best = validSplits.length > 0 ? 1 : 0;
+  const latest = saveEveryIters || validSplits.length > 0 ? 1 : 0;
+  return kept + best + latest + (last && kept === numbered ? 0 : 1);
 }
 
 const seconds = (value: number) => `${value.toPrecision(3)} s`;

@@ -29,7 +29,7 @@ describe('lavis train --dry-run', () => {
     assert.match(stdout, /^checkpoint +\d+ kB, written and read again$/m);
     // ten samples, two epochs of five; val after each, test at the end
     assert.match(stdout, /^the run +00:\d\d:\d\d: 10 steps, 3 evaluations$/m);
-    // two numbered ones, the best, and one being written
+    // two numbered ones, of which the second is being written, the best and the latest
     assert.match(stdout, /^disk +\d+ kB for 4 checkpoints; .* are free$/m);
     assert.doesNotMatch(stdout, /Memory is short/);
     assert.ok(!existsSync(join(folder, 'never')));
@@ -59,8 +59,9 @@ describe('lavis train --dry-run', () => {
   });
 
   it('estimates four numbers a parameter, and fewer activations where blocks are computed again', async () => {
+    let runs = 0;
     const estimate = async (...options: string[]) => {
-      const { settings, model } = await tiny.runner('estimate', options);
+      const { settings, model } = await tiny.runner(`estimate_${runs++}`, options);
       return estimateMemory(model, settings)!;
     };
     const plain = await estimate();

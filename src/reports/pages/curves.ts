@@ -105,7 +105,7 @@ export function tiles(lines: readonly MetricsLine[], rounds?: number): Html {
 
 /** The scores of evaluations, one row each. */
 export function scoreTable(evaluations: readonly MetricsLine[]): Html {
-  const place = new Set(['kind', 'epoch', 'iteration', 'time', 'split', 'label', 'agg_metrics']);
+  const place = new Set(['kind', 'epoch', 'iteration', 'time', 'split', 'label', 'best', 'agg_metrics']);
   const names = [...new Set(evaluations.flatMap(Object.keys))].filter((name) => !place.has(name));
   if (evaluations.length === 0) return html`<p class="quiet">Nothing was evaluated.</p>`;
   return html`<div class="wide"><table class="scores"><thead><tr><th>split</th><th>epoch</th>${names.map(
