@@ -4,7 +4,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError, messageOf } from '../common/errors.js';
-import { syncFolder } from '../common/files.js';
+import { explainWriteFailure, syncFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { cachePath } from '../common/paths.js';
 import { downloadProgress } from '../common/progress.js';
@@ -45,7 +45,17 @@ export async function downloadFile(url: string, path: string, options: DownloadO
     });
   }
   const onWait = (holder: string) => log.info(`${holder} is downloading ${path}; waiting for it`);
-  await withFileLock(`${path}.lock`, () => fetchWhole(url, path, options), { onWait });
+  try {
+    await withFileLock(`${path}.lock`, () => fetchWhole(url, path, options), { onWait });
+  } catch (thrown) {
+    if (thrown instanceof DataError || (thrown as NodeJS.ErrnoException).code === undefined) throw thrown;
+    throw new DataError(`cannot write ${basename(path)}`, {
+      where: path,
+      found: explainWriteFailure(thrown),
+      help: 'free space, or another folder for all that is downloaded: LAVIS_CACHE_ROOT=FOLDER',
+      cause: thrown,
+    });
+  }
 }
 
 async function fetchWhole(url: string, path: string, options: DownloadOptions): Promise<void> {

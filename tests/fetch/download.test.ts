@@ -287,3 +287,13 @@ test('a proxy is used where HTTP_PROXY names one', async () => {
   }
   assert.deepEqual(asked, [server.url.slice('http://'.length)]);
 });
+
+test('a folder that nothing can be written into is told, with the variable that names another', {
+  skip: existsSync('/sys/kernel') ? false : 'there is no folder here that is closed to everybody',
+}, async () => {
+  await assert.rejects(downloadFile(`${server.url}/whole`, '/sys/kernel/file.bin', QUICK), (thrown) => {
+    assert.ok(thrown instanceof DataError, String(thrown));
+    assert.match(thrown.message, /\/sys\/kernel\/file\.bin[\s\S]*LAVIS_CACHE_ROOT=FOLDER/);
+    return true;
+  });
+});
