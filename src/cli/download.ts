@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { ConfigError } from '../common/errors.js';
+import { makeFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
 import { didYouMean } from '../common/suggest.js';
@@ -75,7 +75,7 @@ export const download = defineCommand({
       ...(config ? itemsOfRun(config, splits) : []),
     ];
     if (items.length === 0) log.info('nothing of it comes from the net');
-    await mkdir(cacheRoot(), { recursive: true });
+    makeFolder(cacheRoot());
     await fetchItems(items, { dryRun: args['dry-run'], keepArchives: args['keep-archives'] });
     if (!args['dry-run']) for (const item of items) console.log(placeOf(item));
   },

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { DataError, explainSystemError } from './errors.js';
+import { ConfigError, DataError, explainSystemError } from './errors.js';
+import { cacheRoot } from './paths.js';
 
 /**
  * Writes a whole file or nothing: aside in the same folder, synced, renamed over `path`, the folder synced.
@@ -42,6 +44,47 @@ export async function writeAside(path: string, fill: (handle: FileHandle) => Pro
     throw thrown;
   }
   await syncFolder(folder);
+}
+
+/**
+ * Makes a folder and those above it, or says what chooses where it lies.
+ * @param setting as a user changes it; for folders of the cache and temporary ones it is known
+ * @returns the first folder that was made; undefined where all were there
+ * @throws ConfigError
+ */
+export function makeFolder(path: string, setting?: string): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true });
+  } catch (thrown) {
+    throw folderFault(path, thrown, setting);
+  }
+}
+
+/** A folder with a name of its own inside another, which is made too. @throws ConfigError */
+export function makeFolderInside(parent: string, prefix: string, setting?: string): string {
+  makeFolder(parent, setting);
+  try {
+    return mkdtempSync(join(parent, prefix));
+  } catch (thrown) {
+    throw folderFault(parent, thrown, setting);
+  }
+}
+
+function folderFault(path: string, cause: unknown, setting = settingOf(path)): ConfigError {
+  const found = explainSystemError(cause);
+  return new ConfigError(`the folder ${path} cannot be written`, {
+    where: path,
+    found,
+    help: setting,
+    cause,
+  });
+}
+
+function settingOf(path: string): string | undefined {
+  const isInside = (folder: string) => `${resolve(path)}/`.startsWith(`${folder}/`);
+  if (isInside(cacheRoot()))
+    return 'the environment variable LAVIS_CACHE_ROOT=FOLDER, or env.cache_root of the YAML';
+  return isInside(tmpdir()) ? 'the environment variable TMPDIR=FOLDER' : undefined;
 }
 
 /** What a failed write means, for people. */

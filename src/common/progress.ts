@@ -17,7 +17,6 @@ export function formatBytes(bytes: number): string {
  * @returns to be called with the bytes received and the bytes in all, where they are known.
  */
 export function downloadProgress(label: string): (received: number, total: number | undefined) => void {
-  const terminal = process.stderr.isTTY === true;
   let start: { at: number; bytes: number } | undefined;
   let told = 0;
   let tenth = 0;
@@ -30,10 +29,11 @@ export function downloadProgress(label: string): (received: number, total: numbe
       total === undefined || rate === 0 ? '' : `, ${Math.ceil((total - received) / rate / 1000)} s left`;
     const of = total === undefined ? '' : ` of ${formatBytes(total)}`;
     const line = `${label}: ${formatBytes(received)}${of}, ${formatBytes(rate * 1000)}/s${done ? '' : left}`;
-    if (terminal) {
+    if (log.terminal) {
       if (!done && now - told < 200) return;
       told = now;
-      log.print(`\r\x1b[K${line}${done ? '\n' : ''}`);
+      log.status(done ? '' : line.slice(0, log.columns - 1));
+      if (done) log.info(line);
     } else {
       const reached = total ? Math.floor((received / total) * 10) : Math.floor(received / 1e8);
       if (reached === tenth) return;

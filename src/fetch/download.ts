@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError, messageOf } from '../common/errors.js';
-import { explainWriteFailure, syncFolder } from '../common/files.js';
+import { DataError } from '../common/errors.js';
+import { explainWriteFailure, makeFolder, syncFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { cachePath } from '../common/paths.js';
 import { downloadProgress } from '../common/progress.js';
@@ -35,15 +35,7 @@ export async function downloadFile(url: string, path: string, options: DownloadO
     throw new DataError(`'${url}' is no address to download from`, { allowed: 'http:// or https://' });
   }
   if (existsSync(path)) return;
-  try {
-    await mkdir(dirname(path), { recursive: true });
-  } catch (thrown) {
-    throw new DataError(`cannot make the folder for ${basename(path)}`, {
-      where: path,
-      found: messageOf(thrown),
-      cause: thrown,
-    });
-  }
+  makeFolder(dirname(path));
   const onWait = (holder: string) => log.info(`${holder} is downloading ${path}; waiting for it`);
   try {
     await withFileLock(`${path}.lock`, () => fetchWhole(url, path, options), { onWait });

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { open, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAlive } from '../common/files.js';
+import { isAlive, makeFolder } from '../common/files.js';
 
 export interface FileLockOptions {
   /** Called once when somebody else holds the lock. */
@@ -29,7 +29,7 @@ export async function withFileLock<T>(
   work: () => Promise<T>,
   { onWait, pollMs = 250, staleMs = 120_000 }: FileLockOptions = {},
 ): Promise<T> {
-  await mkdir(dirname(lockPath), { recursive: true });
+  makeFolder(dirname(lockPath));
   const mine: Holder = { token: randomUUID(), pid: process.pid, host: hostname() };
   const content = JSON.stringify(mine);
   let told = false;

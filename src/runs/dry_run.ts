@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import { rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
+import { makeFolder, makeFolderInside } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { formatBytes } from '../common/progress.js';
@@ -34,8 +35,9 @@ export async function dryRun(asked: Config, device?: string): Promise<void> {
   const place = resolve(expandHome(outputDir));
   // Only rank 0 writes: the others may be ended while they wait for it, and would leave their folders behind.
   const writes = readWorld().rank === 0;
-  const made = writes && (await mkdir(place, { recursive: true }));
-  const scratch = writes ? await mkdtemp(join(place, 'dry-run-')) : join(place, 'dry-run');
+  const setting = '--options run.output_dir=FOLDER';
+  const made = writes && makeFolder(place, setting);
+  const scratch = writes ? makeFolderInside(place, 'dry-run-', setting) : join(place, 'dry-run');
   try {
     const small = { output_dir: scratch, accum_grad_iters: Math.min(accumGradIters, STEPS) };
     const config = asked.with({ run: small }, '--dry-run');

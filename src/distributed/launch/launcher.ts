@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DistributedError } from '../../common/errors.js';
+import { makeFolderInside } from '../../common/files.js';
 import { NOHUP, startedByNohup } from '../../common/hangup.js';
 import { log } from '../../common/logging.js';
 import { MEETING_FOLDER, readWorld } from '../environment.js';
@@ -73,7 +74,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
 
 /** The workers of one attempt. */
 class Group {
-  readonly #folder = mkdtempSync(join(socketFolder(), 'lavis-run-'));
+  readonly #folder = makeFolderInside(socketFolder(), 'lavis-run-', 'the environment variable TMPDIR=FOLDER');
   readonly #workers: WorkerProcess[];
   readonly #graceSeconds: number;
   /** The terminal may close: nohup started the run. */

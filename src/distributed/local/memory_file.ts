@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -43,9 +43,9 @@ export function createMemoryFile(label: string, bytes: number): NamedFile {
 
 export function memoryFolder(): string {
   try {
-    statfsSync(MEMORY_FOLDER);
+    accessSync(MEMORY_FOLDER, constants.W_OK);
     return MEMORY_FOLDER;
   } catch {
-    return tmpdir(); // Systems without /dev/shm: the page cache serves as well.
+    return tmpdir(); // Systems without /dev/shm, or where it is read-only: the page cache serves as well.
   }
 }

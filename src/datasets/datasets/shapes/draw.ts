@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
+import { makeFolderInside } from '../../../common/files.js';
 import { Rng } from '../../../common/random.js';
 import { mapConcurrently } from '../../loading/executor.js';
 import type { GroundTruth } from '../../types.js';
@@ -33,8 +34,7 @@ const numberOf = { train: 1_000_000, val: 2_000_000, test: 3_000_000 } as const;
  * appears at once and whole, whoever else draws at the same time.
  */
 export async function drawShapes(folder: string, options: ShapesOptions): Promise<void> {
-  await mkdir(dirname(folder), { recursive: true });
-  const aside = await mkdtemp(join(dirname(folder), `.${basename(folder)}-`));
+  const aside = makeFolderInside(dirname(folder), `.${basename(folder)}-`);
   try {
     for (const part of ['images', 'annotations']) await mkdir(join(aside, part));
     for (const split of ['train', 'val', 'test'] as const) await drawSplit(aside, split, options);
