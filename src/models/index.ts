@@ -10,12 +10,21 @@ export {
 } from './blip/blip_caption.js';
 export { BlipContrastive, blipContrastiveSchema } from './blip/blip_contrastive.js';
 export {
+  BlipFeatureExtractor,
+  type BlipFeatures,
+  blipFeatureExtractorSchema,
+  type FeatureMode,
+  type FeatureSamples,
+} from './blip/blip_feature_extractor.js';
+export { BlipImageTextMatching, blipItmSchema, type MatchHead } from './blip/blip_image_text_matching.js';
+export {
   BlipPretrain,
   type BlipPretrainOutput,
   blipPretrainSchema,
   type PretrainSamples,
 } from './blip/blip_pretrain.js';
 export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
+export { computeGradcam, type Gradcam } from './blip/gradcam.js';
 export { type CaptionImagesOptions, captionImages, type ImageSource } from './caption_images.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, generateIds, nucleus } from './generation/generate.js';

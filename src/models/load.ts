@@ -11,6 +11,8 @@ import {
   type TextProcessor,
 } from '../processors/index.js';
 import type { BlipCaption } from './blip/blip_caption.js';
+import type { BlipFeatureExtractor } from './blip/blip_feature_extractor.js';
+import type { BlipImageTextMatching } from './blip/blip_image_text_matching.js';
 import type { BlipPretrain } from './blip/blip_pretrain.js';
 import type { BuildOptions, Model, ModelClass } from './model.js';
 
@@ -20,6 +22,8 @@ import type { BuildOptions, Model, ModelClass } from './model.js';
  */
 export interface NamedModels {
   blip_caption: typeof BlipCaption;
+  blip_feature_extractor: typeof BlipFeatureExtractor;
+  blip_image_text_matching: typeof BlipImageTextMatching;
   blip_pretrain: typeof BlipPretrain;
 }
 

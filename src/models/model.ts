@@ -107,6 +107,14 @@ export function fillMissing(model: Model, missing: readonly string[]): string[] 
   return missing.filter((name) => !filled.has(name));
 }
 
+/** Says that a model has no loss. @throws ConfigError */
+export function noLoss(model: Model, instead: string): never {
+  throw new ConfigError('the model gives no loss, so that it cannot be trained', {
+    found: model.constructor.name,
+    help: `it is used through ${instead}`,
+  });
+}
+
 /** The model as one that describes images. @throws ConfigError where it does not. */
 export function captionModel(model: Model): CaptionModel {
   if (describesImages(model)) return model;

@@ -1,5 +1,12 @@
 import type { Rng } from '../../common/random.js';
-import { attention, attentionPart, feedForwardPart, type KeysAndValues, tf } from '../../engine/index.js';
+import {
+  attention,
+  attentionPart,
+  feedForwardPart,
+  type KeysAndValues,
+  postNorm,
+  tf,
+} from '../../engine/index.js';
 import { dropoutIn, dropoutOf, Embedding, LayerNorm, Linear, Module, normal } from '../../nn/index.js';
 import type { MedConfig } from './config.js';
 import type { LayerCache } from './kv_cache.js';
@@ -88,6 +95,11 @@ export class MedAttention extends Module implements CrossAttention {
       norm: this.output.layerNorm,
     });
   }
+
+  /** What comes after attending. @param seen [B, T, D], what `self` gave for x. */
+  finish(seen: tf.Tensor, x: tf.Tensor): tf.Tensor {
+    return postNorm(seen, { x, output: this.output.dense, norm: this.output.layerNorm });
+  }
 }
 
 class MedIntermediate extends Module {
@@ -137,10 +149,11 @@ export class MedLayer<C extends CrossAttention = MedAttention> extends Module {
     const attended = this.attention.attend(x, read, mask, rng);
     const seen = cache?.cross ?? states;
     const grounded = seen ? this.crossattention.attend(attended, seen, statesMask, rng) : attended;
-    return this.#feedForward(grounded, rng);
+    return this.feedForward(grounded, rng);
   }
 
-  #feedForward(x: tf.Tensor, rng?: Rng): tf.Tensor {
+  /** @param x [B, T, D] */
+  feedForward(x: tf.Tensor, rng?: Rng): tf.Tensor {
     return feedForwardPart({
       x,
       intermediate: this.intermediate.dense,
