@@ -63,10 +63,15 @@ const ENGINE_PACKAGES: Record<string, string[]> = {
 export async function checkEngine(device: string): Promise<Check> {
   const title = `Engine ${device}`;
   const script = fileURLToPath(new URL('./doctor_engine.js', import.meta.url));
-  const versions = ENGINE_PACKAGES[device].map((name) => `${name} ${versionOf(name)}`).join(', ');
+  const versions = ENGINE_PACKAGES[device]
+    .map((name) => [name, versionOf(name)])
+    .filter(([, version]) => version !== undefined)
+    .map((named) => named.join(' '))
+    .join(', ');
   const optional = device !== 'cpu';
   const { description, gflops, size, float16, adapters, error } = await tryEngine(script, device);
   if (description) {
+    // onnxruntime-node's library may have been kept without the package (scripts/keep_library.mjs).
     const text = `${description.replace(`${device}: `, '')}: ${gflops!.toPrecision(3)} GFLOP/s (${size} x ${size}); ${versions}`;
     const half = float16 ? ['run.amp computes in float16'] : [];
     const others = adapters && adapters.length > 1 ? [`adapters: ${adapters.join(', ')}`] : [];
@@ -89,10 +94,10 @@ async function tryEngine(script: string, device: string): Promise<EngineReport> 
   }
 }
 
-function versionOf(name: string): string {
+function versionOf(name: string): string | undefined {
   const folders = createRequire(import.meta.url).resolve.paths(name) ?? [];
   const file = folders.map((folder) => join(folder, name, 'package.json')).find((path) => existsSync(path));
-  return file ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : 'missing';
+  return file ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : undefined;
 }
 
 /** A program that a part of LAVIS calls, and what its version line looks like. */

@@ -38,7 +38,8 @@ async function openCpu(_device: Device, { threads }: DeviceOptions): Promise<Ope
     const description = `ONNX Runtime on ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
     return { backend: registerOnnxBackend(threads), description };
   } catch (error) {
-    throw new EngineError(messageOf(error), { help: 'npm install onnxruntime-node', cause: error });
+    if (error instanceof EngineError) throw error;
+    throw new EngineError(messageOf(error), { help: 'npm install --ignore-scripts lavis', cause: error });
   }
 }
 

@@ -8,6 +8,7 @@
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../common/errors.js';
 import { quietly } from '../../common/quiet.js';
 import { withoutTelemetry } from './telemetry.js';
@@ -61,6 +62,9 @@ const VERSION = 17;
 /** Entries of the function table that version 1.8 has, and so does every later one. */
 const TABLE_LENGTH = 150;
 
+/** Its script would download CUDA files that are not used here, and fails where it cannot. */
+const INSTALL_ONNX_RUNTIME = 'npm install --ignore-scripts onnxruntime-node@1.30.0 (beside lavis)';
+
 interface Loaded {
   api: CApi;
   addressOf(value: ArrayBufferView): Address;
@@ -80,7 +84,7 @@ function load(): Loaded {
   const require = createRequire(import.meta.url);
   const koffi = require('koffi') as Koffi;
   withoutTelemetry(koffi);
-  const path = libraryPath(require.resolve('onnxruntime-node/package.json'));
+  const path = libraryPath();
   const library = quietly(() => koffi.load(path));
   const base = library.func('OrtGetApiBase', 'void *', [])();
   const [getApiAddress] = koffi.decode(base, 'void *[1]') as unknown[];
@@ -97,16 +101,26 @@ function load(): Loaded {
   return { api, addressOf: (value) => Number(koffi.address(value)), library };
 }
 
-function libraryPath(packageFile: string): string {
-  const folder = join(dirname(packageFile), 'bin', 'napi-v6', process.platform, process.arch);
-  const file = safeList(folder).find((name) => /^(lib)?onnxruntime\.(so|dll|[\d.]*dylib)/.test(name));
-  if (!file) {
-    throw new EngineError(`onnxruntime-node has no library for ${process.platform} on ${process.arch}`, {
-      where: folder,
-      help: 'npm install onnxruntime-node',
-    });
+/** The library of onnxruntime-node, or the one kept of it where npm took the package away (scripts/keep_library.mjs). */
+function libraryPath(): string {
+  const kept = fileURLToPath(new URL('../../../native', import.meta.url));
+  for (const folder of [...packageFolder(), kept]) {
+    const file = safeList(folder).find((name) => /^(lib)?onnxruntime\.(so|dll|[\d.]*dylib)/.test(name));
+    if (file) return join(folder, file);
   }
-  return join(folder, file);
+  throw new EngineError(`there is no library of ONNX Runtime for ${process.platform} on ${process.arch}`, {
+    where: packageFolder()[0] ?? 'onnxruntime-node is not installed',
+    help: INSTALL_ONNX_RUNTIME,
+  });
+}
+
+function packageFolder(): string[] {
+  try {
+    const packageFile = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+    return [join(dirname(packageFile), 'bin', 'napi-v6', process.platform, process.arch)];
+  } catch {
+    return [];
+  }
 }
 
 function safeList(folder: string): string[] {
