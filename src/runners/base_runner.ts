@@ -19,12 +19,12 @@ import { disposeGradients } from './gradients.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
-import { checkAccumulation, makeSchedule, warnOfPlan } from './plan.js';
+import { checkAccumulation, isValidationDue, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
-import { decisiveSplit, type RunSettings, runSettings, trainingSchema } from './settings.js';
+import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
 import { type DatasetsBySplit, type EvaluatedImage, Splits } from './splits.js';
 import type { RunState } from './state.js';
@@ -32,6 +32,8 @@ import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
 
 export interface RunnerOptions {
   config: Config;
+  /** What its `run` section says, read. */
+  settings: RunSettings;
   task: BaseTask;
   model: Model;
   datasets: DatasetsBySplit;
@@ -90,7 +92,7 @@ export abstract class BaseRunner implements Run {
     this.model = options.model;
     this.engine = options.engine;
     this.comm = options.comm ?? new SingleCommunicator();
-    this.settings = runSettings(options.config);
+    this.settings = options.settings;
     if (this.settings.amp) this.#scaler = new GradScaler({ enabled: hasFloat16() });
     this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
     this.folder = new RunFolder(options.folder, this.comm.rank === 0);
@@ -289,8 +291,7 @@ export abstract class BaseRunner implements Run {
   /** Scores the valid splits when it is their turn. @returns whether the weights are the best so far. */
   async #validate(): Promise<boolean> {
     const { state, settings, unit } = this;
-    const isLast = state.round === this.rounds - 1;
-    if (state.round % settings.valFreq !== 0 && !isLast) return false;
+    if (!isValidationDue(settings, state.round, this.rounds)) return false;
     const decisive = decisiveSplit(settings);
     const found = { score: state.bestScore, at: state.bestAt, improved: false };
     const label = this.labelAfter(state.round + 1);

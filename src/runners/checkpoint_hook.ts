@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { removeOldCheckpoints } from './checkpoints.js';
 import type { Run, RunHook } from './hooks.js';
+import { isCheckpointDue } from './plan.js';
 
 /**
  * Writes checkpoint_best.pth; checkpoint_<n>.pth every `save_freq` rounds, every round where nothing is
@@ -52,9 +53,4 @@ export class CheckpointHook implements RunHook {
 }
 
 /** Whether the round that is done has a checkpoint of its own. */
-function isDue({ settings, state, rounds }: Run): boolean {
-  const { validSplits, saveFreq, saveLast } = settings;
-  const { round } = state;
-  const regular = validSplits.length === 0 || (saveFreq > 0 && (round - 1) % saveFreq === 0);
-  return regular || (saveLast && round === rounds);
-}
+const isDue = ({ settings, state, rounds }: Run) => isCheckpointDue(settings, state.round - 1, rounds);

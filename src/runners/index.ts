@@ -3,6 +3,7 @@ export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.
 export { loadWeights, newestCheckpoint } from './checkpoints.js';
 export type { Run, RunHook, StepEvent } from './hooks.js';
 export { type MetricsLine, readMetrics } from './metrics_log.js';
+export { isCheckpointDue, isValidationDue } from './plan.js';
 export { timedProgress } from './progress.js';
 export { newJobId } from './run_folder.js';
 export { imagesFile, type RunRecord } from './run_record_hook.js';

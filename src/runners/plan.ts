@@ -23,6 +23,24 @@ export function makeSchedule(settings: RunSettings, length: number): LrScheduler
   });
 }
 
+type Evaluating = Pick<RunSettings, 'valFreq' | 'validSplits'>;
+type Saving = Pick<RunSettings, 'validSplits' | 'saveFreq' | 'saveLast'>;
+
+/** Whether a round is followed by an evaluation of the valid splits. @param round from 0 */
+export function isValidationDue({ valFreq }: Evaluating, round: number, rounds: number): boolean {
+  return round % valFreq === 0 || round === rounds - 1;
+}
+
+/** Whether a round has a checkpoint of its own. @param round from 0 */
+export function isCheckpointDue(
+  { validSplits, saveFreq, saveLast }: Saving,
+  round: number,
+  rounds: number,
+): boolean {
+  const regular = validSplits.length === 0 || (saveFreq > 0 && round % saveFreq === 0);
+  return regular || (saveLast && round === rounds - 1);
+}
+
 /** @throws ConfigError when no update would ever be made. */
 export function checkAccumulation({ accumGradIters }: RunSettings, steps: number): void {
   if (accumGradIters > steps) {

@@ -17,6 +17,7 @@ import type { DownloadItem } from '../fetch/index.js';
 import { weightsCachePath } from '../fetch/index.js';
 import { coreNlpArchive, metricFiles } from '../metrics/index.js';
 import { vocabularyItem } from '../models/index.js';
+import { usedSplits } from '../tasks/index.js';
 import { datasetItems } from './dataset_downloads.js';
 
 /**
@@ -50,7 +51,10 @@ export function itemsOf(name: string, splits: readonly string[]): DownloadItem[]
  * All that a run's configuration names: weights, vocabulary, annotations, images.
  * @param splits those that the run reads where left out.
  */
-export function itemsOfRun(config: Config, splits = splitsOf(config.run)): DownloadItem[] {
+export function itemsOfRun(
+  config: Config,
+  splits: readonly string[] = usedSplits(config, { training: config.run.evaluate !== true }),
+): DownloadItem[] {
   const { model } = config;
   const chosen = model.load_finetuned ? ['finetuned'] : model.load_pretrained === false ? [] : ['pretrained'];
   const items = weightItems(model, chosen, String(model.arch));
@@ -58,14 +62,6 @@ export function itemsOfRun(config: Config, splits = splitsOf(config.run)): Downl
     if (isPlainObject(section)) items.push(...datasetItems(name, section, splits));
   }
   return items;
-}
-
-function splitsOf(run: PlainObject): string[] {
-  const kinds = run.evaluate ? ['test'] : ['train', 'valid', 'test'];
-  return kinds.flatMap((kind) => {
-    const splits = run[`${kind}_splits`];
-    return Array.isArray(splits) ? splits.map(String) : [];
-  });
 }
 
 /** The weights that a model's default configuration names, and its vocabulary. */

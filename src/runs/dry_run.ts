@@ -16,6 +16,7 @@ import {
   loadWeights,
   type Run,
   type RunHook,
+  type RunSettings,
   runSettings,
   type StepEvent,
 } from '../runners/index.js';
@@ -31,7 +32,8 @@ const STEPS = 2;
  * scratch folder of `output_dir` and read again, and a batch is captioned. Prints what the run will take.
  */
 export async function dryRun(asked: Config, device?: string): Promise<void> {
-  const { outputDir, accumGradIters } = runSettings(asked);
+  const settings = runSettings(asked);
+  const { outputDir, accumGradIters } = settings;
   const place = resolve(expandHome(outputDir));
   // Only rank 0 writes: the others may be ended while they wait for it, and would leave their folders behind.
   const writes = readWorld().rank === 0;
@@ -42,7 +44,7 @@ export async function dryRun(asked: Config, device?: string): Promise<void> {
     const small = { output_dir: scratch, accum_grad_iters: Math.min(accumGradIters, STEPS) };
     const config = asked.with({ run: small }, '--dry-run');
     const prepared = await prepareRun(config, { device, training: true });
-    const facts = await tryOut(prepared, asked);
+    const facts = await tryOut(prepared, asked, settings);
     if (prepared.comm?.rank === 0) console.log(dryRunReport({ ...facts, free: await freeBytes(place) }));
     await prepared.comm?.close();
   } finally {
@@ -51,8 +53,12 @@ export async function dryRun(asked: Config, device?: string): Promise<void> {
   }
 }
 
-async function tryOut(prepared: PreparedRun, asked: Config): Promise<Omit<DryRunFacts, 'free'>> {
-  const settings = runSettings(asked);
+/** @param settings of the whole run, as it was asked for */
+async function tryOut(
+  prepared: PreparedRun,
+  asked: Config,
+  settings: RunSettings,
+): Promise<Omit<DryRunFacts, 'free'>> {
   const { model, comm } = prepared;
   const estimate = estimateMemory(model, settings);
   const limit = memoryLimit();

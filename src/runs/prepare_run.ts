@@ -54,7 +54,7 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
     await checkData({ ...settings, task, datasets: parts.datasets, evaluated: evaluatedSplits(settings) });
     return true;
   });
-  return { config, task, comm, engine, ...(parts ?? (await build(config, options))) };
+  return { config, settings, task, comm, engine, ...(parts ?? (await build(config, options))) };
 }
 
 /** What of a run can be checked before anything is made or met. @throws ConfigError */
@@ -75,7 +75,7 @@ export function checkRun(config: Config): { settings: RunSettings; task: BaseTas
  */
 export async function makeRunner(options: PreparedRun, job: Job | string): Promise<BaseRunner> {
   const { config, comm = new SingleCommunicator() } = options;
-  const Runner = registry.getRunnerClass(runSettings(config).runner);
+  const Runner = registry.getRunnerClass(options.settings.runner);
   const found = typeof job === 'string' ? await findJob(config, { 'job-id': job }) : job;
   const folder = await onRankZero(comm, "makes the run's folder", () => claimJob(found));
   try {

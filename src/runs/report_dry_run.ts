@@ -1,5 +1,5 @@
 import { counted, formatBytes, formatCount } from '../common/progress.js';
-import type { RunSettings } from '../runners/index.js';
+import { isCheckpointDue, isValidationDue, type RunSettings } from '../runners/index.js';
 import type { MemoryEstimate } from './memory_estimate.js';
 
 export interface Evaluations {
@@ -94,8 +94,7 @@ function partsOf(
 /** How often the valid splits are evaluated. */
 function validations({ settings, rounds }: DryRunFacts): number {
   if (settings.validSplits.length === 0) return 0;
-  const due = Math.ceil(rounds / settings.valFreq);
-  return (rounds - 1) % settings.valFreq === 0 ? due : due + 1; // the last round always
+  return numbers(rounds).filter((round) => isValidationDue(settings, round, rounds)).length;
 }
 
 const evaluationsOf = (facts: DryRunFacts) =>
@@ -109,19 +108,17 @@ function evaluationSeconds(facts: DryRunFacts): number {
 
 /** How many checkpoints lie in the folder when they are most: the one that is being written is the last, or one more. */
 function checkpointsOf({ settings, rounds }: DryRunFacts): number {
-  const { validSplits, saveFreq, saveLast, saveEveryIters, keepLast } = settings;
-  let numbered = 0;
-  let last = false;
-  for (let round = 1; round <= rounds; round++) {
-    const due = validSplits.length === 0 || (saveFreq > 0 && (round - 1) % saveFreq === 0);
-    last = due || (saveLast && round === rounds);
-    if (last) numbered++;
-  }
+  const { validSplits, saveEveryIters, keepLast } = settings;
+  const isDue = (round: number) => isCheckpointDue(settings, round, rounds);
+  const numbered = numbers(rounds).filter(isDue).length;
+  const last = rounds > 0 && isDue(rounds - 1);
   const kept = Math.min(numbered, keepLast ?? Number.POSITIVE_INFINITY);
   const best = validSplits.length > 0 ? 1 : 0;
   const latest = saveEveryIters || validSplits.length > 0 ? 1 : 0;
   return kept + best + latest + (last && kept === numbered ? 0 : 1);
 }
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 const seconds = (value: number) => `${value.toPrecision(3)} s`;
 
