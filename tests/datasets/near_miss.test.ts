@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { nearMiss } from '#src/datasets/datasets/near_miss.js';
+import { nearMiss } from '#src/datasets/annotated/near_miss.js';
 import { temporaryFolder } from '../support.js';
 
 const NFC = '\u00e9te\u0301.jpg'.normalize('NFC');

@@ -4,9 +4,9 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { pack } from 'tar-stream';
-import { parseDelimited } from '#src/datasets/datasets/custom/delimited.js';
-import { shardPaths } from '#src/datasets/datasets/shards/paths.js';
-import { type TarEntry, tarEntries } from '#src/datasets/datasets/shards/tar.js';
+import { shardPaths } from '#src/datasets/caption/shards/paths.js';
+import { type TarEntry, tarEntries } from '#src/datasets/caption/shards/tar.js';
+import { parseDelimited } from '#src/datasets/own/delimited.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readCaptionTables } from '#src/datasets/datasets/custom/caption_table.js';
-import type { TableKeys } from '#src/datasets/datasets/custom/columns.js';
+import type { TableKeys } from '#src/datasets/own/columns.js';
+import { readCaptionTables } from '#src/datasets/own/own_table.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 

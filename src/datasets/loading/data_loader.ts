@@ -1,9 +1,8 @@
 import { ConfigError, DataError } from '../../common/errors.js';
 import type { Batch, Dataset } from '../types.js';
 import { BadSamples } from './bad_samples.js';
-import { type Candidate, Reading, readBatch } from './batch_reader.js';
+import { type Candidate, prefetched, Reading, readBatch } from './batch_reader.js';
 import type { BatchSource, EpochOptions, LoadingOptions } from './batch_source.js';
-import { prefetched } from './prefetch.js';
 import { batchCount, batchesOf, epochOrder } from './sampler.js';
 
 export interface DataLoaderOptions extends LoadingOptions {

@@ -1,10 +1,9 @@
 import { DataError } from '../../common/errors.js';
 import type { Batch, IterableDataset, SampleJob } from '../types.js';
 import { BadSamples } from './bad_samples.js';
-import { type Candidate, Reading, readBatch } from './batch_reader.js';
+import { type Candidate, prefetched, Reading, readBatch } from './batch_reader.js';
 import type { BatchSource, EpochOptions, LoadingOptions } from './batch_source.js';
 import { checkCount, countBatches } from './data_loader.js';
-import { prefetched } from './prefetch.js';
 
 export interface StreamLoaderOptions extends LoadingOptions {
   dataset: IterableDataset;

@@ -4,7 +4,7 @@ import Tinypool from 'tinypool';
 import { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
 import { loadPlugin } from '../../config/index.js';
-import '../builders/index.js';
+import '../builders.js';
 import type { ReaderSpec, SampleReader } from '../types.js';
 import { isNumericArray } from './collate.js';
 import { attempt, mapConcurrently, type Outcome } from './executor.js';

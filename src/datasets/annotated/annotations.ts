@@ -1,0 +1,122 @@
+import { DataError } from '../../common/errors.js';
+import { readText } from '../../common/text_file.js';
+import { parseJsonFile } from './json_file.js';
+
+/** One entry of an annotation file, and where it stands. */
+export interface Annotation {
+  values: Record<string, unknown>;
+  file: string;
+  /** Position in the file, from 0. */
+  index: number;
+  /** The line it begins on, from 1, where it has lines of its own. */
+  line?: number;
+}
+
+/** Where an annotation stands, as messages say it. */
+export const placeOf = ({ file, index, line }: Omit<Annotation, 'values'>): string =>
+  line === undefined ? `${file}, entry ${index}` : `${file}:${line}`;
+
+/**
+ * The entries of JSON annotation files, one after the other: a list, an object whose keys become
+ * `sample_id`, or JSON Lines.
+ * @throws DataError for a file that is not JSON or holds anything else; other forms are named.
+ */
+export async function readAnnotations(files: readonly string[]): Promise<Annotation[]> {
+  const all: Annotation[] = [];
+  for (const file of files) {
+    const entries = entriesOf(
+      parseJsonFile(await readText(file, { what: 'an annotation file' }), file),
+      file,
+    );
+    for (const [index, { value, line }] of entries.entries()) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        throw new DataError('an annotation is not an object', {
+          where: placeOf({ file, index, line }),
+          found: JSON.stringify(value)?.slice(0, 80),
+          allowed: '{"image": "…", "caption": "…", …}',
+        });
+      }
+      all.push({ values: value as Record<string, unknown>, file, index, line });
+    }
+  }
+  return all;
+}
+
+function entriesOf(
+  parsed: ReturnType<typeof parseJsonFile>,
+  file: string,
+): { value: unknown; line?: number }[] {
+  if ('lines' in parsed) return parsed.lines;
+  const { root } = parsed;
+  if (Array.isArray(root)) return root.map((value: unknown) => ({ value }));
+  if (typeof root === 'object' && root !== null) {
+    refuseOtherForm(root, file);
+    return Object.entries(root).map(([key, value]) => ({
+      value:
+        typeof value === 'object' && value !== null && !Array.isArray(value)
+          ? { sample_id: key, ...value }
+          : { sample_id: key, data: value },
+    }));
+  }
+  throw new DataError('an annotation file holds no list', {
+    where: file,
+    found: JSON.stringify(root).slice(0, 80),
+    allowed: 'a JSON list with one object an entry',
+  });
+}
+
+/** A key that an annotation must have, of one of the types. @throws DataError naming entry and key. */
+export function requireKey<T extends 'string' | 'number'>(
+  annotation: Annotation,
+  key: string,
+  ...types: T[]
+): T extends 'string' ? string : number {
+  const value = annotation.values[key];
+  if (!types.includes(typeof value as T)) {
+    throw new DataError(
+      value === undefined
+        ? `an annotation lacks the key '${key}'`
+        : `an annotation's '${key}' is of another type`,
+      {
+        where: placeOf(annotation),
+        found: JSON.stringify(annotation.values).slice(0, 160),
+        allowed: `"${key}": a ${types.join(' or a ')}`,
+      },
+    );
+  }
+  return value as T extends 'string' ? string : number;
+}
+
+/** Files of captions that are not lists of `image` and `caption`. */
+const FORMS: readonly [name: string, is: (root: Record<string, unknown>) => boolean][] = [
+  ["Karpathy's own (images with their sentences)", ({ images }) => someHave(images, 'sentences')],
+  ["COCO's own (images and annotations)", ({ images, annotations }) => isList(images) && isList(annotations)],
+  ["COCO's own, without annotations", ({ images }) => someHave(images, 'file_name')],
+  ["TextCaps's own (data)", ({ data }) => isTextCaps(data)],
+];
+
+/** The entries of TextCaps's `data`. */
+export const isTextCaps = (data: unknown): data is Record<string, unknown>[] =>
+  someHave(data, 'caption_str') || someHave(data, 'reference_strs');
+
+/** @throws DataError that names the form of a file that another dataset reads */
+export function refuseOtherForm(root: object, file: string): void {
+  const form = FORMS.find(([, is]) => is(root as Record<string, unknown>));
+  if (!form) return;
+  throw new DataError("an annotation file is not in LAVIS's form", {
+    where: file,
+    found: `${form[0]}: keys ${Object.keys(root).join(', ').slice(0, 120)}`,
+    allowed: '[{"image": "…", "caption": "…", …}, …]',
+    help:
+      'the dataset custom_caption reads it (datasets.custom_caption.build_info.annotations); ' +
+      "coco_caption takes LAVIS's coco_karpathy_*.json, which it downloads",
+  });
+}
+
+const isList = (value: unknown): value is unknown[] => Array.isArray(value);
+
+const someHave = (list: unknown, key: string) =>
+  isList(list) && list.some((entry) => typeof entry === 'object' && entry !== null && key in entry);
+
+/** Whether a text has a letter or a digit: of punctuation alone a text processor leaves nothing to learn. */
+export const hasWords = (text: string): boolean => /[\p{L}\p{N}]/u.test(text);

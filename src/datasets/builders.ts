@@ -1,0 +1,7 @@
+/** Every builder: a new dataset is a class in the folder of its kind and a line here. */
+export { captionDatasetSchema, datasetSchema } from './annotated/schema.js';
+export * from './caption/builders.js';
+export { CustomCaptionBuilder } from './caption/custom_caption.js';
+export { FolderCaptionBuilder } from './caption/folder_caption.js';
+export { ShardsCaptionBuilder } from './caption/shards/shards_caption.js';
+export { ShapesCaptionBuilder } from './shapes/shapes_caption.js';

@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs';
+import { z } from 'zod';
+import { log } from '../../common/logging.js';
+import { registry } from '../../common/registry.js';
+import { key, readSection, types } from '../../config/index.js';
+import type { Prepared } from '../annotated/annotation_builder.js';
+import { captionDatasetSchema } from '../annotated/schema.js';
+import { OwnCaptionBuilder } from '../own/own_builder.js';
+import type { Split } from '../types.js';
+import { readSidecars, SIDECARS } from './sidecars.js';
+
+const images = key(
+  z.strictObject({ storage: types.text }),
+  undefined,
+  'The folder of images and captions: `storage`.',
+);
+const ownKeys = {
+  caption_extension: key(
+    z.string().regex(/^\.\w+$/),
+    undefined,
+    'What the names of caption files end in; .txt and .caption when absent.',
+  ),
+  splits: key(
+    z.record(z.string(), types.size),
+    {},
+    'The share of images for each split, where folders do not name it.',
+  ),
+  seed: key(types.count, 42, 'Another seed divides the images otherwise.'),
+};
+const ownSchema = z.strictObject(ownKeys);
+
+/**
+ * A folder of images with their captions beside them, `dog.txt` or `dog.caption` for `dog.jpg`, a caption a
+ * line. Folders in it that are named as splits are these; what lies elsewhere is divided by ratio and seed.
+ */
+@registry.registerBuilder('folder_caption')
+export class FolderCaptionBuilder extends OwnCaptionBuilder {
+  static readonly defaultConfigs = { default: 'configs/datasets/folder/defaults_cap.yaml' };
+  static override readonly configSchema = captionDatasetSchema.extend({
+    build_info: key(z.strictObject({ images, ...ownKeys }), undefined, 'Where the images lie.'),
+  });
+  readonly name = 'folder_caption';
+
+  protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
+    // The base tells what is missing.
+    if (!existsSync(this.folder)) return { annotations: new Map(), missing: [] };
+    const given = Object.keys(ownKeys).map((name) => [name, this.info[name]]);
+    const own = readSection(`datasets.${this.name}.build_info`, ownSchema, Object.fromEntries(given));
+    const { images, notes } = await readSidecars(
+      this.folder,
+      own.caption_extension ? [own.caption_extension] : SIDECARS,
+    );
+    for (const note of notes) log.warn(`${this.name}: ${note}`);
+    return this.annotate(this.divide(images, own, splits), splits);
+  }
+}

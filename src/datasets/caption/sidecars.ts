@@ -1,0 +1,103 @@
+import { readdir } from 'node:fs/promises';
+import { join, parse, relative } from 'node:path';
+import { DataError } from '../../common/errors.js';
+import { readText } from '../../common/text_file.js';
+import { IMAGE_FILE } from '../annotated/image_id.js';
+import type { CaptionedImage } from '../own/assign_splits.js';
+import { SPLIT_NAMES } from '../own/assign_splits.js';
+import { isNothing } from '../own/cell_text.js';
+import type { CaptionTables } from '../own/own_table.js';
+
+/** What captions beside their images end in. */
+export const SIDECARS: readonly string[] = ['.txt', '.caption'];
+
+/**
+ * The images of a folder, and of the folders in it, whose captions lie beside them under the same name: every
+ * line is one. A folder named as a split holds its images. Hidden files are passed over, links are not followed.
+ * @param extensions of the captions; with several, an image has only one of them
+ * @throws DataError for empty files, all in one message, and for a folder without captions
+ */
+export async function readSidecars(
+  folder: string,
+  extensions: readonly string[] = SIDECARS,
+): Promise<CaptionTables> {
+  const files = await filesBelow(folder);
+  const there = new Set(files);
+  const images: CaptionedImage[] = [];
+  const empty: string[] = [];
+  const bare: string[] = [];
+  const used = new Set<string>();
+  for (const path of files) {
+    if (!IMAGE_FILE.test(path)) continue;
+    const file = sidecarOf(path, there, extensions, folder);
+    if (!file) {
+      bare.push(path);
+      continue;
+    }
+    used.add(file);
+    const source = join(folder, file);
+    const lines = (await readText(source, { what: "an image's caption file" })).split(/\r\n|\n|\r/);
+    const captions = lines.map((line) => line.trim()).filter((line) => !isNothing(line));
+    if (captions.length === 0) empty.push(source);
+    const [first] = path.split('/');
+    const split = path === first ? undefined : SPLIT_NAMES[first.toLowerCase()];
+    images.push({ image: path, captions, split, file: source, index: 0, line: 1, stem: false });
+  }
+  if (empty.length > 0) {
+    throw new DataError(
+      empty.length === 1 ? 'a caption file is empty' : `${empty.length} caption files are empty`,
+      {
+        where: [...empty.slice(0, 10), ...(empty.length > 10 ? [`and ${empty.length - 10} more`] : [])].join(
+          '\n',
+        ),
+        help: 'write captions into them, or take them and their images out',
+      },
+    );
+  }
+  if (images.length === 0) {
+    throw new DataError('a folder has no images with captions', {
+      where: folder,
+      found: bare.length > 0 ? `${bare.length} images, ${bare[0]} for one` : 'no image',
+      allowed: extensions.map((extension) => `dog.jpg with dog${extension}`).join(', or '),
+    });
+  }
+  const alone = files.filter((path) => extensions.includes(parse(path).ext.toLowerCase()) && !used.has(path));
+  return {
+    images,
+    notes: [
+      ...told(folder, bare, 'images have no captions'),
+      ...told(folder, alone, 'caption files have no image'),
+    ],
+  };
+}
+
+const told = (folder: string, paths: readonly string[], what: string) =>
+  paths.length > 0 ? [`${folder}: ${paths.length} ${what} and are left out, ${paths[0]} for one`] : [];
+
+/** `dog.txt` or `dog.jpg.txt` for `dog.jpg`. */
+function sidecarOf(
+  image: string,
+  there: ReadonlySet<string>,
+  extensions: readonly string[],
+  folder: string,
+): string | undefined {
+  const stem = image.slice(0, -parse(image).ext.length);
+  const found = extensions
+    .flatMap((extension) => [`${stem}${extension}`, `${image}${extension}`])
+    .filter((path) => there.has(path));
+  if (found.length < 2) return found[0];
+  throw new DataError('an image has two caption files', {
+    where: join(folder, image),
+    found: found.join(', '),
+    help: 'build_info.caption_extension: .txt takes those alone',
+  });
+}
+
+/** Paths below a folder, with slashes, in the order of their names. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
+  return paths.filter((path) => !path.split('/').some((part) => part.startsWith('.'))).sort();
+}

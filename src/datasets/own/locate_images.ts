@@ -1,0 +1,40 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, parse, relative, resolve } from 'node:path';
+import { IMAGE_FILE } from '../annotated/image_id.js';
+import type { CaptionedImage } from './assign_splits.js';
+
+/**
+ * Paths below the image folder for images whose format names them otherwise: Hugging Face's `metadata.csv`
+ * and `metadata.jsonl` name them from their own folder, kohya's trainers by their stems.
+ * @returns what there is to tell about it
+ */
+export function locateImages(images: CaptionedImage[], folder: string): string[] {
+  const notes = new Set<string>();
+  const stems = new Map<string, Map<string, string[]>>();
+  for (const one of images) {
+    if (existsSync(resolve(folder, one.image))) continue;
+    const base = dirname(one.file);
+    if (/^metadata\.(csv|jsonl)$/i.test(basename(one.file)) && existsSync(resolve(base, one.image))) {
+      one.image = relative(folder, resolve(base, one.image));
+      notes.add(`${one.file}: images are named from its own folder`);
+    } else if (one.stem) {
+      const { dir, base: stem } = parse(one.image);
+      const at = resolve(folder, dir);
+      const names = (stems.get(at) ?? stems.set(at, namesByStem(at)).get(at)!).get(stem) ?? [];
+      if (names.length !== 1) continue;
+      one.image = join(dir, names[0]);
+      notes.add(`${one.file}: images are named without their extensions`);
+    }
+  }
+  return [...notes];
+}
+
+function namesByStem(folder: string): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    if (!IMAGE_FILE.test(name)) continue;
+    const { name: stem } = parse(name);
+    names.set(stem, [...(names.get(stem) ?? []), name]);
+  }
+  return names;
+}
