@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { before, it } from 'node:test';
+import { savedState, saveTorch } from '#src/checkpoint/index.js';
 import { ConfigError } from '#src/common/errors.js';
 import type { HostTensor } from '#src/common/host_tensor.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
 import { tf } from '#src/engine/index.js';
 import { BlipPretrain, type PretrainSamples } from '#src/models/index.js';
-import { fixture, fixtureJson } from '../support.js';
+import { loadWeights } from '#src/runners/checkpoints.js';
+import { fixture, fixtureJson, temporaryFolder } from '../support.js';
 import { onEveryEngine } from './engines.js';
 import {
   assertGradients,
@@ -203,4 +206,29 @@ const hostOf = async (tensor: tf.Tensor): Promise<HostTensor> => ({
   dtype: 'float32',
   shape: tensor.shape,
   data: (await tensor.data()) as Float32Array,
+});
+
+it("is saved whole by a run, and carried on from LAVIS's own checkpoints, which lack the momentum copies", async () => {
+  const [model, other] = [
+    await familyModel(BlipPretrain, FOLDER),
+    await BlipPretrain.fromConfig(familySection(FOLDER)),
+  ];
+  const folder = temporaryFolder();
+  const save = async (file: string, keep: (name: string) => boolean) => {
+    const path = join(folder, file);
+    const state = new Map([...model.stateDict()].filter(([name]) => keep(name)));
+    await saveTorch(path, { model: savedState(state) });
+    return path;
+  };
+  await loadWeights(await save('whole.pth', () => true), other);
+  const copy = 'visual_encoder_m.norm.weight';
+  const own = model.stateDict();
+  for (const [name, value] of other.stateDict()) {
+    assert.equal(await maxDifference(value, await hostOf(own.get(name)!)), 0, name);
+  }
+  await loadWeights(await save('lavis.pth', (name) => !model.frozenParameters().has(name)), other);
+  const online = await hostOf(model.visualEncoder.norm.weight);
+  assert.equal(await maxDifference(other.stateDict().get(copy)!, online), 0);
+  assert.notEqual(await maxDifference(own.get(copy)!, online), 0);
+  for (const one of [model, other]) one.dispose();
 });
