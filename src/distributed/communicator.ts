@@ -41,8 +41,11 @@ export interface Communicator {
   allReduce(data: Float32Array, name: string, options?: ReduceOptions): Promise<void>;
   /** Copies the root's numbers to every rank, in place. */
   broadcast(data: NumericArray, root: number, name: string, options?: CallOptions): Promise<void>;
-  /** Every rank's value, by rank; anything that a structured clone can hold. */
-  allGather<T>(value: T, name: string, options?: CallOptions): Promise<T[]>;
+  /**
+   * Every rank's value, by rank; anything that a structured clone can hold. A value that is still to come keeps its
+   * turn among the calls until then.
+   */
+  allGather<T>(value: T | Promise<T>, name: string, options?: CallOptions): Promise<T[]>;
   /** Returns when every rank has come. */
   barrier(name: string, options?: CallOptions): Promise<void>;
   /** Says goodbye; to be called on every rank at the end. */

@@ -66,14 +66,15 @@ export class GradientAverager {
 
   /**
    * Starts a step.
-   * @param weight how much this rank's gradients count against the others' (labels in its batch, say);
-   *   equal weights give the plain mean
+   * @param weights how much each rank's gradients count (labels in its batch, say), by rank, the same list on every
+   *   rank; may rest on calls made before. The plain mean where it is left out
    */
-  begin(weight = 1): void {
+  begin(weights?: Promise<readonly number[]>): void {
     this.#next = 0;
-    this.#parts = this.#comm.allGather(weight, 'weights of gradients').then((weights) => {
-      const total = weights.reduce((sum, one) => sum + one, 0);
-      return weights.map((one) => one / total);
+    const equal = new Array<number>(this.#comm.worldSize).fill(1);
+    this.#parts = (weights ?? Promise.resolve(equal)).then((all) => {
+      const total = all.reduce((sum, one) => sum + one, 0);
+      return all.map((one) => one / total);
     });
     this.#parts.catch(() => {}); // finish() throws it.
     for (const bucket of this.#buckets) {

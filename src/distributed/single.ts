@@ -16,8 +16,8 @@ export class SingleCommunicator implements Communicator {
     if (factors) multiply(data, (await factors)[0]);
   }
   async broadcast() {}
-  async allGather<T>(value: T) {
-    return [value];
+  async allGather<T>(value: T | Promise<T>) {
+    return [await value];
   }
   async barrier() {}
   async close() {}

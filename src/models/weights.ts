@@ -38,6 +38,8 @@ export interface LoadOptions {
   mayLack: MayLack;
   /** Refuse position embeddings of another image size, where moments of an optimizer belong to them. */
   exactSize?: boolean;
+  /** Say nothing of what was loaded: the caller does. */
+  quiet?: boolean;
 }
 
 /** A checkpoint's tensors by name. */
@@ -112,7 +114,8 @@ async function copyWeights(
     done.add(variable);
     assignValues(variable, await valueFor(name, variable, given.get(name)!));
   }
-  logReport(checkpoint.path, taken.length, model, report);
+  if (!options.quiet) log.info(`loaded ${taken.length} tensors from ${checkpoint.path}`);
+  warnOf(model, report);
   return report;
 }
 
@@ -228,9 +231,8 @@ function helpFor(path: string, isShard: boolean, incomplete: boolean, option: st
   return `choose the model_type that the checkpoint was made with, or another file: ${option}`;
 }
 
-function logReport(path: string, taken: number, model: LoadableModel, report: WeightsReport): void {
+function warnOf(model: LoadableModel, report: WeightsReport): void {
   const { missing, unexpected, dropped } = report;
-  log.info(`loaded ${taken} tensors from ${path}`);
   const wrongShape = new Set(dropped);
   const absent = missing.filter((name) => !wrongShape.has(name) && isNeeded(model, name));
   if (absent.length) {

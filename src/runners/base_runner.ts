@@ -219,8 +219,9 @@ export abstract class BaseRunner implements Run {
     const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
     const scaler = this.#scaler;
     const parts = { task: this.#task, model, optimizer, scaler, float16: scaler?.enabled, comm: this.comm };
-    const step = new TrainStep({ ...settings, ...parts });
-    return new Training(loader, optimizer, step, new StopSignal());
+    const stop = new StopSignal();
+    const step = new TrainStep({ ...settings, ...parts, stop: () => stop.received });
+    return new Training(loader, optimizer, step, stop);
   }
 
   /** Training from where the state stands to the round's end, evaluation, and what follows. */
@@ -251,7 +252,7 @@ export abstract class BaseRunner implements Run {
       const lr = schedule!.lrAt(state.round, state.step);
       const update = (state.step + 1) % settings.accumGradIters === 0;
       const at = { epoch: state.round, step: state.step, stepsPerEpoch: this.stepsOf(0) };
-      const { later, ...report } = await step.run(batch, lr, update, at);
+      const { later, stop, ...report } = await step.run(batch, lr, update, at);
       await this.#settle();
       const place = { at: `${this.place()}, step ${state.step}`, batch, lr };
       this.#journal.meters.update({ lr, ...report.losses });
@@ -263,8 +264,9 @@ export abstract class BaseRunner implements Run {
       const images = batchSize(batch) * comm.worldSize;
       const times = { images, dataSeconds: (arrived - before) / 1000, seconds: (done - before) / 1000 };
       await this.#tell((hook) => hook.afterStep?.(this, { ...report, lr, ...times }));
-      await this.#stopIfAsked();
-      if (state.step === steps) return;
+      if (state.step === steps) return this.#stopIfAsked();
+      if (comm.worldSize === 1) await this.#stopIfAsked();
+      else if (stop) await this.#stop(stop);
       before = done;
     }
     throw new TrainingError('the training data ended before its epoch', {
@@ -345,7 +347,10 @@ export abstract class BaseRunner implements Run {
     await setImmediate(); // lets the signal in: nothing else in a step waits for the system
     const signals = this.comm.worldSize > 1 ? await this.comm.allGather(stop.received ?? '', 'stop') : [];
     const signal = stop.received ?? (signals.find(Boolean) as NodeJS.Signals | undefined);
-    if (!signal) return;
+    if (signal) await this.#stop(signal, rng);
+  }
+
+  async #stop(signal: NodeJS.Signals, rng?: readonly number[]): Promise<never> {
     if (rng) this.model.restoreRngState(rng);
     throw new RunInterrupted(signal, await this.save('latest'));
   }

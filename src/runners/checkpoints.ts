@@ -104,6 +104,7 @@ export async function loadWeights(path: string, model: Model, { anySize = false 
       : `${elsewhere}; from weights of another image size a run starts with model.load_finetuned=True model.finetuned=${path}`,
     mayLack: 'nothing',
     exactSize: !anySize,
+    quiet: !anySize, // a run that goes on says so itself
   });
   fillMissing(model, missing); // LAVIS's own checkpoints leave out what is not trained
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Batch } from '../datasets/index.js';
 import { type Communicator, GradientAverager } from '../distributed/index.js';
 import { isHostMemory, tf, updateFactor, valueAndGrads } from '../engine/index.js';
@@ -28,6 +29,8 @@ export interface StepReport extends UpdateReport {
   losses: Record<string, number>;
   /** In place of `gradNorm` and a bad gradient, where a graphics card has not come so far yet. */
   later?: Promise<UpdateReport>;
+  /** The signal that asked some rank to end, by the time its step was computed; the same on all ranks. */
+  stop?: NodeJS.Signals;
 }
 
 export interface TrainStepOptions {
@@ -41,6 +44,8 @@ export interface TrainStepOptions {
   /** Mixed precision, which wants a scaler. */
   float16?: boolean;
   comm: Communicator;
+  /** The signal that asked this rank to end, if one did. */
+  stop?: () => NodeJS.Signals | undefined;
 }
 
 /**
@@ -77,14 +82,14 @@ export class TrainStep {
       disposeGradients(local.grads);
       local.grads = await overlapped.finish();
     }
-    const { losses, share } = await this.#overAllRanks(local);
+    const { losses, share, stop } = overAllRanks(await local.all, this.options.comm.rank);
     if (!Object.values(losses).every(Number.isFinite)) {
       disposeGradients(local.grads);
       const others = update && this.#accumulated.size > 0;
-      return { ...(others && (await this.#update(lr, !overlapped))), losses, bad: 'loss' };
+      return { ...(others && (await this.#update(lr, !overlapped))), losses, stop, bad: 'loss' };
     }
     addGradients(this.#accumulated, local.grads, overlapped ? 1 : share);
-    return { ...(update && (await this.#update(lr, !overlapped))), losses };
+    return { ...(update && (await this.#update(lr, !overlapped))), losses, stop };
   }
 
   /** Gradients that wait for more micro-batches. */
@@ -108,15 +113,13 @@ export class TrainStep {
     const scale = scaler?.scale ?? 1;
     const samples = task.trainSamples(batch, at);
     const kept: Record<string, tf.Scalar> = {};
-    let losses: Promise<Record<string, number>> | undefined;
-    let weight = 1;
+    let all: Promise<StepMessage[]> | undefined;
     /** What is minimised; the losses are kept, and read while the backward pass is still to come. */
     const divided = (step: StepLosses) => {
       for (const [name, scalar] of Object.entries(step.named)) kept[name] = tf.keep(scalar.clone());
-      losses = numbersOf(kept);
-      losses.catch(() => {}); // thrown below, unless the backward pass fails first
-      weight = step.weight ?? 1;
-      averager?.begin(weight);
+      all = this.#tellRanks(numbersOf(kept), step.weight ?? 1);
+      all.catch(() => {}); // thrown by whoever awaits it, unless the backward pass fails first
+      averager?.begin(all.then((ranks) => ranks.map(({ weight }) => weight)));
       const divisor = accumGradIters / scale;
       return divisor === 1 ? step.loss : tf.div<tf.Scalar>(step.loss, divisor);
     };
@@ -130,7 +133,8 @@ export class TrainStep {
           )
         : this.#gradients(() => divided(task.trainStep(model, samples)), averager);
       if (comm.worldSize > 1) await model.afterStep?.(comm);
-      return { losses: await losses!, weight, grads };
+      await all;
+      return { all: all!, grads };
     } finally {
       disposeSamples(samples);
       tf.dispose(kept);
@@ -194,33 +198,48 @@ export class TrainStep {
     addGradients(this.#accumulated, await averager.finish());
   }
 
-  /**
-   * The losses over all ranks together, the same numbers on each, so that all agree on what a bad loss is;
-   * and how much this rank's mean counts beside theirs.
-   */
-  async #overAllRanks({
-    losses,
-    weight,
-  }: LocalStep): Promise<{ losses: Record<string, number>; share: number }> {
-    const { comm } = this.options;
-    if (comm.worldSize === 1) return { losses, share: 1 };
-    const all = await comm.allGather({ losses, weight }, 'losses');
-    const total = all.reduce((sum, one) => sum + one.weight, 0);
-    const mean = (name: string) => all.reduce((sum, one) => sum + one.losses[name] * one.weight, 0) / total;
-    return {
-      losses: Object.fromEntries(Object.keys(losses).map((name) => [name, mean(name)])),
-      share: (weight * comm.worldSize) / total,
-    };
+  /** The one message of a step: all that the ranks have to know of each other. */
+  #tellRanks(reading: Promise<Record<string, number>>, weight: number): Promise<StepMessage[]> {
+    const { comm, stop } = this.options;
+    const message = reading.then(async (losses) => {
+      if (comm.worldSize > 1) await setImmediate(); // a signal that came while the step was computed counts
+      return { losses, weight, stop: stop?.() };
+    });
+    return comm.allGather(message, 'losses');
   }
+}
+
+/**
+ * The losses over all ranks together, the same numbers on each, so that all agree on what a bad loss is;
+ * and how much this rank's mean counts beside theirs.
+ */
+function overAllRanks(all: readonly StepMessage[], rank: number) {
+  const total = all.reduce((sum, { weight }) => sum + weight, 0);
+  const mean = (name: string) =>
+    all.length === 1
+      ? all[0].losses[name]
+      : all.reduce((sum, { losses, weight }) => sum + losses[name] * weight, 0) / total;
+  return {
+    losses: Object.fromEntries(Object.keys(all[rank].losses).map((name) => [name, mean(name)])),
+    share: all.length === 1 ? 1 : (all[rank].weight * all.length) / total,
+    stop: all.find(({ stop }) => stop !== undefined)?.stop,
+  };
 }
 
 const START: StepPosition = { epoch: 0, step: 0, stepsPerEpoch: 1 };
 
-/** What one rank made of its micro-batch. */
-interface LocalStep {
+/** What a rank tells the others of its micro-batch. */
+interface StepMessage {
   losses: Record<string, number>;
   /** How much its mean loss counts beside the other ranks'. */
   weight: number;
+  /** It was asked to end. */
+  stop?: NodeJS.Signals;
+}
+
+/** What one rank made of its micro-batch, and what all told of theirs. */
+interface LocalStep {
+  all: Promise<StepMessage[]>;
   grads: Gradients;
 }
 

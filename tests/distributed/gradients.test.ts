@@ -45,7 +45,7 @@ test('gradients come back as they were in a world of one, whatever the buckets',
   );
   const averager = new GradientAverager(new SingleCommunicator(), variables, { bucketBytes: 64 });
   for (const weight of [1, 3]) {
-    averager.begin(weight);
+    averager.begin(Promise.resolve([weight]));
     averager.add('v3', tf.fill([7], 0.25));
     averager.add('v1', tf.range(0, 50));
     assert.throws(() => averager.add('v1', tf.range(0, 50)), /two gradients/);

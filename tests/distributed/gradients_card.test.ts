@@ -29,7 +29,7 @@ for (const [name, skip, use] of engines) {
       const dataSync = t.mock.method(tf.Tensor.prototype, 'dataSync');
       for (const factor of [0.25, 2]) {
         const before = tf.memory().numTensors;
-        averager.begin(3);
+        averager.begin(Promise.resolve([3]));
         for (const [i, size] of [...SIZES.entries()].reverse()) {
           if (i === 0) continue; // v0 has no gradient
           const grad = tf.tidy(() => tf.mul(tf.range(0, size), factor));

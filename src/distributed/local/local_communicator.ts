@@ -115,12 +115,13 @@ export class LocalCommunicator implements Communicator {
     );
   }
 
-  allGather<T>(value: T, name: string, options?: CallOptions): Promise<T[]> {
+  allGather<T>(value: T | Promise<T>, name: string, options?: CallOptions): Promise<T[]> {
     return this.#queue.add({ operation: 'allGather', name, size: -1 }, options, async (call) => {
-      this.#mesh.arrive(call, 0, serialize(value));
+      const own = await value;
+      this.#mesh.arrive(call, 0, serialize(own));
       const frames = await this.#mesh.others(call, 0);
       return Array.from({ length: this.worldSize }, (_, rank) =>
-        rank === this.rank ? value : (deserialize(frames.get(rank)!.payload) as T),
+        rank === this.rank ? own : (deserialize(frames.get(rank)!.payload) as T),
       );
     });
   }

@@ -93,9 +93,10 @@ export class MpiCommunicator implements Communicator {
     });
   }
 
-  allGather<T>(value: T, name: string, options?: CallOptions): Promise<T[]> {
+  allGather<T>(value: T | Promise<T>, name: string, options?: CallOptions): Promise<T[]> {
     return this.#queue.add({ operation: 'allGather', name, size: -1 }, options, async (call) => {
-      const mine = serialize(value);
+      const own = await value;
+      const mine = serialize(own);
       const sizes = await this.#meet(call, mine.length);
       const parts = sizes.map((size, rank) => {
         const part = new Uint8Array(new ArrayBuffer(size));
@@ -108,7 +109,7 @@ export class MpiCommunicator implements Communicator {
         return request;
       });
       await this.#finish(call, requests);
-      return parts.map((part, rank) => (rank === this.rank ? value : (deserialize(part) as T)));
+      return parts.map((part, rank) => (rank === this.rank ? own : (deserialize(part) as T)));
     });
   }
 
