@@ -40,6 +40,8 @@ export interface Dataset {
   collate(samples: Sample[]): Batch;
   /** What a worker needs for `get`; a dataset without it is read in the main thread. */
   job?(index: number): SampleJob;
+  /** The first samples alone, with whatever belongs to them; one batch is enough where there is no such part. */
+  head?(count: number): Dataset;
   /** Where the image of each id lies; a dataset without files, or without ids, has none. */
   imageFiles?(): Map<number | string, string>;
   /** Where each sample comes from, in order: what can be checked before an image is read. */

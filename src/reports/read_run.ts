@@ -1,16 +1,11 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DataError } from '../common/errors.js';
 import { expandHome } from '../common/paths.js';
 import { isPlainObject, type PlainObject, type PlainValue } from '../config/index.js';
-import {
-  type EvaluatedImage,
-  imagesFile,
-  type MetricsLine,
-  type RunRecord,
-  readMetrics,
-} from '../runners/index.js';
+import { type MetricsLine, type RunRecord, readMetrics } from '../runners/index.js';
+import { readJson } from './json.js';
 import { linesOfLog, readLog } from './log_txt.js';
 
 /** A value of a run's configuration. */
@@ -72,29 +67,6 @@ async function runsUnder(folder: string, depth: number): Promise<{ folder: strin
   return (await Promise.all(below.map(({ name }) => runsUnder(join(folder, name), depth - 1)))).flat();
 }
 
-/** Captions that an evaluation wrote. */
-export interface Result {
-  image_id: number | string;
-  caption: string;
-}
-
-/** The result file of an evaluation line. */
-export async function readResults({ folder }: RunData, line: MetricsLine): Promise<Result[]> {
-  const name = basename(`${line.split}_epoch${line.label}.json`);
-  const value = await readJson(join(folder, 'result', name));
-  if (!Array.isArray(value)) return [];
-  return value.filter(
-    (entry): entry is Result => typeof entry?.caption === 'string' && entry.image_id !== undefined,
-  );
-}
-
-/** The images of an evaluated split by their id as text; empty where the run did not write them. */
-export async function readImages(folder: string, split: string): Promise<Map<string, EvaluatedImage>> {
-  const value = await readJson(imagesFile(folder, basename(split)));
-  const entries = Array.isArray(value) ? (value as EvaluatedImage[]) : [];
-  return new Map(entries.map((entry) => [String(entry?.image_id), entry]));
-}
-
 /** The last evaluation of each split, in the order they came. */
 export function lastEvaluations(lines: readonly MetricsLine[]): MetricsLine[] {
   const last = new Map<string, MetricsLine>();
@@ -131,15 +103,6 @@ const scoreOf = ({ agg_metrics, CIDEr }: MetricsLine): number | undefined =>
 export function duration(lines: readonly MetricsLine[]): number {
   const times = lines.map(({ time }) => time).filter(Number.isFinite);
   return times.length > 0 ? times.at(-1)! - times[0] : Number.NaN;
-}
-
-/** Undefined where the file is missing or half written. */
-async function readJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 function settingsOf(value: PlainValue, path: string[] = []): Setting[] {

@@ -3,10 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { join } from 'node:path';
 import { messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
+import { readShown } from './evaluated.js';
 import { asset } from './pages/assets.js';
 import { thumbnail } from './pages/thumbnail.js';
 import { watchDocument, watchSections } from './pages/watch_page.js';
-import { readImages, readRun } from './read_run.js';
+import { lastEvaluations, readRun } from './read_run.js';
 
 /** The page may load what this server has, and nothing else. */
 const POLICY =
@@ -21,7 +22,7 @@ interface Answer {
 
 /**
  * Serves the live page of a run folder: `/`, its files, `/state` with the parts of the page, and `/photo`,
- * which knows the photos of the run's evaluated images by their ids and no other file.
+ * which knows the pictures of the run's newest evaluated samples by their ids and no other file.
  * @param hosts names besides localhost that a browser may call the server by
  */
 export function watchServer(folder: string, hosts: readonly string[] = []): Server {
@@ -54,7 +55,7 @@ async function answer(folder: string, hosts: readonly string[], request: Incomin
     case '/state':
       return state(folder, request.headers['if-none-match']);
     case '/photo':
-      return photo(folder, url.searchParams.get('split') ?? '', url.searchParams.get('id') ?? '');
+      return photo(folder, url.searchParams);
     default:
       return { status: 404, ...text('no such page') };
   }
@@ -73,14 +74,18 @@ async function state(folder: string, known: string | undefined): Promise<Answer>
 }
 
 async function version(folder: string): Promise<string> {
-  const files = ['metrics.jsonl', 'log.txt', 'run.json', 'result', 'images'];
+  const files = ['metrics.jsonl', 'log.txt', 'run.json', 'result', 'shown'];
   const stats = await Promise.all(files.map((name) => stat(join(folder, name)).catch(() => undefined)));
   return `"${stats.map((file) => (file ? `${file.ino}.${file.size}.${file.mtimeMs}` : '-')).join('_')}"`;
 }
 
 /** Photos are decoded and drawn anew: what is no image is not sent, whatever the run's files name. */
-async function photo(folder: string, split: string, id: string): Promise<Answer> {
-  const file = /^\w[\w.-]*$/.test(split) ? (await readImages(folder, split)).get(id)?.file : undefined;
+async function photo(folder: string, asked: URLSearchParams): Promise<Answer> {
+  const run = await readRun(folder);
+  const line = lastEvaluations(run.lines).find(({ split }) => split === asked.get('split'));
+  const { samples } = line ? await readShown(run, line) : { samples: [] };
+  const sample = samples.find(({ id }) => String(id) === asked.get('id'));
+  const file = sample?.files[Number(asked.get('place') ?? 0)];
   const body = file && (await thumbnail(file, 320));
   if (!body) return { status: 404, ...text('no such photo') };
   return { type: 'image/jpeg', body, headers: { 'cache-control': 'max-age=600' } };

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { messageOf } from '../common/errors.js';
 import { writeFileAtomic } from '../common/files.js';
 import { log } from '../common/logging.js';
+import { evaluatedTables } from './evaluated.js';
 import { reportPage } from './pages/report_page.js';
 import { readRun } from './read_run.js';
-import { scoredImages } from './score_images.js';
 
 /** How many images of each split a report shows, unless told otherwise. */
 export const REPORT_IMAGES = 200;
@@ -18,7 +18,7 @@ export async function writeReport(
   const path = options.out ?? join(folder, 'report.html');
   await writeFileAtomic(
     path,
-    await reportPage(run, await scoredImages(run, options.images ?? REPORT_IMAGES)),
+    await reportPage(run, await evaluatedTables(run, options.images ?? REPORT_IMAGES)),
   );
   return path;
 }

@@ -26,7 +26,7 @@ import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
 import { RunInterrupted, StopSignal } from './signals.js';
-import { type DatasetsBySplit, type EvaluatedImage, Splits } from './splits.js';
+import { type DatasetsBySplit, Splits } from './splits.js';
 import type { RunState } from './state.js';
 import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
 
@@ -64,13 +64,13 @@ export abstract class BaseRunner implements Run {
   static readonly configSchema: z.ZodObject = trainingSchema;
   readonly config: Config;
   readonly settings: RunSettings;
+  readonly task: BaseTask;
   readonly model: Model;
   readonly engine?: string;
   readonly folder: RunFolder;
   readonly comm: Communicator;
   lastCheckpoint?: string;
 
-  readonly #task: BaseTask;
   readonly #splits: Splits;
   readonly #badSamples: BadSamples;
   readonly #hooks: RunHook[];
@@ -81,7 +81,7 @@ export abstract class BaseRunner implements Run {
 
   constructor(options: RunnerOptions) {
     this.config = options.config;
-    this.#task = options.task;
+    this.task = options.task;
     this.#hooks = [
       new ProgressHook(),
       new RunRecordHook(),
@@ -174,10 +174,6 @@ export abstract class BaseRunner implements Run {
     return scores;
   }
 
-  imagesOf(split: string): EvaluatedImage[] {
-    return this.#splits.images(split);
-  }
-
   /** Writes checkpoint_<name>.pth on rank 0, the others wait; to be called between steps. @returns its path */
   async save(name: string): Promise<string> {
     const { optimizer, step } = this.#running;
@@ -218,7 +214,7 @@ export abstract class BaseRunner implements Run {
     const loader = this.#splits.trainLoader(this.#badSamples);
     const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
     const scaler = this.#scaler;
-    const parts = { task: this.#task, model, optimizer, scaler, float16: scaler?.enabled, comm: this.comm };
+    const parts = { task: this.task, model, optimizer, scaler, float16: scaler?.enabled, comm: this.comm };
     const stop = new StopSignal();
     const step = new TrainStep({ ...settings, ...parts, stop: () => stop.received });
     return new Training(loader, optimizer, step, stop);
@@ -325,7 +321,7 @@ export abstract class BaseRunner implements Run {
       resultDir: this.folder.resultDir,
       dataset: this.#splits.evaluated(split),
       writeLine: (file, line) => this.#journal.line(file, line),
-      task: this.#task,
+      task: this.task,
       model: this.model,
       loader: this.#splits.evalLoader(split, this.#badSamples),
       comm: this.comm,

@@ -1,8 +1,11 @@
+import { dirname } from 'node:path';
+import { writeFileAtomic } from '../common/files.js';
 import type { BatchSource } from '../datasets/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
-import type { BaseTask, EvaluationContext, Metrics } from '../tasks/index.js';
+import type { BaseTask, EvaluationContext, EvaluationResult, Metrics } from '../tasks/index.js';
 import { timedProgress } from './progress.js';
+import { attempt, shownFile } from './run_folder.js';
 
 export interface SplitEvaluation extends EvaluationContext {
   task: BaseTask;
@@ -28,10 +31,25 @@ export async function evaluateSplit(options: SplitEvaluation): Promise<Metrics |
         await onBatch?.();
       },
     });
-    const scored = comm.rank === 0 ? await task.afterEvaluation(results, context) : undefined;
+    const scored = comm.rank === 0 ? await score(task, results, context) : undefined;
     return (await comm.allGather(scored ?? null, `scores of ${context.split}`))[0] ?? undefined;
   } finally {
     await loader.close();
     model.train();
   }
+}
+
+/** Scores a split's results, and writes down what pages show of them. */
+async function score(
+  task: BaseTask,
+  results: EvaluationResult[],
+  context: EvaluationContext,
+): Promise<Metrics | undefined> {
+  const metrics = await task.afterEvaluation(results, context);
+  const { split, epoch, resultDir } = context;
+  const shown = await task.show(results, context);
+  await attempt(shownFile(dirname(resultDir), `${split}_epoch${epoch}`), (path) =>
+    writeFileAtomic(path, JSON.stringify(shown)),
+  );
+  return metrics;
 }

@@ -1,10 +1,9 @@
 import type { Config } from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
-import type { Metrics } from '../tasks/index.js';
+import type { BaseTask, Metrics } from '../tasks/index.js';
 import type { RunFolder } from './run_folder.js';
 import type { RunSettings } from './settings.js';
-import type { EvaluatedImage } from './splits.js';
 import type { RunState } from './state.js';
 import type { StepReport } from './train_step.js';
 
@@ -22,6 +21,7 @@ export interface StepEvent extends StepReport {
 export interface Run {
   readonly config: Config;
   readonly settings: RunSettings;
+  readonly task: BaseTask;
   readonly model: Model;
   /** What runs the tensors, in words. */
   readonly engine?: string;
@@ -41,8 +41,6 @@ export interface Run {
   numberAfter(rounds: number): number;
   /** The current round, for people. */
   place(): string;
-  /** What an evaluation split holds, for pages that show it. */
-  imagesOf(split: string): EvaluatedImage[];
   /** Writes checkpoint_<name>.pth; to be called between steps. @returns its path */
   save(name: string): Promise<string>;
 }

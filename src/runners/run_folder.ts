@@ -50,6 +50,9 @@ export class RunFolder {
   }
 }
 
+/** What pages show of an evaluation. @param name the split and the epoch, as in its result file's name */
+export const shownFile = (folder: string, name: string) => join(folder, 'shown', `${name}.json`);
+
 /** Writes a file that only describes the run: where that fails, the run goes on, and says so once. */
 export async function attempt(path: string, write: (path: string) => Promise<void> | void): Promise<void> {
   try {

@@ -22,28 +22,23 @@ export interface RunRecord {
   parameters: number;
   rounds?: number;
   unit: string;
+  /** The scores that pages show: first and large, and beside it. Absent in records of older versions. */
+  metrics?: { primary: string; shown: readonly string[] };
 }
 
-/** Writes run.json at the start, and images/<split>.json beside each split's first evaluation. */
+/** Writes run.json at the start. */
 export class RunRecordHook implements RunHook {
-  readonly #splits = new Set<string>();
   #written = false;
 
   async beforeTraining(run: Run): Promise<void> {
     await this.#write(run, run.rounds);
   }
 
-  async afterEvaluation(run: Run, split: string): Promise<void> {
-    if (run.comm.rank !== 0) return;
+  async afterEvaluation(run: Run): Promise<void> {
     await this.#write(run);
-    if (this.#splits.has(split)) return;
-    this.#splits.add(split);
-    await attempt(imagesFile(run.folder.path, split), (path) =>
-      writeFileAtomic(path, JSON.stringify(run.imagesOf(split))),
-    );
   }
 
-  /** Captions that nothing scores have a report too. */
+  /** An evaluation that nothing scores has a report too. */
   async afterRun(run: Run): Promise<void> {
     await this.#write(run);
   }
@@ -57,9 +52,6 @@ export class RunRecordHook implements RunHook {
     );
   }
 }
-
-/** The images of an evaluated split: id, photo, references. */
-export const imagesFile = (folder: string, split: string) => join(folder, 'images', `${split}.json`);
 
 function recordOf(run: Run, rounds?: number): RunRecord {
   let parameters = 0;
@@ -86,6 +78,7 @@ function recordOf(run: Run, rounds?: number): RunRecord {
     parameters,
     rounds,
     unit: run.unit,
+    metrics: { primary: run.task.primaryMetric, shown: run.task.shownMetrics },
   };
 }
 

@@ -16,14 +16,6 @@ import type { RunSettings } from './settings.js';
 /** Datasets by name, then by split, as the builders made them. */
 export type DatasetsBySplit = Record<string, DatasetSplits>;
 
-/** An image of an evaluation split. */
-export interface EvaluatedImage {
-  image_id: number | string;
-  /** Where its photo lies; absent where it is no file of its own. */
-  file?: string;
-  references: string[];
-}
-
 /** The run's datasets turned from name -> split into split -> loader. */
 export class Splits {
   constructor(
@@ -64,20 +56,6 @@ export class Splits {
   /** The dataset of an evaluation split. */
   evaluated(split: string): Dataset {
     return this.#of(split);
-  }
-
-  /** The images of an evaluation split with their references, in the order of the dataset. */
-  images(split: string): EvaluatedImage[] {
-    const references = new Map<string, EvaluatedImage>();
-    for (const [image_id, file] of this.#of(split).imageFiles?.() ?? []) {
-      references.set(String(image_id), { image_id, file, references: [] });
-    }
-    for (const { image_id, caption } of this.#of(split).groundTruth?.()?.annotations ?? []) {
-      const image = references.get(String(image_id)) ?? { image_id, references: [] };
-      references.set(String(image_id), image);
-      image.references.push(caption);
-    }
-    return [...references.values()];
   }
 
   /** What is trained on and what chooses the best checkpoint, as a checkpoint notes it. */

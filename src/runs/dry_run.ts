@@ -8,7 +8,7 @@ import { expandHome } from '../common/paths.js';
 import { formatBytes } from '../common/progress.js';
 import type { Config } from '../config/index.js';
 import { DataLoader, type Dataset, batchSize as sizeOfBatch } from '../datasets/index.js';
-import { readWorld } from '../distributed/index.js';
+import { readWorld, SingleCommunicator } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import {
@@ -29,7 +29,7 @@ const STEPS = 2;
 
 /**
  * A run in small: everything is built as for training, two steps are taken, a checkpoint is written into a
- * scratch folder of `output_dir` and read again, and a batch is captioned. Prints what the run will take.
+ * scratch folder of `output_dir` and read again, and a batch is evaluated. Prints what the run will take.
  */
 export async function dryRun(asked: Config, device?: string): Promise<void> {
   const settings = runSettings(asked);
@@ -66,7 +66,7 @@ async function tryOut(
   const trial = new Trial();
   const runner = await makeRunner({ ...prepared, hooks: [trial] }, 'dry-run');
   log.info(
-    'A dry run: some steps, a checkpoint and a batch of captions are tried in a folder that goes again',
+    'A dry run: some steps, a checkpoint and a batch of an evaluation are tried in a folder that goes again',
   );
   try {
     await runner.train();
@@ -126,7 +126,7 @@ async function readAgain(path: string, model: Model): Promise<void> {
 const fingerprint = (model: Model) =>
   tf.tidy(() => [...model.namedParameters().values()].map((v) => tf.sum(tf.square(v)).dataSync()[0]).join());
 
-/** Captions one batch, and tells how many there are in the run. */
+/** Evaluates one batch, and tells how many there are in the run. */
 async function evaluateBatch(
   { datasets, task, model, comm }: PreparedRun,
   { settings }: BaseRunner,
@@ -137,24 +137,38 @@ async function evaluateBatch(
     splits.flatMap((split) =>
       Object.values(datasets).flatMap((dataset) => dataset[split] ?? []),
     ) as Dataset[];
-  const [dataset] = sets([...validSplits, ...testSplits]);
-  if (!dataset) return undefined;
+  const [split] = [...validSplits, ...testSplits].filter((name) => sets([name]).length > 0);
+  if (split === undefined) return undefined;
+  const [whole] = sets([split]);
+  const dataset = whole.head?.(batchSize) ?? whole;
   const loader = new DataLoader({ dataset, batchSize, numWorkers, seed });
+  const batches = (splits: readonly string[]) =>
+    sets(splits).reduce((sum, set) => sum + Math.ceil(set.length / sharing / batchSize), 0);
   model.eval();
   try {
-    for await (const batch of loader.epoch(0)) {
-      const start = performance.now();
-      const results = await task.validStep(model, batch);
-      const seconds = (performance.now() - start) / 1000;
-      const batches = (splits: readonly string[]) =>
-        sets(splits).reduce((sum, set) => sum + Math.ceil(set.length / sharing / batchSize), 0);
-      const images = sizeOfBatch(batch);
-      return { seconds, images, first: results[0], valid: batches(validSplits), test: batches(testSplits) };
-    }
+    const batch = await firstOf(loader.epoch(0));
+    const start = performance.now();
+    const results = await task.evaluation(model, {
+      dataset,
+      batches: once(batch),
+      comm: new SingleCommunicator(), // each rank tries its own
+    });
+    const seconds = (performance.now() - start) / 1000;
+    const [first] = (await task.show(results, { split, dataset })).samples;
+    const counts = { valid: batches(validSplits), test: batches(testSplits) };
+    return { seconds, samples: sizeOfBatch(batch), first, ...counts };
   } finally {
     await loader.close();
   }
-  return undefined;
+}
+
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {
+  for await (const item of items) return item;
+  throw new RangeError('a loader without a batch');
+}
+
+async function* once<T>(item: T): AsyncGenerator<T> {
+  yield item;
 }
 
 /** Before the step: a process that is ended for its memory says nothing any more. */

@@ -1,12 +1,14 @@
 import { counted, formatBytes, formatCount } from '../common/progress.js';
 import { isCheckpointDue, isValidationDue, type RunSettings } from '../runners/index.js';
+import type { ShownSample } from '../tasks/index.js';
 import type { MemoryEstimate } from './memory_estimate.js';
 
 export interface Evaluations {
-  /** Of one batch, and its images. */
+  /** Of one batch, and its samples. */
   seconds: number;
-  images: number;
-  first: Record<string, unknown> | undefined;
+  samples: number;
+  /** What was said of the first. */
+  first?: Pick<ShownSample, 'asked' | 'said'>;
   /** Batches of all valid splits, and of all test splits. */
   valid: number;
   test: number;
@@ -45,9 +47,10 @@ export function dryRunReport(facts: DryRunFacts): string {
     ['step', `${seconds(facts.secondsPerStep)}, ${batchOf(facts)}, ${lossesOf(facts)}`],
   ];
   if (evaluation) {
-    const caption = evaluation.first?.caption;
-    const said = typeof caption === 'string' ? `, the first caption: '${caption}'` : '';
-    rows.push(['evaluation', `${seconds(evaluation.seconds)} a batch of ${evaluation.images}${said}`]);
+    const { first } = evaluation;
+    const asked = first?.asked ? `'${first.asked}' ` : '';
+    const said = first ? `, the first: ${asked}'${first.said}'` : '';
+    rows.push(['evaluation', `${seconds(evaluation.seconds)} a batch of ${evaluation.samples}${said}`]);
   }
   rows.push(['memory', `${formatBytes(peak)} at most, of ${formatBytes(limit)}`]);
   if (estimate) rows.push(['', partsOf(estimate, peak, settings)]);

@@ -5,7 +5,7 @@ import { type Batch, type Dataset, isNumericArray } from '../datasets/index.js';
 import type { Communicator } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import type { Exchanged, Model, Samples } from '../models/index.js';
-import { type EvaluationResult, mergeResults } from './results.js';
+import { type EvaluationResult, mergeResults, type ShownSamples } from './results.js';
 
 /** Scores by name. `agg_metrics` chooses the best checkpoint. */
 export type Metrics = { agg_metrics: number } & Record<string, number>;
@@ -102,6 +102,23 @@ export abstract class BaseTask {
    * @throws DataError for what would fail once the captions are made
    */
   async checkEvaluation(_split: string, _dataset: Dataset): Promise<void> {}
+
+  /**
+   * The results of an evaluation as people are shown them, on rank 0: in reports, on the live page, after a dry
+   * run. Called after `afterEvaluation`, if that was called at all.
+   */
+  async show(
+    results: EvaluationResult[],
+    _context: Pick<EvaluationContext, 'split' | 'dataset'>,
+  ): Promise<ShownSamples> {
+    const samples = results.map(({ [this.resultKey]: id, ...said }) => ({
+      id: id as number | string,
+      files: [],
+      said: JSON.stringify(said),
+      references: [],
+    }));
+    return { samples };
+  }
 
   /** Writes and scores the results of a split, on rank 0; undefined where nothing is scored. */
   abstract afterEvaluation(

@@ -5,7 +5,7 @@ import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { type Config, key, types } from '../config/index.js';
 import { type Batch, type Dataset, numericId } from '../datasets/index.js';
-import { cocoEvaluate, readReferences } from '../metrics/index.js';
+import { cocoEvaluate, idKey, readReferences } from '../metrics/index.js';
 import {
   captionModel,
   checkedOptions,
@@ -16,7 +16,7 @@ import {
 } from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { compareIds, type IdComparison, refuseIds } from './evaluation_ids.js';
-import { type EvaluationResult, pythonJson, resultFile } from './results.js';
+import { type EvaluationResult, pythonJson, resultFile, type ShownSamples } from './results.js';
 
 /** The keys of `run` that the task reads. */
 const captioningSchema = z.strictObject({
@@ -45,6 +45,8 @@ const captioningSchema = z.strictObject({
 export class CaptionTask extends BaseTask {
   static readonly configSchema = captioningSchema;
   readonly resultKey = 'image_id';
+  /** CIDEr by image id, of the results that were scored last. */
+  readonly #ciders = new WeakMap<EvaluationResult[], Map<string, number>>();
   override readonly primaryMetric = 'CIDEr';
   override readonly shownMetrics = ['Bleu_4', 'METEOR', 'ROUGE_L', 'SPICE'];
 
@@ -90,11 +92,39 @@ export class CaptionTask extends BaseTask {
       log.warnOnce(`there is no ground truth for ${split}: its captions are written, not scored`);
       return undefined;
     }
-    const { overall } = await cocoEvaluate(results, references);
+    const { overall, evalImgs } = await cocoEvaluate(results, references);
+    this.#ciders.set(
+      results,
+      new Map(evalImgs.map(({ image_id, CIDEr }) => [idKey(image_id), Number(CIDEr)])),
+    );
     const scores = { ...overall } as Metrics;
     const { agg_metrics: _, ...reported } = scores;
     await writeLine('evaluate.txt', pythonJson({ [split]: reported }));
     return scores;
+  }
+
+  override async show(
+    results: EvaluationResult[],
+    { split, dataset }: Pick<EvaluationContext, 'split' | 'dataset'>,
+  ): Promise<ShownSamples> {
+    const files = new Map([...(dataset.imageFiles?.() ?? [])].map(([id, file]) => [idKey(id), file]));
+    const truth = this.#givenTruth(split) ?? dataset.groundTruth?.();
+    const references = truth === undefined ? undefined : await readReferences(truth);
+    const ciders = this.#ciders.get(results);
+    const samples = (results as { image_id: number | string; caption: string }[]).map(
+      ({ image_id, caption }) => {
+        const key = idKey(image_id);
+        const file = files.get(key);
+        return {
+          id: image_id,
+          files: file === undefined ? [] : [file],
+          said: caption,
+          references: references?.get(key)?.captions ?? [],
+          score: ciders?.get(key),
+        };
+      },
+    );
+    return { score: ciders && 'CIDEr', samples };
   }
 
   override async checkEvaluation(split: string, dataset: Dataset): Promise<void> {

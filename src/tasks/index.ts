@@ -15,4 +15,11 @@ export { buildDataset, buildDatasets, buildModel, datasetNames, usedSplits } fro
 export { CaptionTask, evaluationId } from './captioning.js';
 export { type CheckedData, checkData } from './check_data.js';
 export { compareIds, type IdComparison } from './evaluation_ids.js';
-export { type EvaluationResult, mergeResults, pythonJson, resultFile } from './results.js';
+export {
+  type EvaluationResult,
+  mergeResults,
+  pythonJson,
+  resultFile,
+  type ShownSample,
+  type ShownSamples,
+} from './results.js';

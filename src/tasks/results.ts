@@ -39,3 +39,24 @@ const quote = (text: string) =>
 /** Where the merged results of a split are written. */
 export const resultFile = (folder: string, split: string, epoch: string | number) =>
   join(folder, `${split}_epoch${epoch}.json`);
+
+/** A sample of an evaluation and what the model said of it, as reports and the live page show it. */
+export interface ShownSample {
+  id: number | string;
+  /** Its pictures; none where they are not files of their own. */
+  files: string[];
+  /** What was asked of the model: a question, a sentence. */
+  asked?: string;
+  said: string;
+  /** What would have been right. */
+  references: string[];
+  /** How right it is, higher being better; absent where nothing can be scored. */
+  score?: number;
+}
+
+/** The samples of an evaluation. */
+export interface ShownSamples {
+  /** What their score is called. */
+  score?: string;
+  samples: ShownSample[];
+}

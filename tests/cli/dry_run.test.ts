@@ -24,7 +24,7 @@ describe('lavis train --dry-run', () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^parameters +[\d,]+, [\d,]+ of them trained$/m);
     assert.match(stdout, /^step +[\d.]+ s, batch 2 \(an update every 3\), loss [\d.]+, loss_lm [\d.]+$/m);
-    assert.match(stdout, /^evaluation +[\d.]+ s a batch of 2, the first caption: '.*'$/m);
+    assert.match(stdout, /^evaluation +[\d.]+ s a batch of 2, the first: '.*'$/m);
     assert.match(stdout, /^memory +\d+ MB at most, of \d+ GB$/m);
     assert.match(stdout, /^checkpoint +\d+ kB, written and read again$/m);
     // ten samples, two epochs of five; val after each, test at the end

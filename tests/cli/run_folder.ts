@@ -8,7 +8,7 @@ export const HOSTILE = `<img src=x onerror="document.title='broken'"></script><s
 /** A run's folder as the runner leaves it, with hostile text wherever a user or a dataset can put some. */
 export async function hostileRun(parent: string): Promise<string> {
   const folder = join(parent, 'output', 'job');
-  for (const name of ['result', 'images', 'photos']) mkdirSync(join(folder, name), { recursive: true });
+  for (const name of ['result', 'shown', 'photos']) mkdirSync(join(folder, name), { recursive: true });
   const photo = join(folder, 'photos', 'a.png');
   await sharp({ create: { width: 400, height: 300, channels: 3, background: '#c04020' } })
     .png()
@@ -17,16 +17,14 @@ export async function hostileRun(parent: string): Promise<string> {
   writeFileSync(secret, 'not for the browser');
   const drawing = join(folder, 'photos', 'drawing.svg');
   writeFileSync(drawing, '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>');
-  writeJson(folder, 'images/val.json', [
-    { image_id: 1, file: photo, references: ['a red wall', HOSTILE] },
-    { image_id: HOSTILE, file: secret, references: ['a dog'] },
-    { image_id: 'drawing', file: drawing, references: ['a line'] },
-  ]);
-  writeJson(folder, 'result/val_epoch0.json', [
-    { image_id: 1, caption: 'a red wall' },
-    { image_id: HOSTILE, caption: HOSTILE },
-    { image_id: 'drawing', caption: 'a cat' },
-  ]);
+  writeJson(folder, 'shown/val_epoch0.json', {
+    score: 'CIDEr',
+    samples: [
+      { id: 1, files: [photo], said: 'a red wall', references: ['a red wall', HOSTILE], score: 1.5 },
+      { id: HOSTILE, files: [secret], asked: HOSTILE, said: HOSTILE, references: ['a dog'], score: 0.5 },
+      { id: 'drawing', files: [drawing], said: 'a cat', references: ['a line'], score: 0 },
+    ],
+  });
   writeJson(folder, 'run.json', {
     started: '2026-01-01T10:00:00.000Z',
     command: ['lavis', 'train', HOSTILE],
@@ -39,6 +37,7 @@ export async function hostileRun(parent: string): Promise<string> {
     parameters: 1_700_000,
     rounds: 2,
     unit: 'epoch',
+    metrics: { primary: 'CIDEr', shown: ['Bleu_4', HOSTILE] },
   });
   const time = 1_767_261_600;
   const steps = Array.from({ length: 40 }, (_, i) => ({

@@ -33,7 +33,7 @@ describe('lavis watch', () => {
     assert.match(parts.tiles, /<dt>best CIDEr<\/dt><dd>1\.250<\/dd>/);
     assert.match(parts.tiles, /<dt>time left<\/dt><dd>0:01:15<\/dd>/);
     assert.match(parts.status, /running/);
-    assert.match(parts.captions, /a red wall/);
+    assert.match(parts.samples, /a red wall/);
     const headers = { 'if-none-match': first.headers.get('etag')! };
     assert.equal((await fetch(`${url}/state`, { headers })).status, 304);
     appendFileSync(
@@ -65,7 +65,7 @@ describe('lavis watch', () => {
       ['val', '../photos/a.png'],
       ['val', HOSTILE],
       ['val', 'drawing'],
-      ['../result/val_epoch0', '1'],
+      ['../shown/val_epoch0', '1'],
       ['..%2Frun', '1'],
       ['', '1'],
       ['constructor', '1'],
@@ -97,7 +97,7 @@ describe('lavis watch', () => {
     assert.match(page, /<title>output\/job · lavis watch<\/title>/);
     assert.match(page, /<path class="line c0[^"]*" d="M[\d.]+ [\d.]+L/);
     assert.match(page, /<dd>1\.250<\/dd>/);
-    assert.match(page, /<img src="\/photo\?split=val&amp;id=1"/);
+    assert.match(page, /<img src="\/photo\?split=val&amp;id=1&amp;place=0"/);
     assert.doesNotMatch(page, /<img src="x"/);
     assert.doesNotMatch(page, /class="lost"/);
   });

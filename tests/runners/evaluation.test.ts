@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Batch, DataLoader } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
@@ -6,6 +8,7 @@ import { evaluateSplit } from '#src/runners/evaluation.js';
 import { BaseTask } from '#src/tasks/index.js';
 import { imageIdsOf, tinyCoco, trainOf } from '../datasets/support.js';
 import { tinyModel } from '../models/tiny.js';
+import { temporaryFolder } from '../support.js';
 
 /** Tells the ids of each batch; fails at one. */
 class Ids extends BaseTask {
@@ -39,6 +42,7 @@ class Watched extends DataLoader {
 test('an evaluation that ends, and one that fails, close their loader and leave the model in training', async () => {
   const dataset = await trainOf(await tinyCoco(5));
   for (const fault of [undefined, 'coco_3']) {
+    const folder = temporaryFolder();
     const loader = new Watched({ dataset, batchSize: 2 });
     const modes: string[] = [];
     const model = await tinyModel();
@@ -58,11 +62,13 @@ test('an evaluation that ends, and one that fails, close their loader and leave 
       split: 'val',
       dataset,
       epoch: 0,
-      resultDir: '',
+      resultDir: join(folder, 'result'),
       writeLine: async () => {},
     });
     if (fault) await assert.rejects(evaluation, /a fault/);
     else assert.deepEqual(await evaluation, { agg_metrics: 5 });
+    const shown = join(folder, 'shown', 'val_epoch0.json');
+    assert.equal(existsSync(shown), !fault, 'what pages show is written beside the results');
     assert.equal(loader.closed, 1);
     assert.deepEqual(modes, ['eval', 'train']);
   }

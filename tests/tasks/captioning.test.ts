@@ -93,6 +93,13 @@ describe('the captioning task', () => {
       '[{"caption": "a red circle", "image_id": 1}, {"caption": "a blue square", "image_id": 2}]',
     );
     assert.equal(metrics!.agg_metrics, metrics!.CIDEr + metrics!.Bleu_4);
+    const { score, samples } = await task.show(results, context);
+    assert.equal(score, 'CIDEr');
+    assert.deepEqual(
+      samples.map(({ id, said, references }) => [id, said, references]),
+      results.map(({ caption, image_id }) => [image_id, caption, [`${caption} here`]]),
+    );
+    assert.ok(samples.every((sample) => sample.score! > 0));
     assert.match(lines[0], /^evaluate\.txt \{"val": \{"Bleu_1": 0\./);
 
     const own = join(folder, 'own.json');

@@ -1,14 +1,14 @@
 import type { MetricsLine } from '../../runners/index.js';
-import { bestScore, duration } from '../read_run.js';
+import { otherMetrics, primaryMetric } from '../evaluated.js';
+import { bestScore, duration, type RunData } from '../read_run.js';
 import { type Chart, lineChart, type Point, shortNumber } from './chart.js';
 import { clock } from './clock.js';
 import { type Html, html } from './html.js';
 
-/** Scores in the order that reports list them. */
-const SCORES = ['CIDEr', 'Bleu_4', 'METEOR', 'ROUGE_L', 'SPICE'];
-
 /** A run's curves: loss, scores, rate, gradient, speed; those that the run has no numbers for are left out. */
-export function curves(lines: readonly MetricsLine[]): Html {
+export function curves(run: RunData): Html {
+  const { lines } = run;
+  const primary = primaryMetric(run);
   const steps = lines.filter(({ kind }) => kind === 'step');
   const epochs = lines.filter(({ kind }) => kind === 'epoch');
   const scored = lines.filter(({ kind }) => kind === 'evaluation');
@@ -22,14 +22,14 @@ export function curves(lines: readonly MetricsLine[]): Html {
       series: [{ name: 'loss', smooth: true, points: pointsOf(steps.length > 0 ? steps : epochs, 'loss') }],
     },
     {
-      title: 'CIDEr',
+      title: primary,
       unit,
       format: (value) => value.toFixed(3),
       series: splits.map((split) => ({
         name: split,
         points: pointsOf(
           scored.filter((line) => line.split === split),
-          'CIDEr',
+          primary,
         ),
       })),
     },
@@ -37,7 +37,7 @@ export function curves(lines: readonly MetricsLine[]): Html {
       title: splits.length > 0 ? `Others, ${splits[0]}` : 'Other scores',
       unit,
       format: (value) => value.toFixed(3),
-      series: SCORES.slice(1).map((name) => ({
+      series: otherMetrics(run).map((name) => ({
         name,
         points: pointsOf(
           scored.filter((line) => line.split === splits[0]),
@@ -69,7 +69,7 @@ export function curves(lines: readonly MetricsLine[]): Html {
   ];
   const having = (chart: Chart) => chart.series.some(({ points }) => points.length > 0);
   const end = lines.reduce((last, { iteration }) => Math.max(last, iteration), 1);
-  const always = new Set(['Training loss', 'CIDEr', 'Learning rate']);
+  const always = new Set(['Training loss', primary, 'Learning rate']);
   const shown = charts.filter((chart) => having(chart) || always.has(chart.title)).slice(0, 6);
   return html`<div class="charts">${shown.map((chart) => lineChart({ ...chart, end }))}</div>`;
 }
@@ -82,7 +82,10 @@ export function pointsOf(lines: readonly MetricsLine[], name: string): Point[] {
 }
 
 /** Facts about a run at a glance. */
-export function tiles(lines: readonly MetricsLine[], rounds?: number): Html {
+export function tiles(run: RunData): Html {
+  const { lines } = run;
+  const rounds = run.record?.rounds;
+  const primary = primaryMetric(run);
   const step = lines.findLast(({ kind }) => kind === 'step');
   const best = bestScore(lines);
   const over = lines.some(({ kind }) => kind === 'end');
@@ -92,7 +95,7 @@ export function tiles(lines: readonly MetricsLine[], rounds?: number): Html {
     ['epoch', step && `${step.epoch + 1}${rounds ? ` of ${rounds}` : ''}`],
     ['step', step && `${step.step} of ${step.steps}`],
     ['loss', number(step, 'loss', (value) => value.toFixed(4))],
-    ['best CIDEr', number(best, 'CIDEr', (value) => value.toFixed(3))],
+    [`best ${primary}`, number(best, primary, (value) => value.toFixed(3))],
     ['images/s', number(step, 'images_per_second', shortNumber)],
     ['waiting for data', number(step, 'data_wait', (value) => `${Math.round(100 * value)}%`)],
     ['memory', number(step, 'memory_bytes', (value) => `${(value / 1e9).toFixed(1)} GB`)],

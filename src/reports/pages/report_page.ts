@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { MetricsLine } from '../../runners/index.js';
+import { type EvaluatedTable, primaryMetric } from '../evaluated.js';
 import { bestScore, duration, type RunData, type Setting } from '../read_run.js';
-import type { EvaluatedTable } from '../score_images.js';
 import { asset } from './assets.js';
 import { clock } from './clock.js';
 import { curves, scoreTable } from './curves.js';
@@ -17,9 +17,9 @@ export async function reportPage(run: RunData, tables: readonly EvaluatedTable[]
   const evaluations = run.lines.filter(({ kind }) => kind === 'evaluation');
   const parts = [
     summary(run),
-    html`<h2>Curves</h2>${curves(run.lines)}`,
+    html`<h2>Curves</h2>${curves(run)}`,
     html`<h2>Scores</h2>${scoreTable(evaluations)}`,
-    ...(await Promise.all(tables.map(imageTable))),
+    ...(await Promise.all(tables.map(sampleTable))),
     configuration(run.config),
     environment(run),
   ];
@@ -47,12 +47,16 @@ export function standalone(title: string, body: Html): string {
 
 const hashOf = (text: string) => `sha256-${createHash('sha256').update(text).digest('base64')}`;
 
-function summary({ lines, record }: RunData): Html {
+function summary(run: RunData): Html {
+  const { lines, record } = run;
+  const primary = primaryMetric(run);
   const best = bestScore(lines);
   const loss = lines.findLast(({ kind }) => kind === 'epoch')?.loss;
   const test = lines.findLast(({ kind, split }) => kind === 'evaluation' && split !== best?.split);
-  const cider = (line: MetricsLine | undefined) =>
-    typeof line?.CIDEr === 'number' ? line.CIDEr.toFixed(3) : undefined;
+  const scoreOf = (line: MetricsLine | undefined) => {
+    const value = line?.[primary];
+    return typeof value === 'number' ? value.toFixed(3) : undefined;
+  };
   const over = lines.some(({ kind }) => kind === 'end');
   const facts: [string, string | undefined][] = [
     ['state', record && (over ? 'finished' : 'not finished')],
@@ -60,31 +64,41 @@ function summary({ lines, record }: RunData): Html {
     ['time', Number.isFinite(duration(lines)) ? clock(duration(lines)) : undefined],
     ['parameters', record && `${(record.parameters / 1e6).toFixed(1)} million`],
     ['last training loss', typeof loss === 'number' ? loss.toFixed(4) : undefined],
-    [`best CIDEr, ${best?.split}`, cider(best)],
-    [`CIDEr, ${test?.split}`, cider(test)],
+    [`best ${primary}, ${best?.split}`, scoreOf(best)],
+    [`${primary}, ${test?.split}`, scoreOf(test)],
   ];
   return html`<dl class="tiles">${facts.map(
     ([name, value]) => value !== undefined && html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
   )}</dl>`;
 }
 
-async function imageTable({ split, label, images, total, note }: EvaluatedTable): Promise<Html> {
+async function sampleTable({ split, label, score, samples, total }: EvaluatedTable): Promise<Html> {
   const rows = await Promise.all(
-    images.map(async ({ id, file, caption, references, cider }) => {
-      const small = file && (await thumbnail(file, THUMBNAIL));
-      const photo = small
-        ? html`<img class="thumb" src="data:image/jpeg;base64,${Buffer.from(small).toString('base64')}" alt="${basename(file)}">`
-        : html`<span class="quiet">no photo</span>`;
-      return html`<tr><td>${photo}</td><td class="n">${cider?.toFixed(3)}</td><td><b>${caption}</b>
-<ul class="references">${references.map((reference) => html`<li>${reference}</li>`)}</ul></td><td class="from">${id}</td></tr>
+    samples.map(async (sample) => {
+      const photos = await Promise.all(sample.files.map(picture));
+      return html`<tr><td>${photos.length > 0 ? photos : NO_PHOTO}</td><td class="n">${sample.score?.toFixed(3)}</td><td>${sample.asked && html`<p>${sample.asked}</p>`}<b>${sample.said}</b>
+<ul class="references">${sample.references.map((reference) => html`<li>${reference}</li>`)}</ul></td><td class="from">${sample.id}</td></tr>
 `;
     }),
   );
-  const count = images.length < total ? `the ${images.length} worst of ${total}` : `${total}, worst first`;
-  return html`<h2>Images of ${split}, epoch ${label}<span class="quiet beside">${count}</span></h2>
-${note && html`<p class="quiet">${note}</p>`}
-<table><thead><tr><th>photo</th><th class="n">CIDEr</th><th>caption and references</th><th>id</th></tr></thead>
+  const order = score === undefined ? '' : ', worst first';
+  const count = samples.length < total ? `${samples.length} of ${total}${order}` : `${total}${order}`;
+  const unscored = samples.every(({ references }) => references.length === 0)
+    ? 'There are no references to score against.'
+    : 'Not scored.';
+  return html`<h2>Samples of ${split}, epoch ${label}<span class="quiet beside">${count}</span></h2>
+${score === undefined && html`<p class="quiet">${unscored}</p>`}
+<table><thead><tr><th>picture</th><th class="n">${score}</th><th>what was said, and references</th><th>id</th></tr></thead>
 <tbody>${rows}</tbody></table>`;
+}
+
+const NO_PHOTO = html`<span class="quiet">no picture</span>`;
+
+async function picture(file: string): Promise<Html> {
+  const small = await thumbnail(file, THUMBNAIL);
+  if (!small) return NO_PHOTO;
+  const data = Buffer.from(small).toString('base64');
+  return html`<img class="thumb" src="data:image/jpeg;base64,${data}" alt="${basename(file)}">`;
 }
 
 /** What somebody chose first; the defaults below. */
