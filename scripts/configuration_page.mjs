@@ -58,19 +58,23 @@ them). Later wins:
 
 1. the defaults of the model and of the datasets,
 2. the YAML,
-3. \`--options\`, as \`run.max_epoch=2\` or \`run.max_epoch 2\`, keys dotted, values YAML.
+3. \`--options\`, as \`run.max_epoch=2\` or \`run.max_epoch 2\`, keys dotted.
 
 Mappings merge key by key; lists replace whole; \`null\` replaces too, and stands for a key's default.
 \`lavis config --cfg-path F --origin\` prints the result and where each value was written.
 
 - **Scalars** are read as LAVIS reads them (YAML 1.1 by OmegaConf): \`yes\`, \`no\`, \`on\`, \`off\` are flags, \`1e-5\` and
   \`2e-6\` are numbers, \`010\` is 8, \`1:30\` is 90, dates are texts. Quotes keep a text a text.
+- **Options** are lists, mappings and quoted texts as in YAML; all else is one scalar as it was typed: \`run.output_dir=a #b\`
+  or \`model.finetuned=[old] run/x.pth\` is the whole path.
+- **Files** are UTF-8 or UTF-16. Sections whose name begins with \`x-\` only hold blocks for anchors: \`x-common: &common\`
+  and \`<<: *common\` in another section.
 - **Interpolations**: \`\${run.output_dir}\` is the value of another key, \`\${.seed}\` of one beside it, and
   \`\${oc.env:NAME,default}\` an environment variable, which is always a text;
   \`\${oc.decode:\${oc.env:NAME,1}}\` makes a number of it. \`lavis config --resolved\` shows them replaced.
-- **Checked before anything starts**: unknown keys, wrong values, unknown names, splits that no dataset has, image
+- **Checked before anything starts**: unknown keys, keys of another task, runner or schedule, wrong values, unknown names, splits that no dataset has, image
   sizes that differ between model and processors. All faults are told at once, each with its place
-  ([mistakes.md](mistakes.md) shows forty).
+  ([mistakes.md](mistakes.md) shows over fifty).
   \`--allow-unknown\` lets unknown keys pass, unused.
 - **In an editor**: a first line \`# yaml-language-server: $schema=…/configs/schema.json\` completes and checks
   (\`lavis config --schema\` prints the same, your plug-ins included).
