@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -147,4 +147,16 @@ test('one worker a GPU is what auto means, one where there are none', () => {
   assert.throws(() => workerCount(0), /a whole number from 1, or auto/);
   assert.throws(() => workerCount(Number.NaN), /NaN/);
   assert.equal(workerDevices(4, 3, [], { OMP_NUM_THREADS: '5' }).OMP_NUM_THREADS, '5');
+});
+
+test('an environment that is refused starts no worker, and leaves no folder', async () => {
+  const TMPDIR = mkdtempSync(join(tmpdir(), 'lavis-test-'));
+  try {
+    const { code, output } = await finished(start('well', { env: { TMPDIR, LAVIS_THREADS: 'many' } }));
+    assert.notEqual(code, 0);
+    assert.match(output, /LAVIS_THREADS is not a number of threads/);
+    assert.deepEqual(readdirSync(TMPDIR), []);
+  } finally {
+    rmSync(TMPDIR, { recursive: true });
+  }
 });

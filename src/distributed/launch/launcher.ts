@@ -74,7 +74,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
 
 /** The workers of one attempt. */
 class Group {
-  readonly #folder = makeFolderInside(socketFolder(), 'lavis-run-', 'the environment variable TMPDIR=FOLDER');
+  readonly #folder: string;
   readonly #workers: WorkerProcess[];
   readonly #graceSeconds: number;
   /** The terminal may close: nohup started the run. */
@@ -93,12 +93,14 @@ class Group {
     const gpus = usableGpus(options);
     this.#graceSeconds = options.graceSeconds ?? 5;
     this.#nohup = startedByNohup(env);
+    const devices = Array.from({ length: count }, (_, rank) => workerDevices(count, rank, gpus, env));
+    this.#folder = makeFolderInside(socketFolder(), 'lavis-run-', 'the environment variable TMPDIR=FOLDER');
     this.#workers = Array.from(
       { length: count },
       (_, rank) =>
         new WorkerProcess(rank, command, {
           ...env,
-          ...workerDevices(count, rank, gpus, env),
+          ...devices[rank],
           RANK: String(rank),
           LOCAL_RANK: String(rank),
           WORLD_SIZE: String(count),
