@@ -8,6 +8,12 @@ export {
   type GeneratedCaptions,
   type TextBatch,
 } from './blip/blip_caption.js';
+export {
+  BlipClassification,
+  type BlipClassificationOutput,
+  blipClassificationSchema,
+  type ClassificationSamples,
+} from './blip/blip_classification.js';
 export { BlipContrastive, blipContrastiveSchema } from './blip/blip_contrastive.js';
 export {
   BlipFeatureExtractor,
@@ -17,14 +23,31 @@ export {
   type FeatureSamples,
 } from './blip/blip_feature_extractor.js';
 export { BlipImageTextMatching, blipItmSchema, type MatchHead } from './blip/blip_image_text_matching.js';
+export { BlipNLVR, type BlipNlvrOutput, blipNlvrSchema, type NlvrSamples } from './blip/blip_nlvr.js';
 export {
   BlipPretrain,
   type BlipPretrainOutput,
   blipPretrainSchema,
   type PretrainSamples,
 } from './blip/blip_pretrain.js';
+export {
+  BlipRetrieval,
+  type BlipRetrievalOutput,
+  blipRetrievalSchema,
+  type RetrievalSamples,
+} from './blip/blip_retrieval.js';
+export {
+  type AnsweredSamples,
+  type AnswerOptions,
+  BlipVQA,
+  type BlipVqaOutput,
+  blipVqaSchema,
+  type QuestionSamples,
+} from './blip/blip_vqa.js';
+export type { Predictions } from './blip/classification_head.js';
 export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
 export { computeGradcam, type Gradcam } from './blip/gradcam.js';
+export type { SimMatrices, SimMatrixOptions, SimMatrixSamples } from './blip/sim_matrix.js';
 export { type CaptionImagesOptions, captionImages, type ImageSource } from './caption_images.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, generateIds, nucleus } from './generation/generate.js';

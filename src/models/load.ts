@@ -11,9 +11,13 @@ import {
   type TextProcessor,
 } from '../processors/index.js';
 import type { BlipCaption } from './blip/blip_caption.js';
+import type { BlipClassification } from './blip/blip_classification.js';
 import type { BlipFeatureExtractor } from './blip/blip_feature_extractor.js';
 import type { BlipImageTextMatching } from './blip/blip_image_text_matching.js';
+import type { BlipNLVR } from './blip/blip_nlvr.js';
 import type { BlipPretrain } from './blip/blip_pretrain.js';
+import type { BlipRetrieval } from './blip/blip_retrieval.js';
+import type { BlipVQA } from './blip/blip_vqa.js';
 import type { BuildOptions, Model, ModelClass } from './model.js';
 
 /**
@@ -25,6 +29,10 @@ export interface NamedModels {
   blip_feature_extractor: typeof BlipFeatureExtractor;
   blip_image_text_matching: typeof BlipImageTextMatching;
   blip_pretrain: typeof BlipPretrain;
+  blip_classification: typeof BlipClassification;
+  blip_nlvr: typeof BlipNLVR;
+  blip_retrieval: typeof BlipRetrieval;
+  blip_vqa: typeof BlipVQA;
 }
 
 declare module '../common/registry.js' {

@@ -15,8 +15,11 @@ export interface CaptionSamples {
   text_input?: readonly string[];
 }
 
-/** A batch as a task hands it to a model: `image` is a tensor, the rest as the dataset made it. */
-export type Samples = CaptionSamples & Record<string, unknown>;
+/**
+ * A batch as a task hands it to a model: tensors and lists under the reference's names. Each model says what it
+ * takes: `CaptionSamples`, for one.
+ */
+export type Samples = object;
 
 /** What a model makes of a batch; its scalars named loss… are logged. */
 export interface ModelOutput {

@@ -7,6 +7,7 @@ import { type Config, key, types } from '../config/index.js';
 import { type Batch, type Dataset, numericId } from '../datasets/index.js';
 import { cocoEvaluate, idKey, readReferences } from '../metrics/index.js';
 import {
+  type CaptionSamples,
   captionModel,
   checkedOptions,
   type GenerateOptions,
@@ -71,7 +72,7 @@ export class CaptionTask extends BaseTask {
     const samples = toSamples(batch);
     const ids = batch.image_id as (number | string)[] | undefined;
     try {
-      const captions = await captionModel(model).generate(samples, this.settings);
+      const captions = await captionModel(model).generate(samples as CaptionSamples, this.settings);
       return captions.map((caption, i) => ({ caption, image_id: evaluationId(ids?.[i]) }));
     } finally {
       disposeSamples(samples);

@@ -26,6 +26,8 @@ interface BlipClass<M extends BlipBase, S extends BlipSection> {
   readonly configSchema: z.ZodObject & z.ZodType<S>;
   /** The BERT json may lack the tokens that BLIP adds: the embedding grows to the tokenizer's length. */
   readonly growsVocabulary?: boolean;
+  /** Refuses a section before files are fetched for it. @throws ConfigError */
+  checkSection?(section: S): void;
 }
 
 /** What every BLIP shares: its `model` section, tokenizer, sizes, weights and generator. */
@@ -48,6 +50,7 @@ export abstract class BlipBase extends BaseModel {
     { seed = 42, training = true }: BuildOptions = {},
   ): Promise<M> {
     const config: S = readSection('model', this.configSchema, section, { unknown: 'warn' });
+    this.checkSection?.(config);
     const vit = vitConfigOf(config);
     const source = weightsOf(config, training);
     // Before the model takes its memory, and both, so that one message tells all that is not there.

@@ -11,7 +11,7 @@ import { checkQueueSize, FeatureQueue, randomColumns } from '../queue.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
-import { blipSchema } from './config.js';
+import { blipSchema, momentumKeys } from './config.js';
 import { featureOf, firstToken, softCrossEntropy } from './contrastive.js';
 
 /** The keys that both have beyond those of every BLIP. */
@@ -22,8 +22,7 @@ export const blipContrastiveSchema = blipSchema.extend({
     57600,
     'Features of earlier batches that new ones are told apart from: a multiple of the batch over all ranks.',
   ),
-  momentum: key(types.rate, 0.995, 'How much of themselves the momentum copies keep at each step.'),
-  alpha: key(types.rate, 0.4, 'Share of the momentum copies in the targets of the contrastive loss.'),
+  ...momentumKeys,
 });
 
 type ContrastiveParts = BlipParts<typeof blipContrastiveSchema._output>;
@@ -272,7 +271,7 @@ const selectTexts = ({ inputIds, attentionMask }: EncodedTexts, rows: readonly n
 });
 
 /** Texts of one length, one batch behind the other. */
-const joinTexts = (...batches: EncodedTexts[]): EncodedTexts => ({
+export const joinTexts = (...batches: EncodedTexts[]): EncodedTexts => ({
   inputIds: batches.flatMap(({ inputIds }) => inputIds),
   attentionMask: batches.flatMap(({ attentionMask }) => attentionMask),
 });

@@ -46,6 +46,12 @@ export const blipSchema = z.strictObject({
   tokenizer: key(types.text, 'bert-base-uncased', '`bert-base-uncased`, or a vocabulary file.'),
 });
 
+/** The keys of models with momentum copies. */
+export const momentumKeys = {
+  momentum: key(types.rate, 0.995, 'How much of themselves the momentum copies keep at each step.'),
+  alpha: key(types.rate, 0.4, 'Share of the momentum copies in the targets of the loss.'),
+};
+
 export type BlipSection = z.output<typeof blipSchema>;
 
 const SIZES = {

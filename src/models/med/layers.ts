@@ -48,10 +48,18 @@ export class MedOutput extends Module {
   readonly dense: Linear;
   readonly layerNorm: LayerNorm;
 
-  constructor({ hiddenSize, initializerRange, layerNormEps }: MedConfig, from: number) {
+  /** @param normFirst the norm's parameters come before the projection's in the state dict */
+  constructor(
+    { hiddenSize, initializerRange, layerNormEps }: MedConfig,
+    from: number,
+    { normFirst = false } = {},
+  ) {
     super();
-    this.dense = this.child('dense', new Linear(from, hiddenSize, normal(initializerRange)));
-    this.layerNorm = this.child('LayerNorm', new LayerNorm(hiddenSize, layerNormEps));
+    const dense = new Linear(from, hiddenSize, normal(initializerRange));
+    const norm = new LayerNorm(hiddenSize, layerNormEps);
+    if (normFirst) this.child('LayerNorm', norm);
+    this.dense = this.child('dense', dense);
+    this.layerNorm = this.child('LayerNorm', norm);
   }
 }
 
@@ -74,10 +82,11 @@ export class MedAttention extends Module implements CrossAttention {
   constructor(
     readonly config: MedConfig,
     from: number,
+    order: { normFirst?: boolean } = {},
   ) {
     super();
     this.self = this.child('self', new MedSelfAttention(config, from));
-    this.output = this.child('output', new MedOutput(config, config.hiddenSize));
+    this.output = this.child('output', new MedOutput(config, config.hiddenSize, order));
   }
 
   /** @param x [B, T, D]; @param seen [B, Tk, from], or its keys and values; @param mask [B, 1, T or 1, Tk]. */
@@ -130,14 +139,18 @@ export class MedLayer<C extends CrossAttention = MedAttention> extends Module {
   readonly intermediate: MedIntermediate;
   readonly output: MedOutput;
 
-  /** @param shared a layer whose feed-forward part is this one's too */
+  /**
+   * @param shared a layer whose feed-forward part is this one's too
+   * @param attention over the text itself
+   */
   constructor(
     readonly config: MedConfig,
     crossattention: C,
     shared?: MedLayer<C>,
+    attention = new MedAttention(config, config.hiddenSize),
   ) {
     super();
-    this.attention = this.child('attention', new MedAttention(config, config.hiddenSize));
+    this.attention = this.child('attention', attention);
     this.crossattention = this.child('crossattention', crossattention);
     this.intermediate = this.child('intermediate', shared?.intermediate ?? new MedIntermediate(config));
     this.output = this.child('output', shared?.output ?? new MedOutput(config, config.intermediateSize));

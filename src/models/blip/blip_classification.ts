@@ -1,0 +1,157 @@
+import { ConfigError } from '../../common/errors.js';
+import { registry } from '../../common/registry.js';
+import { key, types } from '../../config/index.js';
+import { noGrad, softmaxCrossEntropy, tf } from '../../engine/index.js';
+import { TextEncoder } from '../med/encoder.js';
+import type { CaptionSamples } from '../model.js';
+import { MomentumModels } from '../momentum.js';
+import type { EncodedTexts } from '../tokenizer/tokenizer.js';
+import { VisionTransformer } from '../vit.js';
+import { BlipBase, type BlipParts } from './blip_base.js';
+import { ClassificationHead, labelsTensor, type Predictions } from './classification_head.js';
+import { blipSchema, momentumKeys } from './config.js';
+import { firstToken, rampUp, softCrossEntropy, type TrainingProgress } from './contrastive.js';
+import { checkTexts } from './losses.js';
+
+/** The keys of the `model` section. */
+export const blipClassificationSchema = blipSchema.extend({
+  num_classes: key(types.natural, undefined, 'How many classes there are; has to be given.'),
+  use_distill: key(types.flag, true, 'Learn from momentum copies too, as from the labels.'),
+  ...momentumKeys,
+  max_txt_len: key(types.natural, 40, 'Texts are cut to so many tokens.'),
+});
+
+type ClassificationSection = typeof blipClassificationSchema._output;
+
+export interface ClassificationSamples extends CaptionSamples, TrainingProgress {
+  /** The class of each sample, from 0. */
+  label?: ArrayLike<number>;
+}
+
+/** The caller owns all tensors. */
+export interface BlipClassificationOutput {
+  loss: tf.Scalar;
+  intermediateOutput: {
+    /** [B, N, D] */
+    imageEmbeds: tf.Tensor3D;
+    /** [B, T, D] */
+    encoderOutput: tf.Tensor3D;
+    /** [B, classes] */
+    logits: tf.Tensor2D;
+    /** The momentum copies' logits, where there are copies. */
+    logitsM?: tf.Tensor2D;
+  };
+}
+
+/** What reads an image with its text: the model's own parts, or their momentum copies. */
+interface Classifier {
+  visualEncoder: VisionTransformer;
+  textEncoder: TextEncoder;
+  clsHead: ClassificationHead;
+}
+
+/**
+ * Classes of an image with a text, such as SNLI-VE's; learned from labels and from momentum copies.
+ * Source: lavis/models/blip_models/blip_classification.py, which stops in training.
+ */
+@registry.registerModel('blip_classification')
+export class BlipClassification extends BlipBase {
+  static readonly defaultConfigs: Readonly<Record<string, string>> = {
+    base: 'configs/models/blip_classification_base.yaml',
+  };
+  static readonly configSchema = blipClassificationSchema;
+
+  readonly visualEncoder: VisionTransformer;
+  readonly textEncoder: TextEncoder;
+  readonly clsHead: ClassificationHead;
+  readonly momentum?: MomentumModels;
+  readonly alpha: number;
+  readonly maxTextLength: number;
+  readonly #copies?: Classifier;
+
+  /** @throws ConfigError where nothing says how many classes there are. */
+  static checkSection({ num_classes: classes }: Pick<ClassificationSection, 'num_classes'>): void {
+    if (classes !== undefined) return;
+    throw new ConfigError('model.num_classes is not given', {
+      allowed: 'how many classes the labels have: 3 for SNLI-VE',
+      help: 'model.num_classes=NUMBER',
+    });
+  }
+
+  constructor(parts: BlipParts<ClassificationSection>) {
+    super(parts);
+    const { section, vit, med } = parts;
+    BlipClassification.checkSection(section);
+    const classifier = (suffix: string): Classifier => ({
+      visualEncoder: this.child(`visual_encoder${suffix}`, new VisionTransformer(vit)),
+      textEncoder: this.child(`text_encoder${suffix}`, new TextEncoder(med)),
+      clsHead: this.child(`cls_head${suffix}`, new ClassificationHead(med, section.num_classes!)),
+    });
+    const online = classifier('');
+    this.visualEncoder = online.visualEncoder;
+    this.textEncoder = online.textEncoder;
+    this.clsHead = online.clsHead;
+    if (section.use_distill) {
+      const copies = classifier('_m');
+      this.#copies = copies;
+      this.momentum = new MomentumModels(
+        [
+          { name: 'visual_encoder_m', online: online.visualEncoder, momentum: copies.visualEncoder },
+          { name: 'text_encoder_m', online: online.textEncoder, momentum: copies.textEncoder },
+          { name: 'cls_head_m', online: online.clsHead, momentum: copies.clsHead },
+        ],
+        section.momentum,
+      );
+    }
+    this.alpha = section.alpha;
+    this.maxTextLength = Math.min(section.max_txt_len, med.maxPositions);
+  }
+
+  override fillMissing(missing: readonly string[]): string[] {
+    return this.momentum?.copy(missing) ?? [];
+  }
+
+  /**
+   * The loss of a batch; momentum copies move on, in evaluation too.
+   * @param samples.image [B, H, W, 3], normalised
+   */
+  forward(samples: ClassificationSamples): BlipClassificationOutput {
+    const { image, label } = samples;
+    const text = this.#readTexts(samples);
+    return tf.tidy(() => {
+      const labels = labelsTensor(label, image.shape[0], this.clsHead.numClasses);
+      const online = this.#classify(this, image, text);
+      const fromLabels = softmaxCrossEntropy(online.logits, labels);
+      const copies = this.#copies;
+      if (!copies) return { loss: fromLabels, intermediateOutput: online };
+      this.momentum!.update();
+      const { logits: logitsM } = noGrad(() => this.#classify(copies, image, text));
+      const share = this.alpha * rampUp(samples, 1);
+      const fromCopies = softCrossEntropy(
+        online.logits,
+        noGrad(() => tf.softmax(logitsM)),
+      );
+      const loss: tf.Scalar = tf.add(fromLabels.mul(1 - share), fromCopies.mul(share));
+      return { loss, intermediateOutput: { ...online, logitsM } };
+    });
+  }
+
+  /** The logits of each class. */
+  predict(samples: ClassificationSamples): Predictions {
+    const text = this.#readTexts(samples);
+    const predictions = tf.tidy(() => this.#classify(this, samples.image, text).logits);
+    return { predictions, targets: Array.from(samples.label ?? []) };
+  }
+
+  #readTexts({ image, text_input: texts = [] }: ClassificationSamples): EncodedTexts {
+    checkTexts(image, texts);
+    return this.tokenizer.encodeBatch(texts, this.maxTextLength);
+  }
+
+  /** [CLS] stays the first token although the text is read beside the image, as in the reference. */
+  #classify({ visualEncoder, textEncoder, clsHead }: Classifier, image: tf.Tensor4D, text: EncodedTexts) {
+    const imageEmbeds = visualEncoder.forward(image, this.noise);
+    const encoderOutput = textEncoder.forward(text, { states: imageEmbeds }, this.noise);
+    return { imageEmbeds, encoderOutput, logits: clsHead.forward(firstToken(encoderOutput)) };
+  }
+}

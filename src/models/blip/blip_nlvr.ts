@@ -1,0 +1,112 @@
+import { DataError } from '../../common/errors.js';
+import { registry } from '../../common/registry.js';
+import { key, types } from '../../config/index.js';
+import { softmaxCrossEntropy, tf } from '../../engine/index.js';
+import type { MedModel } from '../med/encoder.js';
+import { TWIN_OF_PLAIN, type TwinCrossAttention, twinEncoder } from '../med/twin.js';
+import { withFirstToken } from '../tokenizer/tokenizer.js';
+import { VisionTransformer } from '../vit.js';
+import type { StateRefs } from '../weights.js';
+import { BlipBase, type BlipParts } from './blip_base.js';
+import { ClassificationHead, labelsTensor, type Predictions } from './classification_head.js';
+import { blipSchema } from './config.js';
+import { firstToken } from './contrastive.js';
+import { checkTexts } from './losses.js';
+
+/** The keys of the `model` section. */
+export const blipNlvrSchema = blipSchema.extend({
+  num_classes: key(types.natural, 2, 'How many classes there are: false and true.'),
+});
+
+/** Pairs of images, each with a sentence about both. */
+export interface NlvrSamples {
+  /** [B, H, W, 3] each, normalised. */
+  image0: tf.Tensor4D;
+  image1: tf.Tensor4D;
+  text_input?: readonly string[];
+  /** Whether each sentence is true: 0 or 1. */
+  label?: ArrayLike<number>;
+}
+
+/** The caller owns all tensors. */
+export interface BlipNlvrOutput {
+  loss: tf.Scalar;
+  intermediateOutput: {
+    /** [2, B, N, D]: the first image of every pair, then the second. */
+    imageEmbeds: tf.Tensor4D;
+    /** [B, T, D] */
+    encoderOutput: tf.Tensor3D;
+    /** [B, classes] */
+    logits: tf.Tensor2D;
+  };
+}
+
+/**
+ * Whether a sentence about two images is true: the text attends to each of them in every layer.
+ * Source: arXiv:2201.12086, section 5.4; lavis/models/blip_models/blip_nlvr.py.
+ */
+@registry.registerModel('blip_nlvr')
+export class BlipNLVR extends BlipBase {
+  static readonly defaultConfigs: Readonly<Record<string, string>> = {
+    nlvr: 'configs/models/blip_nlvr.yaml',
+  };
+  static readonly configSchema = blipNlvrSchema;
+
+  readonly visualEncoder: VisionTransformer;
+  readonly textEncoder: MedModel<TwinCrossAttention>;
+  readonly clsHead: ClassificationHead;
+
+  constructor(parts: BlipParts<typeof blipNlvrSchema._output>) {
+    super(parts);
+    const { section, vit, med } = parts;
+    this.visualEncoder = this.child('visual_encoder', new VisionTransformer(vit));
+    this.textEncoder = this.child('text_encoder', twinEncoder(med));
+    this.clsHead = this.child('cls_head', new ClassificationHead(med, section.num_classes));
+  }
+
+  /** The cross-attention of a model of one image becomes that of both. */
+  override mapCheckpoint(state: StateRefs): StateRefs {
+    const mapped: StateRefs = new Map(state);
+    for (const [name, ref] of state) {
+      const plain = TWIN_OF_PLAIN.exec(name);
+      if (!plain) continue;
+      const [, before, part, after] = plain;
+      for (const image of [0, 1]) {
+        const twin = `${before}${part}${image}${after}`;
+        if (!state.has(twin)) mapped.set(twin, ref);
+      }
+    }
+    return mapped;
+  }
+
+  /** The loss of a batch. */
+  forward(samples: NlvrSamples): BlipNlvrOutput {
+    return tf.tidy(() => {
+      const labels = labelsTensor(samples.label, samples.image0.shape[0], this.clsHead.numClasses);
+      const intermediateOutput = this.#classify(samples);
+      return { loss: softmaxCrossEntropy(intermediateOutput.logits, labels), intermediateOutput };
+    });
+  }
+
+  /** The logits of each class. */
+  predict(samples: NlvrSamples): Predictions {
+    const predictions = tf.tidy(() => this.#classify(samples).logits);
+    return { predictions, targets: Array.from(samples.label ?? []) };
+  }
+
+  #classify({ image0, image1, text_input: texts = [] }: NlvrSamples) {
+    checkTexts(image0, texts);
+    if (String(image0.shape) !== String(image1.shape)) {
+      throw new DataError('the images of the pairs differ in number or size', {
+        found: `image0 [${image0.shape}], image1 [${image1.shape}]`,
+      });
+    }
+    const { maxPositions } = this.textEncoder.config;
+    const text = withFirstToken(this.tokenizer.encodeBatch(texts, maxPositions), this.tokenizer.encId);
+    const both = this.visualEncoder.forward(tf.concat([image0, image1]), this.noise); // [2B, N, D]
+    const [rows, tokens, width] = both.shape;
+    const imageEmbeds = both.reshape<tf.Tensor4D>([2, rows / 2, tokens, width]);
+    const encoderOutput = this.textEncoder.forward(text, { states: imageEmbeds }, this.noise);
+    return { imageEmbeds, encoderOutput, logits: this.clsHead.forward(firstToken(encoderOutput)) };
+  }
+}
