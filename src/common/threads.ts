@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { cpuQuota } from './cpu_quota.js';
 import { EngineError } from './errors.js';
-import { localWorldSize } from './local_rank.js';
 import { log } from './logging.js';
+import { localWorldSize } from './world.js';
 
 type Environment = Record<string, string | undefined>;
 

@@ -1,3 +1,4 @@
+export { isLaunched, readWorld, type World } from '../common/world.js';
 export { averageNumbers, onRankZero, requireSame, warnTogether } from './collectives.js';
 export {
   type Backend,
@@ -7,11 +8,9 @@ export {
   type NumericArray,
   type ReduceOptions,
 } from './communicator.js';
-export { isLaunched, readWorld, type World } from './environment.js';
 export { leaveToLauncher } from './faults.js';
 export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
 export { type InitOptions, initCommunicator } from './init.js';
-export { visibleGpus } from './launch/devices.js';
 export { type LaunchOptions, launch, workerCount } from './launch/launcher.js';
 export { holdLifeline } from './launch/lifeline.js';
 export {

@@ -1,7 +1,8 @@
 import { DistributedError } from '../common/errors.js';
 import { configureLogging } from '../common/logging.js';
+import { readWorld, type World } from '../common/world.js';
 import { type Communicator, DEFAULT_TIMEOUT_SECONDS } from './communicator.js';
-import { MEETING_FOLDER, readWorld, type World } from './environment.js';
+import { MEETING_FOLDER, requireMpiLauncher, requireUnix } from './environment.js';
 import { holdLifeline } from './launch/lifeline.js';
 import { LocalCommunicator } from './local/local_communicator.js';
 import { MpiCommunicator } from './mpi/mpi_communicator.js';
@@ -18,7 +19,8 @@ export interface InitOptions {
  * The communicator of this process, by the variables that its launcher set; a world of one when there are
  * none. All ranks have met when it returns, and ranks other than 0 log no more than warnings. A worker of
  * our launcher ends with it from here on.
- * @throws DistributedError when the ranks do not meet, or MPI is needed and absent
+ * @throws DistributedError when the ranks do not meet, when MPI is needed and absent or did not start them, and for
+ *   several ranks on Windows
  */
 export async function initCommunicator(
   env: Record<string, string | undefined> = process.env,
@@ -30,7 +32,11 @@ export async function initCommunicator(
   const timeoutSeconds = options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
   const backend = chooseBackend(world, options.backend ?? 'auto');
   if (backend === 'single') return new SingleCommunicator();
-  if (backend === 'mpi') return MpiCommunicator.create(world, timeoutSeconds);
+  requireUnix();
+  if (backend === 'mpi') {
+    requireMpiLauncher(env, world);
+    return MpiCommunicator.create(world, timeoutSeconds);
+  }
   return LocalCommunicator.create(world, { folder: env[MEETING_FOLDER], timeoutSeconds });
 }
 

@@ -1,6 +1,7 @@
 import { DataError, EngineError, LavisError } from '../common/errors.js';
 import { configureLogging, log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
+import { localWorldSize } from '../common/world.js';
 import { type Config, launchSchema } from '../config/index.js';
 import {
   type Communicator,
@@ -103,11 +104,8 @@ async function joinRun({ run }: Config): Promise<Communicator> {
  * @returns its description
  */
 export async function chooseEngine(config: Config, asked?: string, warn = log.warn): Promise<string> {
-  const { device, gpu, threads } = config.read('run', launchSchema);
-  // each worker of a launcher sees one GPU, its own
-  const numbered =
-    gpu !== undefined && process.env.LOCAL_RANK === undefined && /^(cuda|webgpu)$/.test(device);
-  const wanted = asked ?? (numbered ? `${device}:${gpu}` : device);
+  const { threads } = config.read('run', launchSchema);
+  const wanted = wantedDevice(config, asked, warn);
   const insists = asked !== undefined || config.originOf('run.device')?.kind === 'option';
   try {
     const { description } = await setupEngine({ device: wanted, threads });
@@ -121,6 +119,17 @@ export async function chooseEngine(config: Config, asked?: string, warn = log.wa
     );
     return description;
   }
+}
+
+/** The device by its name in the configuration; the workers of a machine share its GPUs out, whatever `run.gpu` says. */
+function wantedDevice(config: Config, asked: string | undefined, warn = log.warn): string {
+  const { device, gpu } = config.read('run', launchSchema);
+  const workers = localWorldSize(process.env);
+  if (asked === undefined && gpu !== undefined && /^(cuda|webgpu)$/.test(device)) {
+    if (workers === 1) return `${device}:${gpu}`;
+    warn(`run.gpu is ${gpu}, one GPU for the ${workers} workers of a machine: each takes its own instead`);
+  }
+  return asked ?? device;
 }
 
 const evaluatedSplits = ({ evaluate, validSplits, testSplits }: RunSettings) => [

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { cpuQuota } from '#src/common/cpu_quota.js';
-import { localWorldSize } from '#src/common/local_rank.js';
 import { shareOfProcessors, threadsOfProcess } from '#src/common/threads.js';
+import { localWorldSize } from '#src/common/world.js';
 import { temporaryFolder } from '../support.js';
 
 const folder = temporaryFolder();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readWorld } from '#src/distributed/environment.js';
+import { localRank, localWorldSize, readWorld } from '#src/common/world.js';
 
 const world = (env: Record<string, string>) => {
   const { launcher, rank, worldSize, localRank, localWorldSize } = readWorld(env);
@@ -35,6 +35,40 @@ test('Open MPI’s, MPICH’s and Slurm’s variables are read', () => {
   assert.deepEqual(world(slurm), ['slurm', 5, 8, 1, 8]);
   const nodes = { SLURM_STEP_NUM_NODES: '2', SLURM_STEP_TASKS_PER_NODE: '4(x2)' };
   assert.deepEqual(world({ ...slurm, ...nodes }), ['slurm', 5, 8, 1, 4]);
+});
+
+test('all launchers say which rank of its machine a worker is, also where two of them do', () => {
+  const slurm = {
+    ...{ SLURM_JOB_ID: '7', SLURM_STEP_ID: '0', SLURM_STEP_NUM_TASKS: '8', SLURM_PROCID: '5' },
+    ...{
+      SLURM_STEP_NUM_NODES: '2',
+      SLURM_STEP_TASKS_PER_NODE: '4(x2)',
+      SLURM_NODEID: '1',
+      SLURM_LOCALID: '1',
+    },
+  };
+  const openMpi = Object.fromEntries(
+    Object.entries({ RANK: '5', SIZE: '8', LOCAL_RANK: '1', LOCAL_SIZE: '4' }).map(([name, value]) => [
+      `OMPI_COMM_WORLD_${name}`,
+      value,
+    ]),
+  );
+  const byHand = { RANK: '5', WORLD_SIZE: '8' };
+  const launchers: Record<string, Record<string, string>> = {
+    torchrun: { ...byHand, LOCAL_RANK: '1', LOCAL_WORLD_SIZE: '4' },
+    'Open MPI': openMpi,
+    'Open MPI, names of torchrun by hand': { ...openMpi, ...byHand },
+    'MPICH and Intel MPI': { PMI_RANK: '5', PMI_SIZE: '8', MPI_LOCALRANKID: '1', MPI_LOCALNRANKS: '4' },
+    Slurm: slurm,
+    "Slurm with MPICH's protocol": { ...slurm, PMI_RANK: '5', PMI_SIZE: '8' },
+    'Slurm, names of torchrun by hand': { ...slurm, ...byHand },
+  };
+  for (const [name, env] of Object.entries(launchers)) {
+    assert.deepEqual(world(env).slice(1), [5, 8, 1, 4], name);
+    assert.equal(localRank(env), 1, name);
+    assert.equal(localWorldSize(env), 4, name);
+  }
+  assert.equal(localRank({ SLURM_JOB_ID: '7', SLURM_LOCALID: '0', SLURM_PROCID: '0' }), undefined);
 });
 
 test('a Slurm batch script is no rank: only a step has several', () => {

@@ -5,7 +5,8 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { visibleGpus, workerDevices } from '#src/distributed/launch/devices.js';
+import { visibleGpus } from '#src/common/visible_gpus.js';
+import { workerDevices } from '#src/distributed/launch/devices.js';
 import { workerCount } from '#src/distributed/launch/launcher.js';
 import { temporaryFolder } from '../support.js';
 import { finished, workerFile } from './ranks.js';
@@ -146,6 +147,8 @@ test('one worker a GPU is what auto means, one where there are none', () => {
   assert.deepEqual(visibleGpus({ CUDA_VISIBLE_DEVICES: '-1' }), []);
   assert.throws(() => workerCount(0), /a whole number from 1, or auto/);
   assert.throws(() => workerCount(Number.NaN), /NaN/);
+  assert.equal(workerDevices(4, 3, ['4', '6'], {}).CUDA_VISIBLE_DEVICES, '6');
+  assert.equal(workerDevices(1, 0, ['4', '6'], {}).CUDA_VISIBLE_DEVICES, undefined, 'run.gpu may choose');
   assert.equal(workerDevices(4, 3, [], { OMP_NUM_THREADS: '5' }).OMP_NUM_THREADS, '5');
 });
 

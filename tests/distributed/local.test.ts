@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { type RankResult, runRanks } from './ranks.js';
+import { temporaryFolder } from '../support.js';
+import { type RankResult, runRanks, workerFile } from './ranks.js';
 
 interface Sum {
   rank: number;
@@ -128,6 +130,43 @@ test('two runs cannot meet in one folder', async () => {
     results.map(({ output }) => output).join('\n'),
     /another rank 0 is meeting in the same folder/,
   );
+});
+
+test('a rank that fails after the meeting leaves it, though its process lives on', async () => {
+  const results = await runRanks(2, 'meeting', [], {
+    onStart: ([first, second]) => first.once('close', () => second.kill('SIGKILL')),
+  });
+  const [zero, one] = errors(results);
+  assert.match(one.error, /ENOENT.*\/nowhere\/memory/, results[1].output);
+  assert.match(zero.error, /rank 1 left while others were in barrier 'all'/, results[0].output);
+});
+
+test('who is waited for is said while there is time', async () => {
+  const [{ output }] = await runRanks(1, 'collectives', ['sums'], {
+    env: { WORLD_SIZE: '3', TEST_TIMEOUT: '6' },
+  });
+  assert.match(
+    output,
+    /rank 0 of 3 waits for ranks 1 and 2, for up to 6 s[\s\S]*did not come to the meeting/,
+  );
+});
+
+test('several workers are refused on Windows, in words, by the launcher and by each', async () => {
+  const windows = "data:text/javascript,Object.defineProperty(process,'platform',{value:'win32'})";
+  const env = { NODE_OPTIONS: `--import=${windows}`, TEST_TIMEOUT: '5' };
+  const refusal = /several workers do not run on Windows\n[\s\S]*wsl --install/;
+  for (const { output } of await runRanks(2, 'collectives', ['sums', '1'], { env })) {
+    assert.match(output, refusal);
+  }
+  const launcher = spawnSync(
+    process.execPath,
+    [workerFile('launcher'), '2', '0', 'well', temporaryFolder()],
+    {
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+    },
+  );
+  assert.match(launcher.stderr, refusal);
 });
 
 test('ranks that never start are named', async () => {

@@ -61,9 +61,39 @@ test('under MPI, a rank that is killed ends the run', { skip }, async () => {
   assert.ok(seconds < 40);
 });
 
+/** One of two ranks, each on a machine of its own, as torchrun says it. */
+const apart = { RANK: '1', WORLD_SIZE: '2', LOCAL_WORLD_SIZE: '1', LOCAL_RANK: '0' };
+
+test('a rank that no MPI launcher started says so before MPI is asked, and who starts it', async () => {
+  const torchrun = { ...apart, MASTER_ADDR: '10.255.255.1', MASTER_PORT: '29501' };
+  const slurm = { SLURM_JOB_ID: '7', SLURM_STEP_ID: '0', SLURM_STEP_NUM_TASKS: '2' };
+  const nodes = {
+    SLURM_PROCID: '1',
+    SLURM_LOCALID: '0',
+    SLURM_STEP_NUM_NODES: '2',
+    SLURM_STEP_TASKS_PER_NODE: '1(x2)',
+    SLURM_NODEID: '1',
+  };
+  for (const [env, found, help] of [
+    [
+      torchrun,
+      'RANK=1, WORLD_SIZE=2, .*MASTER_ADDR=10.255.255.1, MASTER_PORT=29501 \\(torchrun\\)',
+      'mpirun -np 2',
+    ],
+    [{ ...slurm, ...nodes, RANK: '', WORLD_SIZE: '' }, 'SLURM_PROCID=1, .*\\(slurm\\)', 'srun --mpi=pmix'],
+  ] as const) {
+    const [{ code, output }] = await runRanks(1, 'collectives', ['sums', '1'], { env });
+    assert.equal(code, 1, output);
+    assert.match(
+      output,
+      new RegExp(`no MPI launcher started this one\n +found: +${found}[\\s\\S]*help: +${help}`),
+    );
+  }
+});
+
 test('without MPI the error has the line that installs it', async () => {
   const [{ code, output }] = await runRanks(1, 'collectives', ['sums'], {
-    env: { WORLD_SIZE: '2', LOCAL_WORLD_SIZE: '1', LOCAL_RANK: '0', LAVIS_LIBMPI: '/nowhere/libmpi.so' },
+    env: { ...apart, OMPI_COMM_WORLD_SIZE: '2', LAVIS_LIBMPI: '/nowhere/libmpi.so' },
   });
   assert.notEqual(code, 0);
   assert.match(output, /MPI is not installed[\s\S]*apt-get install -y openmpi-bin/);

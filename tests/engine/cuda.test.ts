@@ -141,10 +141,16 @@ describe('CUDA, by the kernels that tfjs-node-gpu registers', () => {
 test('a process has one GPU: the one that is named, or that of its rank, of those that it may see', () => {
   assert.equal(chooseGpu({}), undefined);
   assert.equal(chooseGpu({}, 1), '1');
-  assert.equal(chooseGpu({ LOCAL_RANK: '3' }), '3');
-  assert.equal(chooseGpu({ LOCAL_RANK: '1', CUDA_VISIBLE_DEVICES: '4,6' }), '6');
-  assert.equal(chooseGpu({ LOCAL_RANK: '3', CUDA_VISIBLE_DEVICES: '6' }), '6');
-  assert.equal(chooseGpu({ SLURM_LOCALID: '2', CUDA_VISIBLE_DEVICES: 'GPU-a, GPU-b, GPU-c' }), 'GPU-c');
+  const last = { PMI_RANK: '7', PMI_SIZE: '8', MPI_LOCALRANKID: '3', MPI_LOCALNRANKS: '4' };
+  const list = (...gpus: string[]) => chooseGpu(last, undefined, () => gpus);
+  assert.equal(list('0', '1', '2', '3'), '3');
+  assert.equal(list('0', '1'), '1');
+  assert.equal(list(), '3');
+  assert.equal(chooseGpu({ ...last, CUDA_VISIBLE_DEVICES: 'GPU-a, GPU-b, GPU-c, GPU-d' }), 'GPU-d');
+  assert.equal(chooseGpu({ ...last, CUDA_VISIBLE_DEVICES: '4,6' }), '6');
+  assert.equal(chooseGpu({ ...last, CUDA_VISIBLE_DEVICES: '6' }), '6');
+  assert.equal(chooseGpu({ ...last, CUDA_VISIBLE_DEVICES: '' }), '');
+  assert.equal(chooseGpu({ SLURM_LOCALID: '0', CUDA_VISIBLE_DEVICES: '4,6' }), '4,6', 'a batch script');
   assert.throws(() => chooseGpu({ CUDA_VISIBLE_DEVICES: '4,6' }, 2), /no GPU 2\n.*2 GPUs\n.*0 to 1/);
 });
 

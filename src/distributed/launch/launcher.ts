@@ -6,11 +6,13 @@ import { DistributedError } from '../../common/errors.js';
 import { makeFolderInside } from '../../common/files.js';
 import { NOHUP, startedByNohup } from '../../common/hangup.js';
 import { log } from '../../common/logging.js';
-import { MEETING_FOLDER, readWorld } from '../environment.js';
+import { visibleGpus } from '../../common/visible_gpus.js';
+import { readWorld } from '../../common/world.js';
+import { MEETING_FOLDER, requireUnix } from '../environment.js';
 import { FAULT_FOLDER, faultOf } from '../faults.js';
 import { socketFolder } from '../local/local_communicator.js';
 import { memoryFolder } from '../local/memory_file.js';
-import { visibleGpus, workerDevices } from './devices.js';
+import { workerDevices } from './devices.js';
 import { culpritOf, describeFailure, type Ending, exitCodeOf, failuresOf } from './failure.js';
 import { LIFELINE } from './lifeline.js';
 import { WorkerProcess } from './worker_process.js';
@@ -51,7 +53,7 @@ export function workerCount(
  * Runs a command in several workers and watches them. When one fails, all are ended; when this process
  * ends, however that happens, so do they.
  * @returns the exit code: 0, or that of the worker that failed first
- * @throws DistributedError when this process is itself one of several of mpirun, srun or torchrun
+ * @throws DistributedError when this process is itself one of several of mpirun, srun or torchrun; on Windows
  */
 export async function launch(options: LaunchOptions): Promise<number> {
   const env = options.env ?? process.env;
@@ -63,6 +65,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
       help: 'leave --nproc-per-node away, or unset the variables',
     });
   }
+  requireUnix();
   const maxRestarts = options.maxRestarts ?? 0;
   for (let attempt = 0; ; attempt++) {
     const more = attempt > 0 ? ((await options.restartArguments?.()) ?? []) : [];

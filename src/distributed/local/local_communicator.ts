@@ -1,6 +1,7 @@
 import { tmpdir, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
+import type { World } from '../../common/world.js';
 import { addend, addToSum, multiplySum, PIECE, sum } from '../arithmetic.js';
 import { type Call, CallQueue } from '../call_queue.js';
 import {
@@ -10,7 +11,6 @@ import {
   type NumericArray,
   type ReduceOptions,
 } from '../communicator.js';
-import type { World } from '../environment.js';
 import { findMapping } from './mapping.js';
 import { Mesh } from './mesh.js';
 import { type ArrayPlace, SharedArrays } from './shared_arrays.js';
@@ -68,9 +68,10 @@ export class LocalCommunicator implements Communicator {
     const offered = slotBytes(worldSize);
     const mapFile = await findMapping(process.env);
     const memory = new SharedMemory(basename(folder), offered, mapFile);
+    let mesh: Mesh | undefined;
     try {
       const offer = { path: memory.path, slot: offered };
-      const mesh = await Mesh.meet({ folder, rank, worldSize, memory: offer, timeoutSeconds });
+      mesh = await Mesh.meet({ folder, rank, worldSize, memory: offer, timeoutSeconds });
       const offers = mesh.memories();
       const slot = Math.min(offered, ...[...offers.values()].map((other) => other.slot));
       memory.open(offers, slot);
@@ -80,6 +81,7 @@ export class LocalCommunicator implements Communicator {
       memory.unlink();
       return communicator;
     } catch (error) {
+      mesh?.close(); // the others learn of it at once, not when their time is over
       memory.close();
       throw error;
     }

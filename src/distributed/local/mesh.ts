@@ -3,6 +3,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DistributedError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
 import { type Call, describe, ranksText, sameCall } from '../call_queue.js';
 import { reportConsequence } from '../faults.js';
 import { encodeFrame, type Frame, FrameReader } from './frames.js';
@@ -52,6 +53,8 @@ interface Waiter {
 
 const key = (sequence: number, phase: number) => `${sequence}.${phase}`;
 const RETRY_MS = 10;
+/** How long others may be late before it is said that they are waited for. */
+const NOTICE_MS = 3000;
 
 /**
  * One connection between every two ranks of a machine, through Unix sockets in a folder of the run. They
@@ -86,6 +89,7 @@ export class Mesh {
     const hello: Hello = { hello: rank, worldSize, memory };
     const deadline = performance.now() + timeoutSeconds * 1000;
     privateFolder(folder);
+    const notice = setTimeout(() => mesh.#tellWhoIsAbsent(timeoutSeconds), NOTICE_MS);
     const path = (r: number) => join(folder, `${r}.sock`);
     try {
       await mesh.#listen(path(rank), hello);
@@ -97,6 +101,7 @@ export class Mesh {
       mesh.close();
       throw error;
     } finally {
+      clearTimeout(notice);
       mesh.#server?.close(); // Its path goes with it.
     }
     for (const { socket } of mesh.#peers.values()) socket.unref();
@@ -261,11 +266,22 @@ export class Mesh {
     return `rank ${this.rank} of ${this.worldSize}`;
   }
 
-  #absent(folder: string, timeoutSeconds: number): DistributedError {
-    const absent = Array.from({ length: this.worldSize }, (_, r) => r).filter(
+  #missing(): number[] {
+    return Array.from({ length: this.worldSize }, (_, r) => r).filter(
       (r) => r !== this.rank && !this.#peers.has(r),
     );
-    return new DistributedError(`${ranksText(absent)} did not come to the meeting in ${timeoutSeconds} s`, {
+  }
+
+  /** The lowest rank that is there tells, so that it is told once; who it is, each can only guess. */
+  #tellWhoIsAbsent(timeoutSeconds: number): void {
+    const missing = this.#missing();
+    if (missing.length === 0 || this.rank > missing.filter((r) => r < this.rank).length) return;
+    log.warn(`${this.#where()} waits for ${ranksText(missing)}, for up to ${timeoutSeconds} s`);
+  }
+
+  #absent(folder: string, timeoutSeconds: number): DistributedError {
+    const text = `${ranksText(this.#missing())} did not come to the meeting in ${timeoutSeconds} s`;
+    return new DistributedError(text, {
       where: `${this.#where()}, folder ${folder}`,
       help: 'check that every worker was started and none failed before; run.dist_timeout sets the limit',
     });

@@ -1,6 +1,6 @@
 import type * as Koffi from 'koffi';
 import { DistributedError, messageOf } from '../../common/errors.js';
-import type { World } from '../environment.js';
+import type { World } from '../../common/world.js';
 
 /** MPI functions as this room uses them; all return an error code, 0 for success. */
 export interface Mpi {

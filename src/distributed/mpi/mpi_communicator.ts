@@ -1,10 +1,10 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { DistributedError } from '../../common/errors.js';
+import type { World } from '../../common/world.js';
 import { multiply, plainArrays } from '../arithmetic.js';
 import { type Call, CallQueue, describe, ranksText, sameCall } from '../call_queue.js';
 import type { CallOptions, Communicator, NumericArray, ReduceOptions } from '../communicator.js';
-import type { World } from '../environment.js';
 import { loadMpi, type Mpi, type MpiRequest } from './library.js';
 
 /** Bytes of one MPI operation: far below its limit of 2^31 elements, and a deadline is looked at between. */

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { EngineError, messageOf } from '../../common/errors.js';
-import { localRank } from '../../common/local_rank.js';
 import { quietly } from '../../common/quiet.js';
+import { visibleGpus } from '../../common/visible_gpus.js';
+import { localRank } from '../../common/world.js';
 import { tf } from '../tf.js';
 
 export const PACKAGE = '@tensorflow/tfjs-node-gpu';
@@ -48,15 +49,22 @@ export async function openCudaBackend({ index }: CudaOptions): Promise<{
 }
 
 /**
- * The value of CUDA_VISIBLE_DEVICES for this process, undefined where nobody chooses: the GPU of that index,
- * or that of the worker's local rank.
+ * The value of CUDA_VISIBLE_DEVICES for this process, undefined where nobody chooses: the GPU of that index;
+ * for the workers of a machine, by their local rank, each GPU in turn.
+ * @param gpus lists those that there are
  */
 export function chooseGpu(
   env: Record<string, string | undefined>,
-  index: number | undefined = localRank(env),
+  index?: number,
+  gpus: typeof visibleGpus = visibleGpus,
 ): string | undefined {
+  if (index === undefined) {
+    const rank = localRank(env);
+    if (rank === undefined) return env.CUDA_VISIBLE_DEVICES;
+    const there = gpus(env);
+    return there.length > 0 ? there[rank % there.length] : (env.CUDA_VISIBLE_DEVICES ?? String(rank));
+  }
   const visible = env.CUDA_VISIBLE_DEVICES?.split(',').map((id) => id.trim());
-  if (index === undefined) return env.CUDA_VISIBLE_DEVICES;
   if (!visible) return String(index);
   // A launcher that left this process one GPU has chosen for it.
   if (visible.length === 1) return visible[0];

@@ -1,6 +1,6 @@
 import { EngineError } from '../../common/errors.js';
-import { localRank } from '../../common/local_rank.js';
 import { quietly } from '../../common/quiet.js';
+import { localRank } from '../../common/world.js';
 import { tf } from '../tf.js';
 import { listAdapters, openAdapter } from './adapters.js';
 import { LavisWebGpuBackend } from './backend.js';
