@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cpuQuota } from '#src/common/cpu_quota.js';
 import { visibleGpus } from '#src/common/visible_gpus.js';
 import { workerDevices } from '#src/distributed/launch/devices.js';
 import { workerCount } from '#src/distributed/launch/launcher.js';
@@ -44,7 +45,7 @@ test('workers get their rank, their part of the threads and their GPU; other ran
   );
   assert.equal(code, 0, output);
   const environments = JSON.parse(/^\[\{.*$/m.exec(output)![0]);
-  const threads = String(Math.max(1, Math.floor(availableParallelism() / WORKERS)));
+  const threads = String(Math.max(1, Math.floor(Math.min(availableParallelism(), cpuQuota()) / WORKERS)));
   assert.deepEqual(
     environments,
     ['4', '6'].map((gpu, rank) => ({
