@@ -1,5 +1,5 @@
 /** Every builder: a new dataset is a class in the folder of its kind and a line here. */
-export { captionDatasetSchema, datasetSchema } from './annotated/schema.js';
+export { annotatedSchema, datasetSchema } from './annotated/schema.js';
 export * from './caption/builders.js';
 export { CustomCaptionBuilder } from './caption/custom_caption.js';
 export { FolderCaptionBuilder } from './caption/folder_caption.js';

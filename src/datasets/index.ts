@@ -1,15 +1,16 @@
 /** Datasets: builders make them from the configuration, loaders make batches of them. */
 
-export { CaptionBuilder } from './annotated/annotation_builder.js';
+export { AnnotatedDataset, type DatasetParts } from './annotated/annotated_dataset.js';
+export { AnnotationBuilder } from './annotated/annotation_builder.js';
 export { hasWords } from './annotated/annotations.js';
 export { checkSamples, sampleFaults } from './annotated/check_samples.js';
 export { imageId, numericId } from './annotated/image_id.js';
-export { CaptionReader, type CaptionRecord } from './annotated/image_reader.js';
+export { type AnnotatedRecord, ImageReader, type SampleKeys } from './annotated/image_reader.js';
 export type { BuilderClass, DatasetBuilder, Splits } from './builder.js';
 export * from './builders.js';
+export { CaptionBuilder } from './caption/caption_builder.js';
 export {
   CaptionDataset,
-  type CaptionDatasetParts,
   CaptionEvalDataset,
   ImageTextPairDataset,
   NoCapsEvalDataset,
@@ -24,6 +25,7 @@ export { batchSize, collate, idsOf, isNumericArray } from './loading/collate.js'
 export { ConcatDataset } from './loading/concat_dataset.js';
 export { DataLoader, type DataLoaderOptions } from './loading/data_loader.js';
 export { MixedLoader } from './loading/mixed_loader.js';
+export { readerId } from './loading/readers.js';
 export { batchCount, batchesOf, epochOrder, shard } from './loading/sampler.js';
 export { StreamLoader } from './loading/stream_loader.js';
 export { type TrainSourceOptions, trainSource } from './loading/train_source.js';
@@ -36,6 +38,7 @@ export type {
   IterableDataset,
   NumericArray,
   ReaderSpec,
+  Readers,
   Sample,
   SampleFault,
   SampleJob,

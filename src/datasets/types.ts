@@ -17,19 +17,25 @@ export type Batch = Record<string, unknown>;
 
 /** Makes a sample of a record; lives in the main thread or in a worker. */
 export interface SampleReader {
-  /** @throws DataError when the record's image cannot be read. */
+  /** @throws DataError when an image of the record cannot be read. */
   read(record: SampleRecord, rng: Rng): Promise<Sample>;
+  /** The keys of a record that name image files, and the folder that these are relative to; where it has some. */
+  readonly images?: readonly string[];
+  readonly folder?: string;
 }
 
-/** What is known of a sample before its image is read: plain data. */
+/** What is known of a sample before its images are read: plain data. */
 export type SampleRecord = Record<string, unknown>;
 
-/** How a worker finds the reader: `registry.getBuilderClass(builder).fromConfig(section).reader(split)`. */
+/** How a worker makes a reader: `registry.getBuilderClass(builder).fromConfig(section).reader(split)`. */
 export interface ReaderSpec {
   builder: string;
   section: unknown;
   split: Split;
 }
+
+/** By the names that jobs carry. */
+export type Readers = Readonly<Record<string, ReaderSpec>>;
 
 /** Map-style: any index at any time. */
 export interface Dataset {
@@ -42,6 +48,8 @@ export interface Dataset {
   job?(index: number): SampleJob;
   /** The first samples alone, with whatever belongs to them; one batch is enough where there is no such part. */
   head?(count: number): Dataset;
+  /** What makes the readers that jobs name. */
+  readonly readers?: Readers;
   /** Where the image of each id lies; a dataset without files, or without ids, has none. */
   imageFiles?(): Map<number | string, string>;
   /** Where each sample comes from, in order: what can be checked before an image is read. */
@@ -84,6 +92,8 @@ export interface IterableDataset {
   /** Reads a job of `stream` in the main thread. */
   read(job: SampleJob, rng: Rng): Promise<Sample>;
   collate(samples: Sample[]): Batch;
+  /** What makes the readers that jobs name. */
+  readonly readers: Readers;
   /** Samples an epoch, of all ranks together. */
   readonly samplesPerEpoch: number;
   /** Samples that are known to be unreadable. */
@@ -101,7 +111,7 @@ export interface StreamPosition {
 
 /** A sample's record and the reader it belongs to; plain data. */
 export interface SampleJob {
-  /** A ReaderSpec as JSON: a worker keeps one reader for each. */
+  /** One of the dataset's `readers`: a worker makes each of them once. */
   reader: string;
   record: SampleRecord;
 }

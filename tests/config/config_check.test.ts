@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { ConfigError } from '#src/common/errors.js';
 import { Registry } from '#src/common/registry.js';
 import { Config, key, readSection, types } from '#src/config/index.js';
-import { captionDatasetSchema } from '#src/datasets/index.js';
+import { annotatedSchema } from '#src/datasets/index.js';
 import { scheduleSchema, stepScheduleSchema } from '#src/optim/index.js';
 import { iterationsSchema, trainingSchema } from '#src/runners/settings.js';
 import { CaptionTask } from '#src/tasks/index.js';
@@ -34,7 +34,7 @@ register(registry.registerModel('blip_caption'), {
 register(registry.registerModel('foreign'), {});
 register(registry.registerBuilder('coco_caption'), {
   defaultConfigs: { default: join(folder, 'data.yaml') },
-  configSchema: captionDatasetSchema,
+  configSchema: annotatedSchema,
 });
 register(registry.registerProcessor('blip_image_eval'), { configSchema: imageSchema });
 register(registry.registerTask('captioning'), { configSchema: CaptionTask.configSchema });

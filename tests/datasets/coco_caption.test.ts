@@ -119,12 +119,12 @@ test('a key of another type is told with its index and what it may be', async ()
   }
 });
 
-test('captions that are no texts are told before training, with their index', async () => {
+test('captions that are not text are told before training, with their index', async () => {
   for (const caption of [5, ['a', null]]) {
     const error = await failure((path) =>
       writeFileSync(path('val.json'), JSON.stringify([annotation(0), { ...annotation(1), caption }])),
     );
-    assert.match(error.message, /captions are no texts/);
+    assert.match(error.message, /'caption' is not text/);
     assert.match(error.message, /val\.json, entry 1/);
   }
 });

@@ -22,7 +22,7 @@ async function read(root: unknown, name = 'c.json'): Promise<string[]> {
     splits: { train: 1 },
   };
   const { train } = await CustomCaptionBuilder.fromConfig({ build_info }).buildDatasets(['train']);
-  return (train as CaptionDataset).records.map(({ image, caption }) => `${image}: ${caption}`);
+  return (train as CaptionDataset).records.map(({ image, text_input }) => `${image}: ${text_input}`);
 }
 
 const coco = (images: object[], ids: unknown[], more: object = {}) => ({

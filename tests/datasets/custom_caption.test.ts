@@ -122,7 +122,7 @@ test('images are shared out by ratio and seed, whatever the order of the file', 
 test('the ground truth is made of all captions of a held-out image', async () => {
   const { val } = await build(await own('c.csv', TABLE, 10), { splits: { train: 9, val: 1 } });
   const [{ image }] = val.records;
-  const i = Number(image[1]);
+  const i = Number(String(image)[1]);
   assert.deepEqual(val.groundTruth(), {
     annotations: [
       { image_id: `a${i}`, caption: `one ${i}`, id: 0 },

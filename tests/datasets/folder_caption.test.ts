@@ -28,7 +28,7 @@ async function build(files: Record<string, string>, info: object = {}) {
 }
 
 const captions = ({ records }: CaptionEvalDataset) =>
-  records.map(({ image, caption }) => `${image}: ${caption}`);
+  records.map(({ image, text_input }) => `${image}: ${text_input}`);
 
 test('every line of the text beside a picture is a caption', async () => {
   const { train } = await build({

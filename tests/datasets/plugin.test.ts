@@ -31,13 +31,13 @@ class Greys {
   }
   async buildDatasets() {
     const reader = this.reader();
-    const key = JSON.stringify({ builder: 'greys', section: this.section, split: 'train' });
     const { length } = this.section;
     return { train: {
       name: 'greys train',
       length,
       get: (i, rng) => reader.read({ i }, rng),
-      job: (i) => ({ reader: key, record: { i } }),
+      readers: { train: { builder: 'greys', section: this.section, split: 'train' } },
+      job: (i) => ({ reader: 'train', record: { i } }),
       collate,
     } };
   }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { TableKeys } from '#src/datasets/own/columns.js';
-import { readCaptionTables } from '#src/datasets/own/own_table.js';
+import { textsOfRole } from '#src/datasets/own/assign_splits.js';
+import { CAPTIONS, type TableKeys } from '#src/datasets/own/columns.js';
+import { readOwnTables } from '#src/datasets/own/own_table.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 
@@ -12,9 +13,10 @@ const folder = temporaryFolder();
 async function read(name: string, text: string | Uint8Array, keys: TableKeys = {}) {
   const file = join(folder, name);
   writeFileSync(file, text);
-  const { images, notes } = await readCaptionTables([file], keys);
+  const { images, notes } = await readOwnTables([file], CAPTIONS, keys);
   const shown = images.map(
-    ({ image, captions, split }) => `${image}: ${captions.join(' / ')}${split ? ` (${split})` : ''}`,
+    (one) =>
+      `${one.image}: ${textsOfRole(one, 'caption').join(' / ')}${one.split ? ` (${one.split})` : ''}`,
   );
   return { shown, notes: notes.join('\n').replaceAll(file, name) };
 }

@@ -2,18 +2,17 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { DataError } from '../../common/errors.js';
-import { log } from '../../common/logging.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import type { DatasetBuilder, Splits } from '../builder.js';
-import type { AnnotatedDataset, CaptionDatasetParts } from '../caption/caption_dataset.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
-import { type Annotation, hasWords, readAnnotations } from './annotations.js';
+import type { AnnotatedDataset, DatasetClass } from './annotated_dataset.js';
+import { type Annotation, readAnnotations } from './annotations.js';
 import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
 import { fetchAnnotations, type Missing } from './fetch_annotations.js';
-import { CaptionReader } from './image_reader.js';
+import { IMAGE_AND_TEXT, ImageReader, type SampleKeys } from './image_reader.js';
 import { nearMiss } from './near_miss.js';
 import { processorsOf } from './processors.js';
-import { captionDatasetSchema } from './schema.js';
+import { annotatedSchema } from './schema.js';
 
 /** The annotations of each split, or what is missing of them. */
 export interface Prepared {
@@ -21,29 +20,32 @@ export interface Prepared {
   missing: Missing[];
 }
 
-type DatasetClass = new (parts: CaptionDatasetParts) => AnnotatedDataset;
-
 /**
- * Base of builders whose captions lie in annotation files and whose images lie in one folder. A subclass
- * names itself, its dataset classes and its default configuration.
+ * Base of builders whose samples lie in annotation files and whose images lie in one folder. A subclass names
+ * itself, its dataset classes and its default configuration; a kind of samples has a base of its own.
  */
-export abstract class CaptionBuilder implements DatasetBuilder {
+export abstract class AnnotationBuilder implements DatasetBuilder {
   /** The keys that a section has; a subclass with keys of its own extends it. */
-  static readonly configSchema: z.ZodObject = captionDatasetSchema;
+  static readonly configSchema: z.ZodObject = annotatedSchema;
   abstract readonly name: string;
   protected readonly trainDataset?: DatasetClass;
   protected readonly evalDataset?: DatasetClass;
   /** What to do when the image folder is missing. */
   protected readonly imageHelp?: string;
+  /** What of a record is read and processed. */
+  protected readonly keys: SampleKeys = IMAGE_AND_TEXT;
+
+  /** Where the files of a split were found. */
+  readonly #files = new Map<Split, string[]>();
 
   constructor(readonly section: DatasetSection) {}
 
   static fromConfig(
     this: new (
       section: DatasetSection,
-    ) => CaptionBuilder,
+    ) => AnnotationBuilder,
     section: DatasetSection,
-  ): CaptionBuilder {
+  ): AnnotationBuilder {
     return new this(section);
   }
 
@@ -60,7 +62,7 @@ export abstract class CaptionBuilder implements DatasetBuilder {
 
   reader(split: Split): SampleReader {
     const { image, text } = processorsOf(this.section, this.name, split);
-    return new CaptionReader(this.folder, image, text);
+    return new ImageReader(this.folder, image, text, this.keys);
   }
 
   /** The annotations of the wanted splits, fetched where they are absent; a subclass may make them. */
@@ -72,7 +74,13 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     const missing = await fetchAnnotations(this.name, files);
     const annotations = new Map<Split, Annotation[]>();
     if (missing.length > 0) return { annotations, missing };
-    for (const [split, list] of files) annotations.set(split, await this.readFiles(split, list));
+    for (const [split, list] of files) {
+      this.#files.set(
+        split,
+        list.map(({ path }) => path),
+      );
+      annotations.set(split, await this.readFiles(split, list));
+    }
     return { annotations, missing };
   }
 
@@ -107,11 +115,21 @@ export abstract class CaptionBuilder implements DatasetBuilder {
   #build(DatasetClass: DatasetClass, split: Split, annotations: Annotation[]): AnnotatedDataset {
     const name = `${this.name} ${split}`;
     const readerSpec: ReaderSpec = { builder: this.name, section: this.section, split };
-    const dataset = new DatasetClass({ name, annotations, reader: this.reader(split), readerSpec });
+    const reader = this.reader(split);
+    const dataset = new DatasetClass({
+      name,
+      annotations,
+      reader,
+      readerSpec,
+      files: this.#files.get(split),
+    });
     this.#checkSomeImages(dataset);
-    warnOfEmpty(dataset);
+    this.checkDataset(dataset);
     return dataset;
   }
+
+  /** What else there is to say of a split before it is used. */
+  protected checkDataset(_dataset: AnnotatedDataset): void {}
 
   /** One message for everything that is missing, the image folder included. */
   #refuse(missing: Missing[]): void {
@@ -132,9 +150,11 @@ export abstract class CaptionBuilder implements DatasetBuilder {
 
   /** A folder that holds none of a few images is the wrong folder: better said now than in the first step. */
   #checkSomeImages({ name, records }: AnnotatedDataset): void {
+    const [key] = this.keys.images;
     const some = [0, 0.2, 0.4, 0.6, 0.8].map((part) => records[Math.floor(part * records.length)]);
-    if (some.some(({ image }) => existsSync(resolve(this.folder, image)))) return;
-    const [{ image, source }] = some;
+    if (some.some((record) => existsSync(resolve(this.folder, String(record[key]))))) return;
+    const image = String(some[0][key]);
+    const { source } = some[0];
     const near = nearMiss(this.folder, image);
     throw new DataError(`the image folder holds none of the images of ${name}`, {
       where: `${this.folder}\n${source}`,
@@ -149,14 +169,4 @@ export abstract class CaptionBuilder implements DatasetBuilder {
     const elsewhere = `--options datasets.${this.name}.build_info.images.storage=/path/to/images`;
     return this.imageHelp ? `${this.imageHelp}, or ${elsewhere}` : elsewhere;
   }
-}
-
-/** Captions of punctuation alone are trained on as empty ones, as the reference does. */
-function warnOfEmpty({ name, records }: AnnotatedDataset): void {
-  const empty = records.filter(({ caption }) => caption !== undefined && !hasWords(caption));
-  if (empty.length === 0) return;
-  const [{ caption, source }] = empty;
-  log.warn(
-    `${name}: ${empty.length} of ${records.length} captions have no word: ${JSON.stringify(caption)} in ${source}, for one`,
-  );
 }

@@ -6,30 +6,46 @@ import type { ImageProcessor, TextProcessor } from '../../processors/index.js';
 import type { Sample, SampleReader, SampleRecord } from '../types.js';
 import { nearMiss } from './near_miss.js';
 
-/** A caption sample before its image is read. */
-export interface CaptionRecord extends SampleRecord {
-  /** Path of the image, relative to the image folder, or absolute. */
-  image: string;
-  /** Absent in evaluation. */
-  caption?: string;
+/**
+ * A sample before its images are read: under the sample's own keys, with paths in place of images (relative to
+ * the image folder, or absolute) and texts as they were written.
+ */
+export interface AnnotatedRecord extends SampleRecord {
   image_id?: number | string;
-  instance_id?: string;
-  /** The annotation it comes from, for messages. */
+  /** The annotation it comes from, for messages; not part of the sample. */
   source: string;
 }
 
-/** Reads and processes the image of a record, and its caption where it has one. */
-export class CaptionReader implements SampleReader {
+/** Which keys of a record are images and texts to be processed; every other one stays as it is. */
+export interface SampleKeys {
+  images: readonly string[];
+  texts: readonly string[];
+}
+
+export const IMAGE_AND_TEXT: SampleKeys = { images: ['image'], texts: ['text_input'] };
+
+/** Reads and processes the images of a record, and its texts where it has some. */
+export class ImageReader implements SampleReader {
   constructor(
     readonly folder: string,
     readonly imageProcessor: ImageProcessor,
     readonly textProcessor: TextProcessor,
+    readonly keys: SampleKeys = IMAGE_AND_TEXT,
   ) {}
 
-  async read({ image: file, caption, source, ...rest }: CaptionRecord, rng: Rng): Promise<Sample> {
-    const image = await this.#readImage(file, source, rng);
-    const text = caption === undefined ? {} : { text_input: this.textProcessor.apply(caption, rng) };
-    return { image, ...text, ...rest };
+  get images(): readonly string[] {
+    return this.keys.images;
+  }
+
+  async read(record: SampleRecord, rng: Rng): Promise<Sample> {
+    const { source, ...sample } = record as AnnotatedRecord;
+    // One after the other: they draw from one generator.
+    for (const key of this.images) sample[key] = await this.#readImage(String(record[key]), source, rng);
+    for (const key of this.keys.texts) {
+      const text = sample[key];
+      if (typeof text === 'string') sample[key] = this.textProcessor.apply(text, rng);
+    }
+    return sample;
   }
 
   async #readImage(file: string, source: string, rng: Rng) {

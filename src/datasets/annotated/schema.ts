@@ -26,7 +26,7 @@ const processorsSchema = z.strictObject({
 });
 
 /**
- * Keys of a dataset with captions in annotation files and images in a folder.
+ * Keys of a dataset with annotation files and images in a folder.
  * @param own further keys of its `build_info`.
  */
 export const datasetSchema = (own: z.ZodRawShape = {}) =>
@@ -35,7 +35,7 @@ export const datasetSchema = (own: z.ZodRawShape = {}) =>
     dataset_card: key(t.text, undefined, 'Accepted for LAVIS: where the dataset is described.'),
     data_type: key(t.text, 'images', 'The key of `build_info` that tells the folder.'),
     vis_processor: key(processorsSchema, undefined, 'What makes pixels of image files.'),
-    text_processor: key(processorsSchema, undefined, 'What cleans captions.'),
+    text_processor: key(processorsSchema, undefined, 'What cleans texts.'),
     build_info: key(
       z.strictObject({
         annotations: key(
@@ -51,4 +51,4 @@ export const datasetSchema = (own: z.ZodRawShape = {}) =>
     ),
   });
 
-export const captionDatasetSchema = datasetSchema();
+export const annotatedSchema = datasetSchema();

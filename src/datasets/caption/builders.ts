@@ -1,5 +1,5 @@
 import { registry } from '../../common/registry.js';
-import { CaptionBuilder } from '../annotated/annotation_builder.js';
+import { CaptionBuilder } from './caption_builder.js';
 import {
   CaptionDataset,
   CaptionEvalDataset,

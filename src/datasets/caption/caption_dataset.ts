@@ -1,91 +1,16 @@
-import { resolve } from 'node:path';
-import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
-import type { Rng } from '../../common/random.js';
+import { AnnotatedDataset, type DatasetParts, textOf, textsOf } from '../annotated/annotated_dataset.js';
 import { type Annotation, placeOf, requireKey } from '../annotated/annotations.js';
 import { imageId, isId, numericId } from '../annotated/image_id.js';
-import { CaptionReader, type CaptionRecord } from '../annotated/image_reader.js';
-import { collate } from '../loading/collate.js';
-import type {
-  Batch,
-  Dataset,
-  GroundTruth,
-  ReaderSpec,
-  Sample,
-  SampleJob,
-  SampleReader,
-  SampleSource,
-} from '../types.js';
-
-export interface CaptionDatasetParts {
-  name: string;
-  annotations: Annotation[];
-  reader: SampleReader;
-  readerSpec: ReaderSpec;
-}
-
-/** Annotations with a reader for their images; subclasses say how an annotation becomes a record. */
-export abstract class AnnotatedDataset implements Dataset {
-  readonly name: string;
-  readonly records: CaptionRecord[];
-  readonly #reader: SampleReader;
-  readonly #readerKey: string;
-
-  constructor({ name, annotations, reader, readerSpec }: CaptionDatasetParts) {
-    this.name = name;
-    this.#reader = reader;
-    this.#readerKey = JSON.stringify(readerSpec);
-    this.records = this.entriesOf(annotations).map((annotation, i) => this.toRecord(annotation, i));
-  }
-
-  /** What becomes a sample each, of what the files hold. */
-  protected entriesOf(annotations: Annotation[]): Annotation[] {
-    return annotations;
-  }
-
-  /** @param position of the sample in the dataset. @throws DataError when a key is missing. */
-  protected abstract toRecord(annotation: Annotation, position: number): CaptionRecord;
-
-  get length(): number {
-    return this.records.length;
-  }
-
-  get(index: number, rng: Rng): Promise<Sample> {
-    return this.#reader.read(this.records[index], rng);
-  }
-
-  job(index: number): SampleJob {
-    return { reader: this.#readerKey, record: this.records[index] };
-  }
-
-  imageFiles(): Map<number | string, string> {
-    const files = new Map<number | string, string>();
-    for (const { image_id, file } of this.sources()) {
-      if (image_id !== undefined && file !== undefined) files.set(image_id, file);
-    }
-    return files;
-  }
-
-  *sources(): Generator<SampleSource> {
-    const reader = this.#reader;
-    const folder = reader instanceof CaptionReader ? reader.folder : undefined;
-    for (const { image_id, image, source } of this.records) {
-      const file = folder === undefined ? undefined : resolve(folder, image);
-      yield { image_id, image, folder, file, source };
-    }
-  }
-
-  collate(samples: Sample[]): Batch {
-    return collate(samples);
-  }
-}
+import type { AnnotatedRecord } from '../annotated/image_reader.js';
+import type { GroundTruth } from '../types.js';
 
 /** Image and caption pairs for training: `image`, `text_input`, `image_id`. */
 export class CaptionDataset extends AnnotatedDataset {
-  protected toRecord(annotation: Annotation): CaptionRecord {
+  protected toRecord(annotation: Annotation): AnnotatedRecord {
     return {
-      image: requireKey(annotation, 'image', 'string'),
-      caption: requireKey(annotation, 'caption', 'string'),
+      image: textOf(annotation, 'image'),
+      text_input: textOf(annotation, 'caption'),
       image_id: requireKey(annotation, 'image_id', 'string', 'number'),
       source: placeOf(annotation),
     };
@@ -94,27 +19,17 @@ export class CaptionDataset extends AnnotatedDataset {
 
 /** Image and caption pairs whose images have no id: `image`, `text_input`. */
 export class ImageTextPairDataset extends AnnotatedDataset {
-  protected toRecord(annotation: Annotation): CaptionRecord {
+  protected toRecord(annotation: Annotation): AnnotatedRecord {
     return {
-      image: requireKey(annotation, 'image', 'string'),
-      caption: requireKey(annotation, 'caption', 'string'),
+      image: textOf(annotation, 'image'),
+      text_input: textOf(annotation, 'caption'),
       source: placeOf(annotation),
     };
   }
 }
 
-/** @throws DataError now, not after an epoch and an evaluation, for captions that cannot be scored against. */
-function referencesOf(annotation: Annotation): string[] {
-  const { caption = null } = annotation.values;
-  const captions: unknown[] = Array.isArray(caption) ? caption : caption === null ? [] : [caption];
-  const wrong = captions.find((one) => typeof one !== 'string');
-  if (wrong === undefined) return captions as string[];
-  throw new DataError("an annotation's captions are no texts", {
-    where: placeOf(annotation),
-    found: JSON.stringify(wrong).slice(0, 160),
-    allowed: '"caption": a string or a list of strings',
-  });
-}
+/** Told now, not after an epoch and an evaluation, where they cannot be scored against. */
+const referencesOf = (annotation: Annotation): string[] => textsOf(annotation, 'caption');
 
 /**
  * One sample an image, with a list of captions to score against: `image`, `image_id`, `instance_id`. Entries
@@ -124,7 +39,7 @@ function referencesOf(annotation: Annotation): string[] {
 export class CaptionEvalDataset extends AnnotatedDataset {
   readonly #references: string[][];
 
-  constructor(parts: CaptionDatasetParts) {
+  constructor(parts: DatasetParts) {
     super(parts);
     const entries = this.entriesOf(parts.annotations);
     this.#references = entries.map(referencesOf);
@@ -135,7 +50,7 @@ export class CaptionEvalDataset extends AnnotatedDataset {
   protected override entriesOf(annotations: Annotation[]): Annotation[] {
     const byImage = new Map<string, Annotation>();
     for (const annotation of annotations) {
-      const image = requireKey(annotation, 'image', 'string');
+      const image = textOf(annotation, 'image');
       const captions = referencesOf(annotation);
       const key = JSON.stringify([this.idOf(annotation, image), image]);
       const known = byImage.get(key);
@@ -145,8 +60,8 @@ export class CaptionEvalDataset extends AnnotatedDataset {
     return [...byImage.values()];
   }
 
-  protected toRecord(annotation: Annotation, position: number): CaptionRecord {
-    const image = requireKey(annotation, 'image', 'string');
+  protected toRecord(annotation: Annotation, position: number): AnnotatedRecord {
+    const image = textOf(annotation, 'image');
     return {
       image,
       image_id: this.idOf(annotation, image),
@@ -171,7 +86,7 @@ export class CaptionEvalDataset extends AnnotatedDataset {
       `${this.name}: images share the numbers of their names; ` +
         `their ids are ${given ? "the annotations' image_id" : 'their paths'}`,
     );
-    return given ? own : this.records.map(({ image }) => image);
+    return given ? own : this.records.map(({ image }) => String(image));
   }
 
   /** What the captions are scored against; undefined where the annotations carry none (nocaps, test). */

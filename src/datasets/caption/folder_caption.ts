@@ -3,10 +3,15 @@ import { z } from 'zod';
 import { log } from '../../common/logging.js';
 import { registry } from '../../common/registry.js';
 import { key, readSection, types } from '../../config/index.js';
+import { type AnnotatedDataset, warnOfWordless } from '../annotated/annotated_dataset.js';
 import type { Prepared } from '../annotated/annotation_builder.js';
-import { captionDatasetSchema } from '../annotated/schema.js';
-import { OwnCaptionBuilder } from '../own/own_builder.js';
+import type { Annotation } from '../annotated/annotations.js';
+import { annotatedSchema } from '../annotated/schema.js';
+import type { OwnImage } from '../own/assign_splits.js';
+import { OwnBuilder } from '../own/own_builder.js';
 import type { Split } from '../types.js';
+import { CaptionDataset, CustomEvalDataset } from './caption_dataset.js';
+import { captionEntries } from './own_captions.js';
 import { readSidecars, SIDECARS } from './sidecars.js';
 
 const images = key(
@@ -34,12 +39,14 @@ const ownSchema = z.strictObject(ownKeys);
  * line. Folders in it that are named as splits are these; what lies elsewhere is divided by ratio and seed.
  */
 @registry.registerBuilder('folder_caption')
-export class FolderCaptionBuilder extends OwnCaptionBuilder {
+export class FolderCaptionBuilder extends OwnBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/folder/defaults_cap.yaml' };
-  static override readonly configSchema = captionDatasetSchema.extend({
+  static override readonly configSchema = annotatedSchema.extend({
     build_info: key(z.strictObject({ images, ...ownKeys }), undefined, 'Where the images lie.'),
   });
   readonly name = 'folder_caption';
+  protected override readonly trainDataset = CaptionDataset;
+  protected override readonly evalDataset = CustomEvalDataset;
 
   protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
     // The base tells what is missing.
@@ -52,5 +59,13 @@ export class FolderCaptionBuilder extends OwnCaptionBuilder {
     );
     for (const note of notes) log.warn(`${this.name}: ${note}`);
     return this.annotate(this.divide(images, own, splits), splits);
+  }
+
+  protected override entriesOfImages(split: Split, images: readonly OwnImage[]): Annotation[] {
+    return captionEntries(split, images);
+  }
+
+  protected override checkDataset(dataset: AnnotatedDataset): void {
+    warnOfWordless(dataset, 'captions');
   }
 }

@@ -3,10 +3,10 @@ import { join, parse, relative } from 'node:path';
 import { DataError } from '../../common/errors.js';
 import { readText } from '../../common/text_file.js';
 import { IMAGE_FILE } from '../annotated/image_id.js';
-import type { CaptionedImage } from '../own/assign_splits.js';
+import type { OwnImage } from '../own/assign_splits.js';
 import { SPLIT_NAMES } from '../own/assign_splits.js';
 import { isNothing } from '../own/cell_text.js';
-import type { CaptionTables } from '../own/own_table.js';
+import type { OwnTables } from '../own/own_table.js';
 
 /** What captions beside their images end in. */
 export const SIDECARS: readonly string[] = ['.txt', '.caption'];
@@ -20,10 +20,10 @@ export const SIDECARS: readonly string[] = ['.txt', '.caption'];
 export async function readSidecars(
   folder: string,
   extensions: readonly string[] = SIDECARS,
-): Promise<CaptionTables> {
+): Promise<OwnTables> {
   const files = await filesBelow(folder);
   const there = new Set(files);
-  const images: CaptionedImage[] = [];
+  const images: OwnImage[] = [];
   const empty: string[] = [];
   const bare: string[] = [];
   const used = new Set<string>();
@@ -41,7 +41,14 @@ export async function readSidecars(
     if (captions.length === 0) empty.push(source);
     const [first] = path.split('/');
     const split = path === first ? undefined : SPLIT_NAMES[first.toLowerCase()];
-    images.push({ image: path, captions, split, file: source, index: 0, line: 1, stem: false });
+    const place = { file: source, index: 0, line: 1 };
+    images.push({
+      image: path,
+      rows: [{ ...place, texts: { caption: captions } }],
+      split,
+      ...place,
+      stem: false,
+    });
   }
   if (empty.length > 0) {
     throw new DataError(

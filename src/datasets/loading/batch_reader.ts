@@ -1,5 +1,5 @@
 import { DataError } from '../../common/errors.js';
-import type { Batch, Sample } from '../types.js';
+import type { Batch, Readers, Sample } from '../types.js';
 import type { BadSamples } from './bad_samples.js';
 import type { LoadingOptions } from './batch_source.js';
 import { type Executor, here, type Outcome, type SampleTask } from './executor.js';
@@ -14,11 +14,11 @@ export class Reading {
     this.#options = options;
   }
 
-  /** @param movable whether the samples can be read in a worker. */
-  executor(movable: boolean): Executor {
+  /** @param readers of the samples; without them, they are read in this thread. */
+  executor(readers: Readers | undefined): Executor {
     const { numWorkers = 0, plugins } = this.#options;
-    if (numWorkers === 0 || !movable) return here;
-    return (this.#pool ??= new WorkerPool(numWorkers, { plugins }));
+    if (numWorkers === 0 || !readers) return here;
+    return (this.#pool ??= new WorkerPool(numWorkers, { plugins, readers }));
   }
 
   /** Ends the workers that were started here. */

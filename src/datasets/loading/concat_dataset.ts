@@ -1,5 +1,5 @@
 import type { Rng } from '../../common/random.js';
-import type { Batch, Dataset, Sample, SampleJob } from '../types.js';
+import type { Batch, Dataset, Readers, Sample, SampleJob } from '../types.js';
 
 /** Map-style datasets one after the other; a batch keeps the keys that its samples share. */
 export class ConcatDataset implements Dataset {
@@ -7,6 +7,7 @@ export class ConcatDataset implements Dataset {
   readonly length: number;
   /** Only where all parts have it. */
   readonly job?: (index: number) => SampleJob;
+  readonly readers?: Readers;
   /** Where each part ends. */
   readonly #ends: number[] = [];
 
@@ -15,7 +16,8 @@ export class ConcatDataset implements Dataset {
     let end = 0;
     for (const { length } of datasets) this.#ends.push((end += length));
     this.length = end;
-    if (datasets.every(({ job }) => job)) {
+    if (datasets.every(({ job, readers }) => job && readers)) {
+      this.readers = Object.assign({}, ...datasets.map(({ readers }) => readers));
       this.job = (index) => {
         const [dataset, at] = this.locate(index);
         return dataset.job!(at);

@@ -44,7 +44,7 @@ export class DataLoader implements BatchSource {
     const { batchSize, dropLast = false } = this.#options;
     const order = epochOrder(this.dataset.length, epoch, this.#options);
     const batches = batchesOf(order, batchSize, dropLast);
-    const executor = this.#reading.executor(this.dataset.job !== undefined);
+    const executor = this.#reading.executor(this.dataset.job && this.dataset.readers);
     const { name, badSamples } = this;
     const collate = this.dataset.collate.bind(this.dataset);
     return prefetched(skipBatches, batches.length, executor.prefetch, (i) => {

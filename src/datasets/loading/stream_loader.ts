@@ -55,7 +55,7 @@ export class StreamLoader implements BatchSource {
       });
     };
     for (let i = 0; i < skipBatches * batchSize; i++) await take();
-    const executor = this.#reading.executor(true);
+    const executor = this.#reading.executor(dataset.readers);
     const collate = dataset.collate.bind(dataset);
     // Jobs are taken strictly one after the other, however many batches are read at a time.
     let turn: Promise<unknown> = Promise.resolve();

@@ -5,7 +5,7 @@ import { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
 import { loadPlugin } from '../../config/index.js';
 import '../builders.js';
-import type { ReaderSpec, SampleReader } from '../types.js';
+import type { Readers, SampleReader } from '../types.js';
 import { isNumericArray } from './collate.js';
 import { attempt, mapConcurrently, type Outcome } from './executor.js';
 import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
@@ -19,17 +19,19 @@ process.exit = (code) => {
   throw new Error(`process.exit(${code ?? ''}) was called while a sample was read`);
 };
 
+/** Given by the pool once, when the thread starts. */
+const specs = Tinypool.workerData as Readers;
 const readers = new Map<string, SampleReader>();
 
-function readerOf(key: string): SampleReader {
-  let reader = readers.get(key);
+function readerOf(id: string): SampleReader {
+  let reader = readers.get(id);
   if (!reader) {
-    const { builder, section, split } = JSON.parse(key) as ReaderSpec;
+    const { builder, section, split } = specs[id];
     reader = registry
       .getBuilderClass(builder)
       .fromConfig(section as Record<string, unknown>)
       .reader(split);
-    readers.set(key, reader);
+    readers.set(id, reader);
   }
   return reader;
 }

@@ -1,10 +1,13 @@
 import { resolve } from 'node:path';
 import Tinypool from 'tinypool';
 import { DataError } from '../../common/errors.js';
+import type { Readers } from '../types.js';
 import type { Executor, Outcome, SampleTask } from './executor.js';
 import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
 
 export interface WorkerPoolOptions {
+  /** What the samples are read by. */
+  readers: Readers;
   /** Modules that register a user's own classes. */
   plugins?: readonly string[];
   /** Batches read ahead. */
@@ -22,13 +25,14 @@ export class WorkerPool implements Executor {
 
   constructor(
     readonly size: number,
-    { plugins = [], prefetch = 2 }: WorkerPoolOptions = {},
+    { readers, plugins = [], prefetch = 2 }: WorkerPoolOptions,
   ) {
     this.prefetch = prefetch;
     this.#plugins = plugins.map((path) => resolve(path));
     this.#pool = new Tinypool({
       filename: new URL('./worker.js', import.meta.url).href,
       runtime: 'worker_threads',
+      workerData: readers,
       minThreads: size,
       maxThreads: size,
       concurrentTasksPerWorker: prefetch + 1,

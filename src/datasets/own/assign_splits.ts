@@ -4,14 +4,23 @@ import { nearest } from '../../common/suggest.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
 import type { Split } from '../types.js';
 
-/** An image with all its captions, where its first entry stands, and the split where the file says so. */
-export interface CaptionedImage extends Omit<Annotation, 'values'> {
+/** One entry of a file: the texts that it has for each role of its form. */
+export interface OwnRow extends Omit<Annotation, 'values'> {
+  texts: Readonly<Record<string, readonly string[]>>;
+}
+
+/** An image with all entries about it, where the first stands, and the split where the file says so. */
+export interface OwnImage extends Omit<Annotation, 'values'> {
   image: string;
-  captions: string[];
+  rows: OwnRow[];
   split?: Split;
-  /** Whether it is named without the extension of its file, as kohya's trainers do. */
+  /** Whether it is named without the extension of its file, or by a number in its name. */
   stem: boolean;
 }
+
+/** All texts of a role that an image has. */
+export const textsOfRole = ({ rows }: OwnImage, role: string): string[] =>
+  rows.flatMap(({ texts }) => texts[role] ?? []);
 
 /** The share of images that each split gets; they need not sum to one. */
 export type SplitRatios = Readonly<Record<Split, number>>;
@@ -63,14 +72,14 @@ function shareOut(total: number, ratios: number[]): number[] {
  * @throws DataError for a split that is misspelt
  */
 export function divideImages(
-  images: readonly CaptionedImage[],
+  images: readonly OwnImage[],
   ratios: SplitRatios,
   seed: number,
   used?: readonly Split[],
-): { parts: Map<Split, CaptionedImage[]>; notes: string[]; leftOut: string[] } {
+): { parts: Map<Split, OwnImage[]>; notes: string[]; leftOut: string[] } {
   const names = images.map(({ image }) => image);
   const assigned = assignSplits(names, ratios, seed);
-  const parts = new Map<Split, CaptionedImage[]>();
+  const parts = new Map<Split, OwnImage[]>();
   let drawn = 0;
   for (const image of images) {
     const split = image.split ?? assigned.get(image.image);
@@ -101,7 +110,7 @@ export function divideImages(
 const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /** @throws DataError for a name that is nearly one of the usual ones. */
-function refuseMisspelt(split: Split, part: readonly CaptionedImage[]): void {
+function refuseMisspelt(split: Split, part: readonly OwnImage[]): void {
   const [near] = nearest(split, Object.keys(SPLIT_NAMES)).filter(
     (name) => Math.abs(name.length - split.length) < 2,
   );

@@ -5,6 +5,10 @@ const NOTHING = /^\s*(|nan|none|null|n\/a|#n\/a|<na>|na|undefined)\s*$/i;
 export const isNothing = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === 'string' && NOTHING.test(value));
 
+/** Whether there is no text: of an answer, "none" is one. */
+export const isBlank = (value: unknown): boolean =>
+  value === undefined || value === null || (typeof value === 'string' && /^\s*(|nan|null)\s*$/i.test(value));
+
 /**
  * The texts of a list that was written into a cell, as JSON, as Python's repr or as NumPy prints it;
  * undefined where the text is not a list. @throws RangeError for what begins as a list and cannot be read.

@@ -2,29 +2,63 @@ import { DataError } from '../../common/errors.js';
 import { didYouMean } from '../../common/suggest.js';
 import { IMAGE_FILE } from '../annotated/image_id.js';
 
-/** Names of the columns or keys; the usual ones are found when absent. */
-export interface TableKeys {
-  image?: string;
-  caption?: string;
-  split?: string;
+/** Names of the columns or keys: of `image`, `split` and the form's roles; the usual ones are found when absent. */
+export type TableKeys = Readonly<Record<string, string | undefined>>;
+
+/** What a column of texts is called, and what may stand in it. */
+export interface Role {
+  /** The usual names, the likeliest first. */
+  readonly names: readonly string[];
+  /** Whether an entry may have several: in numbered columns, or as a list. */
+  readonly several?: boolean;
+  readonly optional?: boolean;
+  /** Whether "none" and "n/a" are texts, not what a program writes for nothing. */
+  readonly literal?: boolean;
 }
 
-/** The columns that are read; several with captions where they are numbered. */
+/** What tables of a kind tell of an image. */
+export interface TableForm {
+  /** For messages: the dataset that reads such tables, and what they hold. */
+  readonly dataset: string;
+  readonly what: string;
+  readonly roles: Readonly<Record<string, Role>>;
+}
+
+/** The columns that are read; several of a role where they are numbered. */
 export interface Columns {
   image: string;
-  captions: string[];
+  texts: Readonly<Record<string, readonly string[]>>;
   split?: string;
 }
 
 const IMAGE = [
   ...['image', 'file_name', 'filename', 'file', 'filepath', 'file_path', 'image_path', 'image_file'],
-  ...['image_name', 'path', 'img', 'img_path', 'img_name', 'image_id', 'id'],
+  ...['image_name', 'path', 'img', 'img_path', 'img_name', 'image_id', 'imageid', 'id'],
 ];
 const CAPTION = [
   ...['caption', 'captions', 'text', 'texts', 'description', 'comment', 'comments', 'sentence', 'sentences'],
   ...['raw', 'caption_str'],
 ];
+const ANSWER = ['answer', 'answers', 'label', 'labels', 'direct_answers', 'multiple_choice_answer'];
 const SPLIT = ['split'];
+
+/** Images with captions. */
+export const CAPTIONS: TableForm = {
+  dataset: 'custom_caption',
+  what: 'captions',
+  roles: { caption: { names: CAPTION, several: true } },
+};
+
+/** Images with questions and their answers. */
+export const QUESTIONS: TableForm = {
+  dataset: 'custom_vqa',
+  what: 'questions',
+  roles: {
+    question: { names: ['question', 'questions', 'query', 'prompt'] },
+    answer: { names: ANSWER, several: true, optional: true, literal: true },
+    question_id: { names: ['question_id', 'questionid', 'qid'], optional: true },
+  },
+};
 
 /** As a header is compared: 'File Name' is file_name. */
 export const plainName = (name: string) =>
@@ -37,36 +71,57 @@ export const plainName = (name: string) =>
 const NUMBERED = /^(.*?)_?(\d+)$/;
 
 /**
- * The columns among `names` that hold image, captions and split: by the keys that are given, else by their
- * usual names, whatever their case; an image's id is its file only where it looks like one.
+ * The columns among `names` that hold image, texts and split: by the keys that are given, else by their usual
+ * names, whatever their case; an image's id is its file only where it looks like one, or nothing else is there.
  * @param sample values of one entry
  * @throws DataError naming the columns that there are
  */
 export function findColumns(
   names: readonly string[],
+  form: TableForm,
   keys: TableKeys,
   sample: Readonly<Record<string, unknown>>,
   where: string,
 ): Columns {
-  const found = findSome(names, keys, sample);
-  if (!found.image) throw missing('image', names, keys.image, IMAGE, where);
-  if (!found.captions.length) throw missing('caption', names, keys.caption, CAPTION, where);
-  if (keys.split && !found.split) throw missing('split', names, keys.split, SPLIT, where);
+  const found = findSome(names, form, keys, sample);
+  if (!found.image) throw missing('image', names, keys.image, IMAGE, form, where);
+  for (const [role, { names: usual, optional }] of Object.entries(form.roles)) {
+    if (found.texts[role].length > 0 || (optional && !keys[role])) continue;
+    throw missing(role, names, keys[role], usual, form, where);
+  }
+  if (keys.split && !found.split) throw missing('split', names, keys.split, SPLIT, form, where);
   return found as Columns;
 }
 
 /** As findColumns, without those that are not there. */
 export function findSome(
   names: readonly string[],
+  { roles }: TableForm,
   keys: TableKeys,
   sample: Readonly<Record<string, unknown>> = {},
-): Partial<Columns> & { captions: string[] } {
-  const isFile = (name: string) => !/(^|_)id$/.test(plainName(name)) || IMAGE_FILE.test(String(sample[name]));
+): Omit<Columns, 'image'> & { image?: string } {
+  const isFile = (name: string) =>
+    !/(^|_)?id$/.test(plainName(name)) || IMAGE_FILE.test(String(sample[name]));
+  const images = columnsOf(names, keys.image ? [keys.image] : IMAGE);
+  // Questions are mostly asked about numbered images: COCO's.
+  const byId = roles.question_id && images.find((name) => plainName(name) !== 'id');
+  const texts = Object.entries(roles).map(([role, { names: usual, several }]) => {
+    const columns = textColumns(names, keys[role] ? [keys[role]] : usual);
+    return [role, several ? columns : columns.slice(0, 1)] as const;
+  });
   return {
-    image: columnsOf(names, keys.image ? [keys.image] : IMAGE).find((name) => keys.image || isFile(name)),
-    captions: captionColumns(names, keys.caption ? [keys.caption] : CAPTION),
+    image: images.find((name) => keys.image || isFile(name)) ?? byId,
+    texts: Object.fromEntries(texts),
     split: columnsOf(names, keys.split ? [keys.split] : SPLIT)[0],
   };
+}
+
+/** How much of a form some columns make up: what is required, all of it, or nothing. */
+export function fitOf({ image, texts }: ReturnType<typeof findSome>, { roles }: TableForm): 0 | 1 | 2 {
+  const required = Object.entries(roles).filter(([, { optional }]) => !optional);
+  const found = required.filter(([role]) => texts[role].length > 0).length;
+  if (image !== undefined && found === required.length) return 2;
+  return image !== undefined || found > 0 ? 1 : 0;
 }
 
 /** Of `names`, those called as one of `wanted`, in the order of these; a name as it is written goes first. */
@@ -78,7 +133,7 @@ function columnsOf(names: readonly string[], wanted: readonly string[]): string[
 }
 
 /** One column with that name, or the numbered ones in the order of their numbers, or both. */
-function captionColumns(names: readonly string[], wanted: readonly string[]): string[] {
+function textColumns(names: readonly string[], wanted: readonly string[]): string[] {
   for (const one of wanted) {
     const numbered = names
       .map((name) => ({ name, parts: NUMBERED.exec(plainName(name)) }))
@@ -92,16 +147,17 @@ function captionColumns(names: readonly string[], wanted: readonly string[]): st
 }
 
 function missing(
-  what: keyof TableKeys,
+  what: string,
   names: readonly string[],
   given: string | undefined,
   usual: readonly string[],
+  { dataset }: TableForm,
   where: string,
 ): DataError {
   return new DataError(`no column is the ${what}`, {
     where,
     found: [names.join(', ').slice(0, 200), given && didYouMean(given, names)].filter(Boolean).join('; '),
     allowed: given ?? `${usual.join(', ')}, in any case`,
-    help: `--options datasets.custom_caption.build_info.${what}_key=NAME names the column`,
+    help: `--options datasets.${dataset}.build_info.${what}_key=NAME names the column`,
   });
 }

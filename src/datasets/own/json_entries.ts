@@ -3,7 +3,7 @@ import { DataError } from '../../common/errors.js';
 import { type Annotation, isTextCaps } from '../annotated/annotations.js';
 import { parseJsonFile } from '../annotated/json_file.js';
 import { fromCoco } from './coco_form.js';
-import { findSome, type TableKeys } from './columns.js';
+import { findSome, fitOf, type TableForm, type TableKeys } from './columns.js';
 import { fromTextCaps } from './textcaps_form.js';
 
 type Table = Record<string, unknown>;
@@ -18,7 +18,7 @@ const isTables = (value: unknown): value is Table[] => Array.isArray(value) && v
  * them; or one of these lists under a key of its own (`data`, `train`).
  * @throws DataError naming file and line or entry.
  */
-export function readJsonEntries(text: string, file: string, keys: TableKeys): Annotation[] {
+export function readJsonEntries(text: string, file: string, form: TableForm, keys: TableKeys): Annotation[] {
   const parsed = parseJsonFile(text, file);
   if ('lines' in parsed) {
     return parsed.lines.map(({ value, line }, index) => ({
@@ -28,10 +28,10 @@ export function readJsonEntries(text: string, file: string, keys: TableKeys): An
       line,
     }));
   }
-  return entriesOf(parsed.root, file, keys).map((values, index) => ({ values, file, index }));
+  return entriesOf(parsed.root, file, form, keys).map((values, index) => ({ values, file, index }));
 }
 
-function entriesOf(root: unknown, file: string, keys: TableKeys): Table[] {
+function entriesOf(root: unknown, file: string, form: TableForm, keys: TableKeys): Table[] {
   if (Array.isArray(root)) {
     return root.map((value, i) => (isTable(value) ? value : refuse(value, `${file}, entry ${i}`)));
   }
@@ -43,7 +43,7 @@ function entriesOf(root: unknown, file: string, keys: TableKeys): Table[] {
     return root.images.map((image, i) => fromKarpathy(image, `${file}, images entry ${i}`));
   }
   if (isTables(root.data) && isTextCaps(root.data)) return fromTextCaps(root.data, file);
-  return fromColumns(root, file, keys) ?? fromLists(root) ?? fromNames(root);
+  return fromColumns(root, file, form, keys) ?? fromLists(root) ?? fromIds(root, form) ?? fromNames(root);
 }
 
 /** One of the `images` of Karpathy's dataset_coco.json, dataset_flickr8k.json and dataset_flickr30k.json. */
@@ -57,14 +57,13 @@ function fromKarpathy({ filepath, filename, sentences, split }: Table, where: st
 const sentenceOf = ({ raw, tokens }: Table) => raw ?? (Array.isArray(tokens) ? tokens.join(' ') : undefined);
 
 /** Columns as pandas and datasets write them: lists of one length, objects of the same keys, or `columns` and `data`. */
-function fromColumns(root: Table, file: string, keys: TableKeys): Table[] | undefined {
+function fromColumns(root: Table, file: string, form: TableForm, keys: TableKeys): Table[] | undefined {
   const { columns, data } = root;
   if (Array.isArray(columns) && Array.isArray(data) && data.every(Array.isArray)) {
     return data.map((row: unknown[]) => Object.fromEntries(columns.map((name, i) => [String(name), row[i]])));
   }
   const names = Object.keys(root);
-  const { image, captions } = findSome(names, keys);
-  if (!image || captions.length === 0) return undefined;
+  if (fitOf(findSome(names, form, keys), form) < 2) return undefined;
   const given = Object.values(root);
   if (!given.every((column) => typeof column === 'object' && column !== null)) return undefined;
   const rows = Object.keys(given[0] as object);
@@ -90,6 +89,14 @@ function fromLists(root: Table): Table[] | undefined {
     return splits.flatMap(([split, list]) => list.map((values) => ({ split, ...values })));
   }
   return lists.length === 1 && !/\.\w+$/.test(lists[0][0]) ? lists[0][1] : undefined;
+}
+
+/** An object of question id -> values, as GQA's. */
+function fromIds(root: Table, { roles }: TableForm): Table[] | undefined {
+  if (!roles.question_id) return undefined;
+  const entries = Object.entries(root);
+  if (entries.length === 0 || entries.some(([, value]) => !isTable(value))) return undefined;
+  return entries.map(([question_id, value]) => ({ question_id, ...(value as Table) }));
 }
 
 /** The key under which an image that is named by its file's stem says so: kohya's trainers leave the extension off. */

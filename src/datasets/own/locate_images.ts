@@ -1,14 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, parse, relative, resolve } from 'node:path';
 import { IMAGE_FILE } from '../annotated/image_id.js';
-import type { CaptionedImage } from './assign_splits.js';
+import type { OwnImage } from './assign_splits.js';
 
 /**
  * Paths below the image folder for images whose format names them otherwise: Hugging Face's `metadata.csv`
  * and `metadata.jsonl` name them from their own folder, kohya's trainers by their stems.
  * @returns what there is to tell about it
  */
-export function locateImages(images: CaptionedImage[], folder: string): string[] {
+export function locateImages(images: OwnImage[], folder: string): string[] {
   const notes = new Set<string>();
   const stems = new Map<string, Map<string, string[]>>();
   for (const one of images) {
@@ -20,7 +20,8 @@ export function locateImages(images: CaptionedImage[], folder: string): string[]
     } else if (one.stem) {
       const { dir, base: stem } = parse(one.image);
       const at = resolve(folder, dir);
-      const names = (stems.get(at) ?? stems.set(at, namesByStem(at)).get(at)!).get(stem) ?? [];
+      const known = stems.get(at) ?? stems.set(at, namesByStem(at)).get(at)!;
+      const names = known.get(stem) ?? known.get(numberOf(stem)) ?? [];
       if (names.length !== 1) continue;
       one.image = join(dir, names[0]);
       notes.add(`${one.file}: images are named without their extensions`);
@@ -34,7 +35,13 @@ function namesByStem(folder: string): Map<string, string[]> {
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
     if (!IMAGE_FILE.test(name)) continue;
     const { name: stem } = parse(name);
-    names.set(stem, [...(names.get(stem) ?? []), name]);
+    for (const key of new Set([stem, numberOf(stem)])) names.set(key, [...(names.get(key) ?? []), name]);
   }
   return names;
+}
+
+/** Datasets name images by the number that their files' names end in: 139 is COCO_val2014_000000000139.jpg. */
+function numberOf(stem: string): string {
+  const [, digits] = /(?:^|_)0*(\d+)$/.exec(stem) ?? [];
+  return digits === undefined ? stem : `number ${digits}`;
 }

@@ -2,16 +2,17 @@ import { extname, posix } from 'node:path';
 import { DataError } from '../../common/errors.js';
 import { readText } from '../../common/text_file.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
+import { IMAGE_FILE } from '../annotated/image_id.js';
 import type { Split } from '../types.js';
-import { type CaptionedImage, splitName } from './assign_splits.js';
-import { isNothing, listInCell } from './cell_text.js';
-import { type Columns, findColumns, type TableKeys } from './columns.js';
+import { type OwnImage, splitName } from './assign_splits.js';
+import { isBlank, isNothing, listInCell } from './cell_text.js';
+import { type Columns, findColumns, type Role, type TableForm, type TableKeys } from './columns.js';
 import { readJsonEntries, STEM } from './json_entries.js';
 import { readTable } from './table_file.js';
 
 /** The images of some files, and what there is to tell about how they were read. */
-export interface CaptionTables {
-  images: CaptionedImage[];
+export interface OwnTables {
+  images: OwnImage[];
   notes: string[];
 }
 
@@ -19,27 +20,31 @@ export const TABLES = ['.csv', '.tsv', '.tab', '.psv', '.txt', '.token'];
 export const JSONS = ['.json', '.jsonl', '.ndjson'];
 
 /**
- * The captioned images of files, in the order of their first entries: tables (see readTable) and JSON
- * (see readJsonEntries). A cell, or a value, may hold a list of captions.
- * @throws DataError naming file and line or entry; entries without image or caption are told all at once, and
- *   so are images that stand in two splits.
+ * The images of files with their texts, in the order of their first entries: tables (see readTable) and JSON
+ * (see readJsonEntries). A cell, or a value, may hold a list of texts where the form has several.
+ * @throws DataError naming file and line or entry; entries that lack something are told all at once, and so are
+ *   images that stand in two splits.
  */
-export async function readCaptionTables(files: readonly string[], keys: TableKeys): Promise<CaptionTables> {
-  const images = new Map<string, CaptionedImage>();
+export async function readOwnTables(
+  files: readonly string[],
+  form: TableForm,
+  keys: TableKeys,
+): Promise<OwnTables> {
+  const images = new Map<string, OwnImage>();
   const notes: string[] = [];
   const torn = new Map<string, Set<Split>>();
   for (const file of files) {
-    const entries = await readEntries(file, keys, (text) => notes.push(text));
+    const entries = await readEntries(file, form, keys, (text) => notes.push(text));
     if (entries.length === 0) continue;
-    const columns = findColumns(namesOf(entries), keys, entries[0].values, file);
-    const faults = new Faults();
+    const columns = findColumns(namesOf(entries), form, keys, entries[0].values, file);
+    const faults = new Faults(form);
     for (const entry of entries) {
-      const one = captionedImage(entry, columns, faults);
+      const one = imageOf(entry, columns, form, faults);
       if (!one) continue;
       const known = images.get(one.image);
       if (!known) images.set(one.image, one);
       else {
-        known.captions.push(...one.captions);
+        known.rows.push(...one.rows);
         known.split ??= one.split;
         if (one.split === undefined || one.split === known.split) continue;
         torn.set(one.image, (torn.get(one.image) ?? new Set([known.split!])).add(one.split));
@@ -53,22 +58,23 @@ export async function readCaptionTables(files: readonly string[], keys: TableKey
 
 async function readEntries(
   file: string,
+  form: TableForm,
   keys: TableKeys,
   note: (text: string) => void,
 ): Promise<Annotation[]> {
   const extension = extname(file).toLowerCase();
   if (![...TABLES, ...JSONS].includes(extension)) {
-    throw new DataError('captions in a file of unknown kind', {
+    throw new DataError(`${form.what} in a file of unknown kind`, {
       where: file,
       found: extension || 'no extension',
       allowed: `${TABLES.join(', ')} (tables), ${JSONS.join(', ')}`,
       help: 'export a spreadsheet as CSV in UTF-8, a data frame as JSON Lines',
     });
   }
-  const text = await readText(file, { what: 'a caption file' });
+  const text = await readText(file, { what: `a file of ${form.what}` });
   const other = OTHER_FILES.find(({ start }) => start.test(text));
   if (other) {
-    throw new DataError('a caption file holds something else', {
+    throw new DataError(`a file of ${form.what} holds something else`, {
       where: file,
       found: other.found,
       help: other.help,
@@ -76,7 +82,7 @@ async function readEntries(
   }
   // A table cannot begin so: its header would be a bracket.
   const json = JSONS.includes(extension) || /^\s*(\{\s*"|\[\s*[[{])/.test(text);
-  return json ? readJsonEntries(text, file, keys) : readTable(text, file, keys, note);
+  return json ? readJsonEntries(text, file, form, keys) : readTable(text, file, form, keys, note);
 }
 
 /** Texts that are fetched in place of a file. */
@@ -100,35 +106,65 @@ function namesOf(entries: readonly Annotation[]): string[] {
   return [...names];
 }
 
-/** An image's captions in one entry; undefined, and a fault, where there is none. */
-function captionedImage(entry: Annotation, columns: Columns, faults: Faults): CaptionedImage | undefined {
+/** An image with the texts of one entry; undefined, and a fault, where something is lacking. */
+function imageOf(entry: Annotation, columns: Columns, form: TableForm, faults: Faults): OwnImage | undefined {
   const { values, ...place } = entry;
   const image = values[columns.image];
-  if (typeof image !== 'string' || isNothing(image)) {
+  const number = typeof image === 'number' && /id$/.test(columns.image);
+  if ((typeof image !== 'string' && !number) || isNothing(image)) {
     return faults.add(entry, `no image under '${columns.image}'`, image);
   }
-  const captions: string[] = [];
-  const several = columns.captions.length > 1;
-  for (const name of columns.captions) {
-    const given = values[name];
-    if (several && isNothing(given)) continue;
-    for (const one of listOf(given, entry, name)) {
-      if (typeof one !== 'string' || isNothing(one)) {
-        return faults.add(entry, `no caption under '${name}'`, one);
-      }
-      captions.push(one);
-    }
+  const texts: Record<string, string[]> = {};
+  for (const [role, rule] of Object.entries(form.roles)) {
+    const found = textsUnder(entry, role, columns.texts[role], rule, faults);
+    if (!found) return undefined;
+    texts[role] = found;
   }
-  if (captions.length === 0)
-    return faults.add(entry, `no caption under '${columns.captions.join("', '")}'`, '');
   const split = columns.split === undefined ? undefined : values[columns.split];
+  const name = String(image);
   return {
     ...place,
-    image: imagePath(image),
-    captions,
+    image: imagePath(name),
+    rows: [{ ...place, texts }],
     split: isNothing(split) ? undefined : splitName(String(split)),
-    stem: STEM in values,
+    stem: STEM in values || (/id$/i.test(columns.image) && !IMAGE_FILE.test(name)),
   };
+}
+
+/** The texts of a role in one entry; undefined, and a fault, where there is none though there should be. */
+function textsUnder(
+  entry: Annotation,
+  role: string,
+  columns: readonly string[],
+  { optional, literal }: Role,
+  faults: Faults,
+): string[] | undefined {
+  const isEmpty = literal ? isBlank : isNothing;
+  const texts: string[] = [];
+  for (const name of columns) {
+    const given = entry.values[name];
+    if ((columns.length > 1 || optional) && isEmpty(given)) continue;
+    for (const listed of listOf(given, entry, name)) {
+      const one = optional ? plainText(listed, role) : listed;
+      if (optional && isEmpty(one)) continue;
+      if (typeof one !== 'string' || isEmpty(one)) {
+        return faults.add(entry, `no ${role} under '${name}'`, one);
+      }
+      texts.push(one);
+    }
+  }
+  if (texts.length > 0 || optional) return texts;
+  return faults.add(entry, `no ${role} under '${columns.join("', '")}'`, '');
+}
+
+/** Numbers as their digits; of VQA's {"answer": "yes", "answer_confidence": …} the answer. */
+function plainText(value: unknown, role: string): unknown {
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'object' && value !== null && role in value) {
+    return plainText((value as Record<string, unknown>)[role], role);
+  }
+  return value;
 }
 
 function listOf(value: unknown, entry: Annotation, name: string): unknown[] {
@@ -142,7 +178,7 @@ function listOf(value: unknown, entry: Annotation, name: string): unknown[] {
     throw new DataError(`the list under '${name}' cannot be read`, {
       where: placeOf(entry),
       found: value.slice(0, 160),
-      allowed: '["a caption", "another"]',
+      allowed: '["one text", "another"]',
       cause,
     });
   }
@@ -157,6 +193,13 @@ function imagePath(name: string): string {
 /** Entries that cannot be used: all of a file are told in one message. */
 class Faults {
   readonly #faults: { entry: Annotation; what: string; found: unknown }[] = [];
+  /** What an entry needs. */
+  readonly #needs: string;
+
+  constructor({ roles }: TableForm) {
+    const required = Object.keys(roles).filter((role) => !roles[role].optional);
+    this.#needs = ['image', ...required].map((one) => `no ${one}`).join(' or ');
+  }
 
   add(entry: Annotation, what: string, found: unknown): undefined {
     this.#faults.push({ entry, what, found });
@@ -169,13 +212,11 @@ class Faults {
     const count = this.#faults.length;
     const shown = this.#faults.slice(0, 10).map(({ entry }) => placeOf(entry));
     throw new DataError(
-      count === 1
-        ? `an entry has ${first.what}`
-        : `${count} of ${entries} entries have no image or no caption`,
+      count === 1 ? `an entry has ${first.what}` : `${count} of ${entries} entries have ${this.#needs}`,
       {
         where: [...shown, ...(count > 10 ? [`and ${count - 10} more in ${file}`] : [])].join('\n'),
         found: `${first.found === undefined ? 'nothing' : JSON.stringify(first.found)} ${count > 1 ? `(${first.what}) ` : ''}in ${JSON.stringify(first.entry.values).slice(0, 160)}`,
-        help: 'take these entries out, or write their captions',
+        help: 'take these entries out, or write what they lack',
       },
     );
   }
@@ -190,7 +231,7 @@ function refuseTorn(torn: ReadonlyMap<string, ReadonlySet<Split>>, files: readon
     {
       where: files.join('\n'),
       found: [...shown, ...(torn.size > 3 ? ['…'] : [])].join('\n'),
-      allowed: 'all captions of an image in one split: what is scored must not have been trained on',
+      allowed: 'all entries of an image in one split: what is scored must not have been trained on',
     },
   );
 }

@@ -1,7 +1,7 @@
 import { DataError } from '../../common/errors.js';
 import type { Annotation } from '../annotated/annotations.js';
 import { IMAGE_FILE } from '../annotated/image_id.js';
-import { findSome, plainName, type TableKeys } from './columns.js';
+import { findSome, fitOf, plainName, type TableForm, type TableKeys } from './columns.js';
 import { DELIMITERS, type Delimiter, parseDelimited, type Row } from './delimited.js';
 
 const DELIMITER_NAMES: Record<Delimiter, string> = {
@@ -20,18 +20,19 @@ const DELIMITER_NAMES: Record<Delimiter, string> = {
 export function readTable(
   text: string,
   file: string,
+  form: TableForm,
   keys: TableKeys,
   note: (text: string) => void,
 ): Annotation[] {
   // Excel writes what divides cells into a line of its own; an empty line keeps the numbers of the others.
   const table = text.replace(/^sep=([,;\t|])(?=\r|\n)/, '');
-  const delimiter = delimiterOf(table, file, keys);
+  const delimiter = delimiterOf(table, file, form, keys);
   const rows = parseDelimited(table, delimiter, file);
   if (rows.length === 0) return [];
   const told: string[] = [];
   if (delimiter !== usualDelimiter(file)) told.push(`cells are divided by ${DELIMITER_NAMES[delimiter]}`);
   if (rows.quotes === 'backslash') told.push('quotes are escaped by backslashes');
-  const header = headerOf(rows, file, keys, told);
+  const header = headerOf(rows, file, form, keys, told);
   if (told.length > 0) note(`${file}: ${told.join('; ')}`);
   const width = header.names.length;
   return header.rows.map((row, index) => {
@@ -45,7 +46,7 @@ export function readTable(
 const usualDelimiter = (file: string): Delimiter => (/\.(tsv|tab)$/i.test(file) ? '\t' : ',');
 
 /** What divides the first row so that columns, or the name of an image, come out; else what stands most often. */
-function delimiterOf(text: string, file: string, keys: TableKeys): Delimiter {
+function delimiterOf(text: string, file: string, form: TableForm, keys: TableKeys): Delimiter {
   const first = /[^\r\n]*\S[^\r\n]*/.exec(text)?.[0] ?? '';
   const scored = DELIMITERS.map((delimiter) => {
     const cells = first.split(delimiter).map((cell) =>
@@ -54,8 +55,7 @@ function delimiterOf(text: string, file: string, keys: TableKeys): Delimiter {
         .replace(/^"(.*)"$/s, '$1')
         .trim(),
     );
-    const { image, captions } = findSome(cells, keys);
-    const columns = Number(image !== undefined) + Number(captions.length > 0);
+    const columns = fitOf(findSome(cells, form, keys), form);
     const named = cells.length > 1 && cells.some((cell) => IMAGE_FILE.test(cell) && !/[,;|]/.test(cell));
     return { delimiter, score: columns === 2 ? 4 : named ? 3 : columns, count: cells.length - 1 };
   });
@@ -68,21 +68,22 @@ function delimiterOf(text: string, file: string, keys: TableKeys): Delimiter {
 }
 
 /** The names of the columns and the rows below them. */
-function headerOf(rows: readonly Row[], file: string, keys: TableKeys, told: string[]) {
+function headerOf(rows: readonly Row[], file: string, form: TableForm, keys: TableKeys, told: string[]) {
   const [{ line, cells }, ...rest] = rows;
-  const { image, captions } = findSome(cells, keys);
   const at = cells.findIndex((cell) => IMAGE_FILE.test(cell));
-  if (!image && captions.length === 0 && at >= 0) {
+  if (fitOf(findSome(cells, form, keys), form) === 0 && at >= 0) {
     const filled = cells.filter((cell, i) => i !== at && cell !== '');
-    if (filled.length !== 1 || keys.image || keys.caption) {
+    const roles = Object.keys(form.roles);
+    const named = ['image', ...roles].some((role) => keys[role]);
+    if (filled.length !== 1 || roles.length > 1 || named) {
       throw new DataError('a table has no header', {
         where: `${file}:${line}`,
         found: cells.join(' | ').slice(0, 120),
-        help: 'put the names of the columns into a first line: image,caption',
+        help: `put the names of the columns into a first line: ${['image', ...roles].join(',')}`,
       });
     }
-    told.push('there is no header; the columns are read as image and caption');
-    const names = cells.map((cell, i) => (i === at ? 'image' : cell === '' ? '' : 'caption'));
+    told.push(`there is no header; the columns are read as image and ${roles[0]}`);
+    const names = cells.map((cell, i) => (i === at ? 'image' : cell === '' ? '' : roles[0]));
     return { names, rows };
   }
   // A delimiter at the end of the header alone, or of every line, makes a column without a name.

@@ -5,9 +5,10 @@ import { log } from '../../common/logging.js';
 import { cachePath } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
 import { key, readSection, types } from '../../config/index.js';
-import { CaptionBuilder, type Prepared } from '../annotated/annotation_builder.js';
+import type { Prepared } from '../annotated/annotation_builder.js';
 import type { Annotation } from '../annotated/annotations.js';
-import { captionDatasetSchema } from '../annotated/schema.js';
+import { annotatedSchema } from '../annotated/schema.js';
+import { CaptionBuilder } from '../caption/caption_builder.js';
 import { CaptionDataset, CaptionEvalDataset } from '../caption/caption_dataset.js';
 import type { Split } from '../types.js';
 import { drawShapes, type ShapesOptions } from './draw.js';
@@ -32,7 +33,7 @@ const buildInfoSchema = z.strictObject({
 @registry.registerBuilder('shapes_caption')
 export class ShapesCaptionBuilder extends CaptionBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/shapes/defaults_cap.yaml' };
-  static override readonly configSchema = captionDatasetSchema.extend({
+  static override readonly configSchema = annotatedSchema.extend({
     build_info: key(buildInfoSchema, undefined, 'Where the scenes are drawn, and how many.'),
   });
   readonly name = 'shapes_caption';

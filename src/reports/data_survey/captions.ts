@@ -55,7 +55,7 @@ export function surveyCaptions(
 ): CaptionSurvey | undefined {
   const processor = trainTextProcessor(section);
   // References are not read as tokens.
-  const trained = typeof dataset.job?.(0).record.caption === 'string' ? limit : undefined;
+  const trained = typeof dataset.job?.(0).record.text_input === 'string' ? limit : undefined;
   const unknown = trained && new UnknownWords(trained.tokenizer);
   const survey: CaptionSurvey = {
     count: 0,
@@ -85,7 +85,7 @@ export function surveyCaptions(
 
 function* captionsOf(dataset: Dataset): Generator<{ caption: string; where: string }> {
   for (let i = 0; i < dataset.length; i++) {
-    const { caption, source } = dataset.job?.(i).record ?? {};
+    const { text_input: caption, source } = dataset.job?.(i).record ?? {};
     if (typeof caption === 'string') yield { caption, where: String(source ?? `sample ${i}`) };
   }
   for (const { caption, image_id } of dataset.groundTruth?.()?.annotations ?? []) {

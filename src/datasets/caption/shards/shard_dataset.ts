@@ -6,10 +6,12 @@ import type { ImageProcessor, TextProcessor } from '../../../processors/index.js
 import { fingerprintOfFiles } from '../../fingerprint.js';
 import { collate } from '../../loading/collate.js';
 import { mapConcurrently } from '../../loading/executor.js';
+import { readerId } from '../../loading/readers.js';
 import type {
   Batch,
   IterableDataset,
   ReaderSpec,
+  Readers,
   Sample,
   SampleFault,
   SampleJob,
@@ -85,14 +87,16 @@ export class ShardDataset implements IterableDataset {
   readonly name: string;
   samplesPerEpoch: number;
   readonly #options: ShardDatasetOptions;
-  readonly #readerKey: string;
+  readonly readers: Readers;
+  readonly #readerId: string;
   readonly #indices = new Map<string, Promise<ShardIndex>>();
   readonly #passed = new PassedOver();
 
   private constructor(options: ShardDatasetOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#readerKey = JSON.stringify(options.readerSpec);
+    this.#readerId = readerId(options.readerSpec);
+    this.readers = { [this.#readerId]: options.readerSpec };
     this.samplesPerEpoch = options.samples ?? 0;
   }
 
@@ -113,7 +117,7 @@ export class ShardDataset implements IterableDataset {
   async *stream({ epoch, seed, rank, worldSize }: StreamPosition): AsyncGenerator<SampleJob> {
     let position = 0;
     for await (const record of this.#shuffled(seed, epoch)) {
-      if (position++ % worldSize === rank) yield { reader: this.#readerKey, record };
+      if (position++ % worldSize === rank) yield { reader: this.#readerId, record };
     }
   }
 

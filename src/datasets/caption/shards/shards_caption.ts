@@ -6,7 +6,7 @@ import { registry } from '../../../common/registry.js';
 import { key, readSection, types } from '../../../config/index.js';
 import type { DatasetSection } from '../../annotated/build_info.js';
 import { processorsOf } from '../../annotated/processors.js';
-import { captionDatasetSchema } from '../../annotated/schema.js';
+import { annotatedSchema } from '../../annotated/schema.js';
 import type { DatasetBuilder, Splits } from '../../builder.js';
 import type { SampleReader, Split } from '../../types.js';
 import { shardPaths } from './paths.js';
@@ -26,7 +26,7 @@ const buildInfoSchema = z.strictObject({
 @registry.registerBuilder('shards_caption')
 export class ShardsCaptionBuilder implements DatasetBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/shards/defaults_cap.yaml' };
-  static readonly configSchema = captionDatasetSchema.extend({
+  static readonly configSchema = annotatedSchema.extend({
     build_info: key(buildInfoSchema, undefined, 'Which archives.'),
   });
   readonly name = 'shards_caption';

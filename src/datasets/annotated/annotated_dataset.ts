@@ -1,0 +1,119 @@
+import { resolve } from 'node:path';
+import { DataError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
+import type { Rng } from '../../common/random.js';
+import { collate } from '../loading/collate.js';
+import { readerId } from '../loading/readers.js';
+import type { Batch, Dataset, ReaderSpec, Sample, SampleJob, SampleReader, SampleSource } from '../types.js';
+import { type Annotation, hasWords, placeOf, requireKey } from './annotations.js';
+import type { AnnotatedRecord } from './image_reader.js';
+
+export interface DatasetParts {
+  name: string;
+  annotations: Annotation[];
+  reader: SampleReader;
+  readerSpec: ReaderSpec;
+  /** The split's files, annotations first. */
+  files?: readonly string[];
+}
+
+/** What a builder makes of a split. */
+export type DatasetClass<D extends AnnotatedDataset = AnnotatedDataset> = new (parts: DatasetParts) => D;
+
+/** Annotations with a reader for their images; subclasses say how an annotation becomes a record. */
+export abstract class AnnotatedDataset implements Dataset {
+  readonly name: string;
+  readonly records: AnnotatedRecord[];
+  readonly readers: Readonly<Record<string, ReaderSpec>>;
+  readonly #reader: SampleReader;
+  readonly #readerId: string;
+
+  constructor({ name, annotations, reader, readerSpec }: DatasetParts) {
+    this.name = name;
+    this.#reader = reader;
+    this.#readerId = readerId(readerSpec);
+    this.readers = { [this.#readerId]: readerSpec };
+    this.records = this.entriesOf(annotations).map((annotation, i) => this.toRecord(annotation, i));
+  }
+
+  /** What becomes a sample each, of what the files hold. */
+  protected entriesOf(annotations: Annotation[]): Annotation[] {
+    return annotations;
+  }
+
+  /** @param position of the sample in the dataset. @throws DataError when a key is missing. */
+  protected abstract toRecord(annotation: Annotation, position: number): AnnotatedRecord;
+
+  get length(): number {
+    return this.records.length;
+  }
+
+  get(index: number, rng: Rng): Promise<Sample> {
+    return this.#reader.read(this.records[index], rng);
+  }
+
+  job(index: number): SampleJob {
+    return { reader: this.#readerId, record: this.records[index] };
+  }
+
+  imageFiles(): Map<number | string, string> {
+    const [image] = this.#reader.images ?? [];
+    const { folder } = this.#reader;
+    const files = new Map<number | string, string>();
+    if (image === undefined || folder === undefined) return files;
+    for (const record of this.records) {
+      const id = idOf(record);
+      if (id !== undefined) files.set(id, resolve(folder, String(record[image])));
+    }
+    return files;
+  }
+
+  /** An entry for each image of each sample. */
+  *sources(): Generator<SampleSource> {
+    const { folder, images = [] } = this.#reader;
+    for (const record of this.records) {
+      for (const key of images) {
+        const image = String(record[key]);
+        const file = folder === undefined ? undefined : resolve(folder, image);
+        yield { image_id: record.image_id, image, folder, file, source: record.source };
+      }
+    }
+  }
+
+  collate(samples: Sample[]): Batch {
+    return collate(samples);
+  }
+}
+
+/** What names a sample in results: the first kind of id that it has. */
+const idOf = ({ image_id, question_id, index, instance_id }: AnnotatedRecord) =>
+  (image_id ?? question_id ?? index ?? instance_id) as number | string | undefined;
+
+/** A text that an annotation must have. */
+export const textOf = (annotation: Annotation, key: string): string => requireKey(annotation, key, 'string');
+
+/**
+ * The texts under a key: a string, or a list of strings; none where it is absent or null.
+ * @throws DataError for anything else
+ */
+export function textsOf(annotation: Annotation, key: string): string[] {
+  const value = annotation.values[key] ?? [];
+  const texts: unknown[] = Array.isArray(value) ? value : [value];
+  const wrong = texts.find((one) => typeof one !== 'string');
+  if (wrong === undefined) return texts as string[];
+  throw new DataError(`an annotation's '${key}' is not text`, {
+    where: placeOf(annotation),
+    found: JSON.stringify(wrong).slice(0, 160),
+    allowed: `"${key}": a string or a list of strings`,
+  });
+}
+
+/** Texts of punctuation alone are trained on as empty ones, as the reference does; say so. */
+export function warnOfWordless({ name, records }: AnnotatedDataset, what: string): void {
+  const empty = records.filter(({ text_input: text }) => typeof text === 'string' && !hasWords(text));
+  if (empty.length === 0) return;
+  const [{ text_input, source }] = empty;
+  log.warn(
+    `${name}: ${empty.length} of ${records.length} ${what} have no word: ${JSON.stringify(text_input)} in ${source}, for one`,
+  );
+}
