@@ -15,8 +15,7 @@ async function read(name: string, text: string | Uint8Array, keys: TableKeys = {
   writeFileSync(file, text);
   const { images, notes } = await readOwnTables([file], CAPTIONS, keys);
   const shown = images.map(
-    (one) =>
-      `${one.image}: ${textsOfRole(one, 'caption').join(' / ')}${one.split ? ` (${one.split})` : ''}`,
+    (one) => `${one.image}: ${textsOfRole(one, 'caption').join(' / ')}${one.split ? ` (${one.split})` : ''}`,
   );
   return { shown, notes: notes.join('\n').replaceAll(file, name) };
 }
