@@ -24,7 +24,8 @@ export class FeatureExchange {
     const first = record(encode, this.parameters, options);
     const names = Object.keys(first.outputs);
     const own = variablesOf(first.outputs);
-    const all = variablesOf(await this.#gathered(first.outputs));
+    const gathered = await this.#gathered(first.outputs);
+    const all = variablesOf(gathered);
     try {
       const places = names.flatMap((name): [string, tf.Variable][] => [
         [`own ${name}`, own[name]],
@@ -50,7 +51,7 @@ export class FeatureExchange {
       return grads;
     } finally {
       first.dispose();
-      tf.dispose([first.outputs, own, all]);
+      tf.dispose([first.outputs, gathered, own, all]); // variables share what they were made of
     }
   }
 

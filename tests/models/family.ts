@@ -48,7 +48,7 @@ function thinned(actual: tf.Tensor, { data }: HostTensor): tf.Tensor {
 }
 
 /** The largest difference to a fixture's values, as many as it has. */
-function differenceTo(expected: HostTensor, actual: tf.Tensor): Promise<number> {
+export function differenceTo(expected: HostTensor, actual: tf.Tensor): Promise<number> {
   return maxDifference(thinned(actual, expected), expected);
 }
 
