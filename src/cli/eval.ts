@@ -1,6 +1,6 @@
 import { log } from '../common/logging.js';
 import type { Overrides } from '../config/index.js';
-import { findJob, makeRunner, prepareRun } from '../runs/index.js';
+import { agreeOnJob, findJob, joinRun, makeRunner, prepareRun } from '../runs/index.js';
 import { defineCommand } from './command.js';
 import { loadConfig, NO_NAMED_WEIGHTS, namedWeights } from './config_options.js';
 import { finishRun } from './finish_run.js';
@@ -37,13 +37,15 @@ export const evaluate = defineCommand({
       overrides.push({ values, origin: `--checkpoint ${args.checkpoint}` });
     }
     const config = await loadConfig(args, { overrides });
-    const job = await findJob(config, { 'job-id': args['job-id'] });
-    const ended = await launchWorkers('eval', args, config, { job });
+    const named = { 'job-id': args['job-id'] };
+    const ended = await launchWorkers('eval', args, config, { job: () => findJob(config, named) });
     if (ended !== undefined) return ended;
     if (!config.run.resume_ckpt_path && !namedWeights(config.model)) {
       log.warn('the YAML names no weights: those that are scored are random (--checkpoint FILE)');
     }
-    const prepared = await prepareRun(config, { device: args.device, training: false });
+    const comm = await joinRun(config);
+    const job = await agreeOnJob(comm, config, named);
+    const prepared = await prepareRun(config, { device: args.device, training: false, comm });
     const runner = await makeRunner(prepared, job);
     return finishRun(runner, () => runner.evaluate());
   },

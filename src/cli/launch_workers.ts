@@ -33,14 +33,14 @@ export interface LaunchArguments {
 /**
  * Runs a command in workers, where several or restarts are asked for.
  * @param config read and checked before, so that its faults are told once
- * @param run the folder that all attempts have, and what a restarted command has more
+ * @param run finds the folder that all attempts have; and what a restarted command has more
  * @returns their exit code; undefined where the command is to run in this process
  */
 export async function launchWorkers(
   name: string,
   args: LaunchArguments & ConfigArguments,
   config: Config,
-  { job, restart = [] }: { job?: Job; restart?: string[] } = {},
+  { job, restart = [] }: { job?: () => Promise<Job>; restart?: string[] } = {},
 ): Promise<number | undefined> {
   const { 'nproc-per-node': count, 'max-restarts': maxRestarts, device, ...rest } = args;
   if (count === '1' && maxRestarts === 0) return undefined;
@@ -58,7 +58,7 @@ export async function launchWorkers(
     });
   }
   const bin = fileURLToPath(new URL('../../bin/lavis.js', import.meta.url));
-  const folder = job && claimJob(job);
+  const folder = job && claimJob(await job());
   try {
     return await launch({
       command: [bin, name, ...commandLine({ ...rest, device })],

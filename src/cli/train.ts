@@ -1,6 +1,6 @@
 import { log } from '../common/logging.js';
 import type { Run } from '../runners/index.js';
-import { dryRun, findJob, makeRunner, prepareRun } from '../runs/index.js';
+import { agreeOnJob, dryRun, findJob, joinRun, makeRunner, prepareRun } from '../runs/index.js';
 import { calledAs, defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
 import { finishRun } from './finish_run.js';
@@ -49,19 +49,21 @@ export const train = defineCommand({
     'SIGTERM and a closed terminal (SIGHUP) save too; nohup lavis train … goes on without its terminal.',
   async handler(args) {
     const asked = await loadConfig(args);
-    const job = args['dry-run'] ? undefined : await findJob(asked, args);
     const ended = await launchWorkers('train', args, asked, {
-      job,
+      job: args['dry-run'] ? undefined : () => findJob(asked, args),
       restart: args.resume ? [] : ['--resume'],
     });
     if (ended !== undefined) return ended;
-    if (!job) {
+    if (args['dry-run']) {
       await dryRun(asked, args.device);
       return 0;
     }
+    const comm = await joinRun(asked);
+    const job = await agreeOnJob(comm, asked, args);
     const { checkpoint } = job;
     const config = checkpoint ? asked.with({ run: { resume_ckpt_path: checkpoint } }, '--resume') : asked;
-    const prepared = await prepareRun(config, { device: args.device, training: !config.run.evaluate });
+    const training = !config.run.evaluate;
+    const prepared = await prepareRun(config, { device: args.device, training, comm });
     const runner = await makeRunner({ ...prepared, hooks: [{ beforeTraining: tellFolder }] }, job);
     return finishRun(runner, () => runner.train());
   },

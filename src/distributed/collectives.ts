@@ -39,7 +39,7 @@ export async function warnTogether(comm: Communicator, messages: readonly string
 }
 
 /**
- * Lets rank 0 do something once (a download, a file) while the others wait with a message; what it throws
+ * Lets rank 0 do something once (a download, a file, scores) while the others wait with a message; what it throws
  * is thrown on every rank.
  * @param what named in the message: "downloads the weights"
  * @returns what rank 0's work returned, on every rank
@@ -61,9 +61,9 @@ export async function onRankZero<T>(
     }
   }
   const notice = setTimeout(() => {
-    if (comm.rank > 0) log.warn(`rank ${comm.rank} waits while rank 0 ${what}`);
+    if (comm.rank === 1) log.warn(`the other ranks wait while rank 0 ${what}`);
   }, 30_000);
-  // A day: how long a download takes is nobody's fault.
+  // A day: how long a download or scores take is nobody's fault. A rank 0 that ends is noticed at once.
   const all = await comm
     .allGather(outcome, `rank 0 ${what}`, { timeoutSeconds: 86_400 })
     .finally(() => clearTimeout(notice));

@@ -155,6 +155,25 @@ export class AdamW {
     }
   }
 
+  /** The moments by name, for ranks that take over another's. */
+  moments(): Map<string, tf.Variable> {
+    return new Map(
+      this.#slots.flatMap(({ name, moments }): [string, tf.Variable][] => [
+        [`exp_avg of ${name}`, moments.expAvg],
+        [`exp_avg_sq of ${name}`, moments.expAvgSq],
+      ]),
+    );
+  }
+
+  /** How many steps each parameter has had, in the order of the moments. */
+  get steps(): number[] {
+    return this.#slots.map(({ moments }) => moments.step);
+  }
+
+  set steps(counts: readonly number[]) {
+    for (const [i, { moments }] of this.#slots.entries()) moments.step = counts[i];
+  }
+
   dispose(): void {
     this.#slots.forEach(disposeMoments);
   }

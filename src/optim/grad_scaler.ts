@@ -46,6 +46,11 @@ export class GradScaler {
     };
   }
 
+  /** For another rank's `loadStateDict`. */
+  get state(): Readonly<GradScalerState> {
+    return this.#state;
+  }
+
   /** What a loss is multiplied by; 1 where disabled. */
   get scale(): number {
     return this.enabled ? this.#state.scale : 1;

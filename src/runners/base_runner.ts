@@ -5,14 +5,19 @@ import { CheckpointError, ConfigError, TrainingError } from '../common/errors.js
 import { log } from '../common/logging.js';
 import type { Config } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
-import { broadcastVariables, type Communicator, SingleCommunicator } from '../distributed/index.js';
+import {
+  broadcastVariables,
+  type Communicator,
+  onRankZero,
+  SingleCommunicator,
+} from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
 import { locateWeights, type Model } from '../models/index.js';
 import { AdamW, GradScaler, type LrScheduler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { handleBadStep, type StepPlace } from './bad_step.js';
 import { CheckpointHook } from './checkpoint_hook.js';
-import { loadWeights, type RestoredRun, readCheckpoint, writeCheckpoint } from './checkpoints.js';
+import { type RestoredRun, writeCheckpoint } from './checkpoints.js';
 import { evaluateSplit } from './evaluation.js';
 import { compareRun } from './fingerprint.js';
 import { disposeGradients } from './gradients.js';
@@ -22,6 +27,7 @@ import { MetricsHook } from './metrics_hook.js';
 import { checkAccumulation, isValidationDue, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
+import { loadTogether, restoreTogether } from './restore.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
@@ -161,7 +167,10 @@ export abstract class BaseRunner implements Run {
       });
     }
     if (label === 'best' && testSplits.length > 0) await this.#loadBest();
-    if (evaluate && resumeCkptPath) await loadWeights(resumeCkptPath, this.model, { anySize: true });
+    if (evaluate) {
+      const loaded = await loadTogether(this, 'loads the weights', () => resumeCkptPath, { anySize: true });
+      if (!loaded) await broadcastVariables(this.comm, this.model.stateDict());
+    }
     const scores: Record<string, Metrics> = {};
     for (const split of testSplits) {
       const metrics = await this.#evaluate(split, label);
@@ -182,8 +191,8 @@ export abstract class BaseRunner implements Run {
     const rng = await this.comm.allGather(this.model.rngState(), 'random state');
     const state = this.#journal.snapshot(rng, this.stepsOf(this.state.round));
     const done = this.numberAfter(state.round);
-    if (this.comm.rank === 0) {
-      await writeCheckpoint(path, {
+    await onRankZero(this.comm, `writes checkpoint_${name}.pth`, () =>
+      writeCheckpoint(path, {
         model: this.model,
         optimizer,
         scaler: this.#scaler,
@@ -191,9 +200,8 @@ export abstract class BaseRunner implements Run {
         position: this.unit === 'epoch' ? { epoch: done } : { iters: done + state.step },
         state,
         accumulated: step.accumulated,
-      });
-    }
-    await this.comm.barrier(`checkpoint ${name}`);
+      }),
+    );
     this.lastCheckpoint = path;
     return path;
   }
@@ -341,8 +349,8 @@ export abstract class BaseRunner implements Run {
   async #stopIfAsked(rng?: readonly number[]): Promise<void> {
     const { stop } = this.#running;
     await setImmediate(); // lets the signal in: nothing else in a step waits for the system
-    const signals = this.comm.worldSize > 1 ? await this.comm.allGather(stop.received ?? '', 'stop') : [];
-    const signal = stop.received ?? (signals.find(Boolean) as NodeJS.Signals | undefined);
+    // What all were told, on each: a signal that came since waits for the next time.
+    const signal = (await this.comm.allGather(stop.received, 'stop')).find(Boolean);
     if (signal) await this.#stop(signal, rng);
   }
 
@@ -354,12 +362,15 @@ export abstract class BaseRunner implements Run {
   async #resume(place: string): Promise<void> {
     const { settings } = this;
     const { optimizer, step } = this.#running;
-    const path = await locateWeights(place, 'run.resume_ckpt_path=FILE');
-    const restored = await readCheckpoint(path, this.model, optimizer, this.#scaler);
+    const { fingerprint } = this.state;
+    const restored = await restoreTogether(
+      { comm: this.comm, model: this.model, optimizer, scaler: this.#scaler },
+      () => locateWeights(place, 'run.resume_ckpt_path=FILE'),
+      (path, { state }) => state && compareRun(path, state.fingerprint, fingerprint!, settings.resumeChanged),
+    );
+    const { path, found: changes } = restored;
     this.lastCheckpoint = path;
-    if (restored.state) {
-      const { fingerprint } = this.state;
-      const changes = compareRun(path, restored.state.fingerprint, fingerprint!, settings.resumeChanged);
+    if (restored.state && changes) {
       await this.#journal.restore(restored.state, dirname(path));
       const rng = restored.state.rng[this.comm.rank];
       if (rng) this.model.restoreRngState(rng);
@@ -367,7 +378,9 @@ export abstract class BaseRunner implements Run {
       if (changes.evaluation) this.#journal.forgetBest();
     } else {
       this.state.round = this.#roundOf(path, restored);
-      log.warn(`${path} was not written here: its best score, random state and log are not in it`);
+      if (this.comm.rank === 0) {
+        log.warn(`${path} was not written here: its best score, random state and log are not in it`);
+      }
       await this.#logConfig();
     }
     step.restore(restored.accumulated);
@@ -396,10 +409,8 @@ export abstract class BaseRunner implements Run {
   }
 
   async #loadBest(): Promise<void> {
-    const path = this.#journal.bestCheckpoint();
-    if (!path) return;
-    await loadWeights(path, this.model);
-    log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);
+    const path = await loadTogether(this, 'loads the best weights', () => this.#journal.bestCheckpoint());
+    if (path) log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);
   }
 
   /** The round that a checkpoint of LAVIS's own goes on with. */

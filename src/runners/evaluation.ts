@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { writeFileAtomic } from '../common/files.js';
 import type { BatchSource } from '../datasets/index.js';
-import type { Communicator } from '../distributed/index.js';
+import { type Communicator, onRankZero } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
 import type { BaseTask, EvaluationContext, EvaluationResult, Metrics } from '../tasks/index.js';
 import { timedProgress } from './progress.js';
@@ -31,8 +31,7 @@ export async function evaluateSplit(options: SplitEvaluation): Promise<Metrics |
         await onBatch?.();
       },
     });
-    const scored = comm.rank === 0 ? await score(task, results, context) : undefined;
-    return (await comm.allGather(scored ?? null, `scores of ${context.split}`))[0] ?? undefined;
+    return await onRankZero(comm, `scores ${context.split}`, () => score(task, results, context));
   } finally {
     await loader.close();
     model.train();

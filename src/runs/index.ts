@@ -3,4 +3,12 @@ export { SPLITS } from './dataset_downloads.js';
 export { itemsOf, itemsOfRun } from './downloads.js';
 export { dryRun } from './dry_run.js';
 export { abandonJob, claimJob, findJob, type Job, jobEnvironment } from './job.js';
-export { checkRun, chooseEngine, makeRunner, type PrepareOptions, prepareRun } from './prepare_run.js';
+export {
+  agreeOnJob,
+  checkRun,
+  chooseEngine,
+  joinRun,
+  makeRunner,
+  type PrepareOptions,
+  prepareRun,
+} from './prepare_run.js';

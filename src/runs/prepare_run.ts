@@ -31,6 +31,8 @@ export interface PrepareOptions {
   device?: string;
   /** Whether the train and valid splits are needed too. */
   training: boolean;
+  /** The workers, where they have met already. */
+  comm?: Communicator;
 }
 
 /** All that a runner takes but its folder. */
@@ -43,7 +45,7 @@ export type PreparedRun = Omit<RunnerOptions, 'folder'>;
  */
 export async function prepareRun(config: Config, options: PrepareOptions): Promise<PreparedRun> {
   const { settings, task } = checkRun(config);
-  const comm = await joinRun(config);
+  const comm = options.comm ?? (await joinRun(config));
   const warnings: string[] = [];
   const engine = await chooseEngine(config, options.device, (message) => warnings.push(message));
   await warnTogether(comm, warnings);
@@ -57,6 +59,10 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
   });
   return { config, settings, task, comm, engine, ...(parts ?? (await build(config, options))) };
 }
+
+/** `findJob` on rank 0, told to all: the others may see another state of the file system, or see it later. */
+export const agreeOnJob = (comm: Communicator, ...asked: Parameters<typeof findJob>): Promise<Job> =>
+  onRankZero(comm, "finds the run's folder", () => findJob(...asked));
 
 /** What of a run can be checked before anything is made or met. @throws ConfigError */
 export function checkRun(config: Config): { settings: RunSettings; task: BaseTask } {
@@ -77,8 +83,9 @@ export function checkRun(config: Config): { settings: RunSettings; task: BaseTas
 export async function makeRunner(options: PreparedRun, job: Job | string): Promise<BaseRunner> {
   const { config, comm = new SingleCommunicator() } = options;
   const Runner = registry.getRunnerClass(options.settings.runner);
-  const found = typeof job === 'string' ? await findJob(config, { 'job-id': job }) : job;
-  const folder = await onRankZero(comm, "makes the run's folder", () => claimJob(found));
+  const folder = await onRankZero(comm, "makes the run's folder", async () =>
+    claimJob(typeof job === 'string' ? await findJob(config, { 'job-id': job }) : job),
+  );
   try {
     return new Runner({ ...options, folder });
   } catch (thrown) {
@@ -87,8 +94,13 @@ export async function makeRunner(options: PreparedRun, job: Job | string): Promi
   }
 }
 
-/** Meets the other workers, where the environment says that there are some. */
-async function joinRun({ run }: Config): Promise<Communicator> {
+/**
+ * Meets the other workers, where the environment says that there are some.
+ * @throws ConfigError for what `checkRun` finds; DistributedError when the workers do not meet
+ */
+export async function joinRun(config: Config): Promise<Communicator> {
+  checkRun(config);
+  const { run } = config;
   if (run.distributed === false) return new SingleCommunicator();
   const comm = await initCommunicator(process.env, {
     backend: run.dist_backend === 'local' || run.dist_backend === 'mpi' ? run.dist_backend : 'auto',

@@ -1,0 +1,77 @@
+import { broadcastVariables, type Communicator, onRankZero } from '../distributed/index.js';
+import { tf } from '../engine/index.js';
+import type { Model } from '../models/index.js';
+import type { AdamW, GradScaler } from '../optim/index.js';
+import { loadWeights, type RestoredRun, readCheckpoint } from './checkpoints.js';
+import { disposeGradients, type Gradients } from './gradients.js';
+
+export interface RestoredParts {
+  comm: Communicator;
+  model: Model;
+  optimizer: AdamW;
+  scaler?: GradScaler;
+}
+
+/** What was restored, and what rank 0 found out about it. */
+export type Restored<T> = RestoredRun & { path: string; found: T };
+
+/**
+ * Goes on from a checkpoint with all ranks: rank 0 finds and reads it, and the others get what it holds, so that they
+ * neither need to see the file nor can take another one. The weights are left to whoever broadcasts the model.
+ * @param locate on rank 0: where the checkpoint is
+ * @param look on rank 0, at what it says of its run; the answer is told to all
+ */
+export async function restoreTogether<T>(
+  { comm, model, optimizer, scaler }: RestoredParts,
+  locate: () => Promise<string>,
+  look: (path: string, restored: RestoredRun) => T,
+): Promise<Restored<T>> {
+  let accumulated: Gradients = new Map();
+  const told = await onRankZero(comm, 'reads the checkpoint', async () => {
+    const path = await locate();
+    const restored = await readCheckpoint(path, model, optimizer, scaler);
+    const found = look(path, restored);
+    accumulated = restored.accumulated;
+    const shapes = [...accumulated].map(([name, { shape }]) => [name, shape] as const);
+    const counts = { steps: optimizer.steps, scaler: scaler?.state };
+    return { run: { ...restored, accumulated: undefined, path, found }, shapes, counts };
+  });
+  if (comm.rank > 0) {
+    optimizer.steps = told.counts.steps;
+    if (scaler && told.counts.scaler) scaler.loadStateDict(told.counts.scaler);
+    for (const [name, shape] of told.shapes) accumulated.set(name, tf.zeros(shape));
+  }
+  await broadcastVariables(comm, optimizer.moments(), 'moments of the optimizer');
+  if (comm.worldSize > 1 && told.shapes.length > 0) accumulated = await shared(comm, accumulated);
+  return { ...told.run, accumulated };
+}
+
+/**
+ * Loads weights on all ranks: rank 0 decides which file is read, and reads it. The others may see another state of the
+ * file system.
+ * @returns what `choose` gave on rank 0
+ */
+export async function loadTogether(
+  { comm, model }: Pick<RestoredParts, 'comm' | 'model'>,
+  what: string,
+  choose: () => string | undefined,
+  options?: { anySize: boolean },
+): Promise<string | undefined> {
+  const path = await onRankZero(comm, what, async () => {
+    const chosen = choose();
+    if (chosen) await loadWeights(chosen, model, options);
+    return chosen;
+  });
+  if (path) await broadcastVariables(comm, model.stateDict());
+  return path;
+}
+
+/** Rank 0's gradients, on every rank. */
+async function shared(comm: Communicator, gradients: Gradients): Promise<Gradients> {
+  const variables = new Map([...gradients].map(([name, grad]) => [name, tf.variable(grad, false)]));
+  disposeGradients(gradients);
+  await broadcastVariables(comm, variables, 'accumulated gradients');
+  const copies: Gradients = new Map([...variables].map(([name, variable]) => [name, variable.clone()]));
+  tf.dispose([...variables.values()]);
+  return copies;
+}
