@@ -132,7 +132,6 @@ describe('interpolations', () => {
     assert.equal(run.first, 1);
     assert.deepEqual(run.inner, { up: 3 });
     assert.equal(run.nested, 3);
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the literal text
     assert.equal(run.literal, `\${run.n}`);
   });
 

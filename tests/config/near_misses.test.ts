@@ -200,7 +200,7 @@ describe('a configuration file', () => {
   test('may share blocks under x-…', async () => {
     const shared = 'x-common: &common {n: 3, x: 0.5}\nx-other: &other {text: a, n: 4}\n';
     const { run } = await load(
-      `${shared}${text('  <<: [*common, *other]\n  x: 1\n  flag: ${x-flag}\n')}x-flag: true\n`,
+      `${shared}${text('  <<: [*common, *other]\n  x: 1\n  flag: $' + '{x-flag}\n')}x-flag: true\n`,
     );
     assert.deepEqual([run.n, run.x, run.text, run.flag], [3, 1, 'a', true]);
     const plain = await Config.fromFile(join(folder, 'run.yaml'), [], { registry });

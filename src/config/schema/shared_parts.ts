@@ -18,7 +18,11 @@ export function shareParts(schema: JsonSchema): JsonSchema {
     texts.set(part, text);
     counts.set(text, (counts.get(text) ?? 0) + 1);
     // what stands in a part that is counted already is counted with it
-    if (counts.get(text) === 1) mapParts(part, (inner) => (count(inner), inner));
+    if (counts.get(text) !== 1) return;
+    mapParts(part, (inner) => {
+      count(inner);
+      return inner;
+    });
   }
 
   const definitions: Record<string, JsonSchema> = {};
