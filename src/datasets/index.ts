@@ -12,6 +12,7 @@ export { CaptionBuilder } from './caption/caption_builder.js';
 export {
   CaptionDataset,
   CaptionEvalDataset,
+  type CaptionTruth,
   ImageTextPairDataset,
   NoCapsEvalDataset,
 } from './caption/caption_dataset.js';
@@ -33,12 +34,14 @@ export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './shapes/captio
 export { drawScene, scenesOf } from './shapes/draw.js';
 export type {
   Batch,
+  ClassificationDataset,
   Dataset,
   GroundTruth,
   IterableDataset,
   NumericArray,
   ReaderSpec,
   Readers,
+  RetrievalDataset,
   Sample,
   SampleFault,
   SampleJob,
@@ -47,4 +50,5 @@ export type {
   SampleSource,
   Split,
   StreamPosition,
+  VqaDataset,
 } from './types.js';

@@ -50,11 +50,11 @@ export interface Dataset {
   head?(count: number): Dataset;
   /** What makes the readers that jobs name. */
   readonly readers?: Readers;
-  /** Where the image of each id lies; a dataset without files, or without ids, has none. */
-  imageFiles?(): Map<number | string, string>;
+  /** The image files of each id of a result; a dataset without files, or without ids, has none. */
+  imageFiles?(): Map<number | string, readonly string[]>;
   /** Where each sample comes from, in order: what can be checked before an image is read. */
   sources?(): Iterable<SampleSource>;
-  /** What the captions of an evaluation split are scored against; undefined where there is nothing. */
+  /** What an evaluation split is scored against; undefined where there is nothing. */
   groundTruth?(): GroundTruth | undefined;
   /** Samples that are known to be unreadable, besides those whose image is missing. */
   faults?(): Promise<SampleFault[]>;
@@ -116,8 +116,33 @@ export interface SampleJob {
   record: SampleRecord;
 }
 
-/** COCO's ground-truth file: what captions are scored against. */
-export interface GroundTruth {
-  annotations: { image_id: number | string; caption: string; id: number }[];
-  images: { id: number | string }[];
+/** Lists by name, as COCO's files have them (`annotations`, `images`, `questions`): which, the metric says. */
+export type GroundTruth = Readonly<Record<string, readonly object[]>>;
+
+/** An evaluation split whose samples are its images, beside the texts that these are compared with. */
+export interface RetrievalDataset extends Dataset {
+  /** All texts, processed. */
+  readonly text: readonly string[];
+  /** The image of each sample, as the annotations name it. */
+  readonly image: readonly string[];
+  /** The image of each text, and the texts of each image, by their places. */
+  readonly txt2img: readonly number[];
+  readonly img2txt: readonly (readonly number[])[];
+}
+
+/** An evaluation split of questions, with what they are answered from and scored against. */
+export interface VqaDataset extends Dataset {
+  /** The answers that a model chooses among. */
+  readonly answerList?: readonly string[];
+  /** The files of the official scorer; `groundTruth` reads them, or takes the answers of the annotations. */
+  readonly questionsFile?: string;
+  readonly annotationsFile?: string;
+  /** `annotations`, and `questions` where they are known. */
+  groundTruth(): GroundTruth | undefined;
+}
+
+/** A split of texts about images that belong to one of some classes. */
+export interface ClassificationDataset extends Dataset {
+  /** The name of each label, in their order. */
+  readonly classLabels: readonly string[];
 }

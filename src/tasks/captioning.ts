@@ -115,10 +115,9 @@ export class CaptionTask extends BaseTask {
     const samples = (results as { image_id: number | string; caption: string }[]).map(
       ({ image_id, caption }) => {
         const key = idKey(image_id);
-        const file = files.get(key);
         return {
           id: image_id,
-          files: file === undefined ? [] : [file],
+          files: files.get(key) ?? [],
           said: caption,
           references: references?.get(key)?.captions ?? [],
           score: ciders?.get(key),

@@ -44,7 +44,7 @@ export const resultFile = (folder: string, split: string, epoch: string | number
 export interface ShownSample {
   id: number | string;
   /** Its pictures; none where they are not files of their own. */
-  files: string[];
+  files: readonly string[];
   /** What was asked of the model: a question, a sentence. */
   asked?: string;
   said: string;

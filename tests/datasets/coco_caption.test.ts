@@ -135,7 +135,7 @@ test('an absolute image path is itself, as os.path.join has it', async () => {
   const image = elsewhere.path('images/COCO_000000.jpg');
   writeFileSync(path('train.json'), JSON.stringify([{ ...annotation(1), image }]));
   const { train } = await build(section);
-  assert.deepEqual([...train.imageFiles!().values()], [image]);
+  assert.deepEqual([...train.imageFiles!().values()], [[image]]);
   assert.equal((await train.get(0, Rng.of(0))).text_input, 'c');
 });
 

@@ -56,16 +56,30 @@ export abstract class AnnotatedDataset implements Dataset {
     return { reader: this.#readerId, record: this.records[index] };
   }
 
-  imageFiles(): Map<number | string, string> {
-    const [image] = this.#reader.images ?? [];
-    const { folder } = this.#reader;
-    const files = new Map<number | string, string>();
-    if (image === undefined || folder === undefined) return files;
+  imageFiles(): Map<number | string, readonly string[]> {
+    const { folder, images = [] } = this.#reader;
+    const files = new Map<number | string, readonly string[]>();
+    if (images.length === 0 || folder === undefined) return files;
     for (const record of this.records) {
-      const id = idOf(record);
-      if (id !== undefined) files.set(id, resolve(folder, String(record[image])));
+      const id = this.resultIdOf(record);
+      if (id !== undefined) {
+        files.set(
+          id,
+          images.map((key) => resolve(folder, String(record[key]))),
+        );
+      }
     }
     return files;
+  }
+
+  /** What names a sample in results: the first kind of id that it has. */
+  protected resultIdOf({
+    image_id,
+    question_id,
+    index,
+    instance_id,
+  }: AnnotatedRecord): number | string | undefined {
+    return (image_id ?? question_id ?? index ?? instance_id) as number | string | undefined;
   }
 
   /** An entry for each image of each sample. */
@@ -84,10 +98,6 @@ export abstract class AnnotatedDataset implements Dataset {
     return collate(samples);
   }
 }
-
-/** What names a sample in results: the first kind of id that it has. */
-const idOf = ({ image_id, question_id, index, instance_id }: AnnotatedRecord) =>
-  (image_id ?? question_id ?? index ?? instance_id) as number | string | undefined;
 
 /** A text that an annotation must have. */
 export const textOf = (annotation: Annotation, key: string): string => requireKey(annotation, key, 'string');

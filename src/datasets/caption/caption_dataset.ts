@@ -3,7 +3,12 @@ import { AnnotatedDataset, type DatasetParts, textOf, textsOf } from '../annotat
 import { type Annotation, placeOf, requireKey } from '../annotated/annotations.js';
 import { imageId, isId, numericId } from '../annotated/image_id.js';
 import type { AnnotatedRecord } from '../annotated/image_reader.js';
-import type { GroundTruth } from '../types.js';
+
+/** COCO's ground-truth file: what captions are scored against. */
+export type CaptionTruth = {
+  annotations: { image_id: number | string; caption: string; id: number }[];
+  images: { id: number | string }[];
+};
 
 /** Image and caption pairs for training: `image`, `text_input`, `image_id`. */
 export class CaptionDataset extends AnnotatedDataset {
@@ -90,8 +95,8 @@ export class CaptionEvalDataset extends AnnotatedDataset {
   }
 
   /** What the captions are scored against; undefined where the annotations carry none (nocaps, test). */
-  groundTruth(): GroundTruth | undefined {
-    const annotations: GroundTruth['annotations'] = [];
+  groundTruth(): CaptionTruth | undefined {
+    const annotations: CaptionTruth['annotations'] = [];
     const ids = new Set<number | string>();
     for (const [i, captions] of this.#references.entries()) {
       const image_id = this.records[i].image_id!;

@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { makeFolderInside } from '../../common/files.js';
 import { Rng } from '../../common/random.js';
+import type { CaptionTruth } from '../caption/caption_dataset.js';
 import { mapConcurrently } from '../loading/executor.js';
-import type { GroundTruth } from '../types.js';
 import { captionsOf, orderedCaptionsOf } from './captions.js';
 import { drawnScene, pairsOfSplit, type Scene, type ShapesSplit } from './scene.js';
 import { sceneSvg } from './svg.js';
@@ -92,7 +92,7 @@ function trainCaptions(scene: Scene, rng: Rng): string[] {
   return [related[rng.int(related.length)], placed];
 }
 
-function groundTruth(captions: string[][], idOf: (i: number) => number): GroundTruth {
+function groundTruth(captions: string[][], idOf: (i: number) => number): CaptionTruth {
   const flat = captions.flatMap((list, i) => list.map((caption) => ({ image_id: idOf(i), caption })));
   return {
     annotations: flat.map((entry, id) => ({ ...entry, id })),

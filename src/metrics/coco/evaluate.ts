@@ -6,7 +6,7 @@ import { overallScores, type Scores, scoreImages } from '../scores/score.js';
 import type { ImageId, TokenizedImage } from '../scores/tokens.js';
 import { ptbTokenizeLines } from '../tokenizer/ptb.js';
 import {
-  type CaptionAnnotations,
+  type CaptionReferences,
   type CaptionResult,
   type CaptionsById,
   idKey,
@@ -43,7 +43,7 @@ const ORDER = ['Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'METEOR', 'ROUGE_L', 'CID
  */
 export async function cocoEvaluate(
   results: string | readonly (CaptionResult | Readonly<Record<string, unknown>>)[],
-  groundTruth: string | CaptionAnnotations,
+  groundTruth: CaptionReferences,
   options: CocoOptions = {},
 ): Promise<CocoScores> {
   const generated = byImage(await readResults(results));

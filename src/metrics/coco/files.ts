@@ -16,6 +16,9 @@ export interface CaptionAnnotations {
   readonly annotations: readonly CaptionResult[];
 }
 
+/** A file, or its value: `annotations`, and `images` where it has them. */
+export type CaptionReferences = string | CaptionAnnotations | Readonly<Record<string, readonly object[]>>;
+
 /** Captions of each image in the file's order, by `idKey`. */
 export type CaptionsById = Map<string, { readonly id: ImageId; readonly captions: string[] }>;
 
@@ -32,7 +35,7 @@ export async function readResults(results: string | readonly object[]): Promise<
  * Reference captions by image, in the order of `images` where the file has them.
  * @throws DataError naming the file, the entry's index and its key.
  */
-export async function readReferences(groundTruth: string | CaptionAnnotations): Promise<CaptionsById> {
+export async function readReferences(groundTruth: CaptionReferences): Promise<CaptionsById> {
   const { value, where } = await open(groundTruth, 'the ground truth');
   if (!isRecord(value) || !Array.isArray(value.annotations)) {
     throw new DataError('the ground truth is no COCO caption file', {

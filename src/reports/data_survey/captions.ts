@@ -88,8 +88,9 @@ function* captionsOf(dataset: Dataset): Generator<{ caption: string; where: stri
     const { text_input: caption, source } = dataset.job?.(i).record ?? {};
     if (typeof caption === 'string') yield { caption, where: String(source ?? `sample ${i}`) };
   }
-  for (const { caption, image_id } of dataset.groundTruth?.()?.annotations ?? []) {
-    yield { caption, where: `the references of ${image_id}` };
+  for (const reference of dataset.groundTruth?.()?.annotations ?? []) {
+    const { caption, image_id } = reference as Record<string, unknown>;
+    if (typeof caption === 'string') yield { caption, where: `the references of ${image_id}` };
   }
 }
 
