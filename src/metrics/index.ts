@@ -19,10 +19,11 @@ export {
 export { type Scores, scoreTokenized, type TokenizedScores } from './scores/score.js';
 export type { ImageId } from './scores/tokens.js';
 export { ptbTokenize, ptbTokenizeLines } from './tokenizer/ptb.js';
+export { checkQuestions, type VqaResult, type VqaScores, vqaEvaluate } from './vqa/evaluate.js';
 export {
+  type QuestionId,
+  readVqaAnnotations,
+  readVqaQuestions,
   type VqaAnnotations,
   type VqaQuestions,
-  type VqaResult,
-  type VqaScores,
-  vqaEvaluate,
-} from './vqa/evaluate.js';
+} from './vqa/files.js';

@@ -320,7 +320,7 @@ export abstract class BaseRunner implements Run {
     return true;
   }
 
-  /** Sampled captions draw from the model's generator; training goes on as if it had not been used. */
+  /** Sampled texts draw from the model's generator; training goes on as if it had not been used. */
   async #evaluate(split: string, epoch: number | string): Promise<Metrics | undefined> {
     const rng = this.model.rngState();
     const metrics = await evaluateSplit({
@@ -331,7 +331,7 @@ export abstract class BaseRunner implements Run {
       writeLine: (file, line) => this.#journal.line(file, line),
       task: this.task,
       model: this.model,
-      loader: this.#splits.evalLoader(split, this.#badSamples),
+      loader: this.#splits.evalLoader(split, this.#badSamples, this.task.sharesSamples),
       comm: this.comm,
       onBatch: async () => {
         if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked(rng);

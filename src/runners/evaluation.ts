@@ -12,7 +12,7 @@ export interface SplitEvaluation extends EvaluationContext {
   model: Model;
   loader: BatchSource;
   comm: Communicator;
-  /** Called after every batch. */
+  /** Called after every batch, and between the parts of what comes behind them. */
   onBatch?(): Promise<void>;
 }
 
@@ -22,12 +22,19 @@ export async function evaluateSplit(options: SplitEvaluation): Promise<Metrics |
   model.eval();
   try {
     const progress = timedProgress(`Evaluating on ${context.split}`, loader.batchesPerEpoch);
+    const parts = new Map<string, (done: number) => void>();
     const results = await task.evaluation(model, {
       dataset: context.dataset,
       batches: loader.epoch(0),
       comm,
       onBatch: async (done) => {
         progress(done);
+        await onBatch?.();
+      },
+      onPart: async (what, done, total) => {
+        const part = parts.get(what) ?? timedProgress(`${context.split}: ${what}`, total, 'row');
+        parts.set(what, part);
+        part(done);
         await onBatch?.();
       },
     });

@@ -70,8 +70,11 @@ export function stepsLeft(run: Run): number {
   return left;
 }
 
+/** Milliseconds between lines where there is no terminal. */
+const EVERY = 10_000;
+
 /** Shows the progress of an evaluation: a bar on a terminal, else a line now and then. */
-export function timedProgress(label: string, total: number, every = 10): (done: number) => void {
+export function timedProgress(label: string, total: number, unit = 'batch'): (done: number) => void {
   const start = Date.now();
   let last = start;
   return (done) => {
@@ -79,10 +82,10 @@ export function timedProgress(label: string, total: number, every = 10): (done: 
     const left = ((now - start) / 1000 / done) * (total - done);
     const details = [`${done}/${total}`, `eta ${clock(left)}`];
     if (log.terminal) return log.status(done < total ? bar(label, done / total, details) : '');
-    if (now - last < every * 1000 && done < total) return;
-    if (done === total && now - start < every * 1000) return;
+    if (now - last < EVERY && done < total) return;
+    if (done === total && now - start < EVERY) return;
     last = now;
-    log.info(`${label}  batch ${done}/${total}  eta ${clock(left)}`);
+    log.info(`${label}  ${unit} ${done}/${total}  eta ${clock(left)}`);
   };
 }
 

@@ -46,10 +46,13 @@ export class Splits {
     });
   }
 
-  /** This rank's batches of an evaluation split, in order; those of all ranks hold every sample. */
-  evalLoader(split: string, badSamples?: BadSamples): BatchSource {
+  /**
+   * This rank's batches of an evaluation split, in order; those of all ranks hold every sample.
+   * @param shared whether ranks may share them out; if not, each has all
+   */
+  evalLoader(split: string, badSamples?: BadSamples, shared = true): BatchSource {
     const { batchSizeEval: batchSize, useDistEvalSampler } = this.settings;
-    const alone = useDistEvalSampler ? {} : { rank: 0, worldSize: 1 };
+    const alone = useDistEvalSampler && shared ? {} : { rank: 0, worldSize: 1 };
     return new DataLoader({ ...this.#loading(badSamples), ...alone, dataset: this.#of(split), batchSize });
   }
 

@@ -17,11 +17,10 @@ import {
   type Run,
   type RunHook,
   type RunSettings,
-  runSettings,
   type StepEvent,
 } from '../runners/index.js';
 import { adviceOf, estimateMemory, type MemoryEstimate } from './memory_estimate.js';
-import { makeRunner, type PreparedRun, prepareRun } from './prepare_run.js';
+import { checkRun, makeRunner, type PreparedRun, prepareRun } from './prepare_run.js';
 import { type DryRunFacts, dryRunReport, type Evaluations } from './report_dry_run.js';
 
 /** The first step makes what later ones find ready; the second tells how long a step takes. */
@@ -32,7 +31,7 @@ const STEPS = 2;
  * scratch folder of `output_dir` and read again, and a batch is evaluated. Prints what the run will take.
  */
 export async function dryRun(asked: Config, device?: string): Promise<void> {
-  const settings = runSettings(asked);
+  const { settings } = checkRun(asked);
   const { outputDir, accumGradIters } = settings;
   const place = resolve(expandHome(outputDir));
   // Only rank 0 writes: the others may be ended while they wait for it, and would leave their folders behind.

@@ -1,4 +1,4 @@
-import { DataError, EngineError, LavisError } from '../common/errors.js';
+import { ConfigError, DataError, EngineError, LavisError } from '../common/errors.js';
 import { configureLogging, log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
 import { localWorldSize } from '../common/world.js';
@@ -66,13 +66,33 @@ export const agreeOnJob = (comm: Communicator, ...asked: Parameters<typeof findJ
 
 /** What of a run can be checked before anything is made or met. @throws ConfigError */
 export function checkRun(config: Config): { settings: RunSettings; task: BaseTask } {
-  const settings = runSettings(config);
+  const given = runSettings(config);
   const task = setupTask(config);
+  const settings = settingsFor(task, given);
   registry.getRunnerClass(settings.runner);
   registry.getLrSchedulerClass(settings.lrSched);
   registry.getModelClass(String(config.model.arch));
   for (const name of datasetNames(config)) registry.getBuilderClass(name);
   return { settings, task };
+}
+
+/** A task that evaluates nothing leaves evaluation splits alone: every round has a checkpoint then, as without them. */
+function settingsFor({ evaluates }: BaseTask, settings: RunSettings): RunSettings {
+  if (evaluates) return settings;
+  const { task, evaluate, validSplits, testSplits } = settings;
+  if (evaluate) {
+    throw new ConfigError(`the task ${task} evaluates nothing`, {
+      where: 'run.evaluate',
+      help: `lavis train trains it; blip_retrieval, blip_vqa and blip_caption evaluate what it learned`,
+    });
+  }
+  const splits = [...new Set([...validSplits, ...testSplits])];
+  if (splits.length > 0) {
+    log.warnOnce(
+      `the task ${task} evaluates nothing: ${splits.join(', ')} is passed over, and every epoch has a checkpoint`,
+    );
+  }
+  return { ...settings, validSplits: [], testSplits: [] };
 }
 
 /**

@@ -34,6 +34,8 @@ export interface EvaluatedSplit {
   comm: Communicator;
   /** Told the number of batches done. */
   onBatch?(done: number): void | Promise<void>;
+  /** Told how far work is that comes behind the batches. @param what it is, in words */
+  onPart?(what: string, done: number, total: number): void | Promise<void>;
 }
 
 /** Where an evaluation's results go, and what they are compared with. */
@@ -56,6 +58,10 @@ export abstract class BaseTask {
   readonly primaryMetric: string = 'agg_metrics';
   /** Scores that are drawn as curves beside it. */
   readonly shownMetrics: readonly string[] = [];
+  /** Whether a split is evaluated at all; if not, every round has a checkpoint. */
+  readonly evaluates: boolean = true;
+  /** Whether ranks share the samples of an evaluation out; if not, each rank has the batches of all. */
+  readonly sharesSamples: boolean = true;
 
   /** A batch as the model trains on it: on the device, and with its place in the epoch, as in the reference. */
   trainSamples(batch: Batch, { epoch, step, stepsPerEpoch }: StepPosition): Samples {
@@ -79,7 +85,7 @@ export abstract class BaseTask {
   }
 
   /** The results of one batch of an evaluation. @throws RangeError in a task that evaluates whole splits only */
-  async validStep(_model: Model, _batch: Batch): Promise<EvaluationResult[]> {
+  async validStep(_model: Model, _batch: Batch, _dataset: Dataset): Promise<EvaluationResult[]> {
     throw new RangeError(`${this.constructor.name} has no results of a single batch`);
   }
 
@@ -87,11 +93,12 @@ export abstract class BaseTask {
    * The results of a split on every rank: batch by batch, and then those of all ranks, each sample once. A task
    * that compares samples with each other does it here.
    */
-  async evaluation(model: Model, { batches, comm, onBatch }: EvaluatedSplit): Promise<EvaluationResult[]> {
+  async evaluation(model: Model, split: EvaluatedSplit): Promise<EvaluationResult[]> {
+    const { dataset, batches, comm, onBatch } = split;
     const results: EvaluationResult[] = [];
     let done = 0;
     for await (const batch of batches) {
-      results.push(...(await this.validStep(model, batch)));
+      results.push(...(await this.validStep(model, batch, dataset)));
       await onBatch?.(++done);
     }
     return mergeResults(await comm.allGather(results, 'results'), this.resultKey);
@@ -99,7 +106,7 @@ export abstract class BaseTask {
 
   /**
    * Looks at everything that evaluating a split will need, before a run's first step.
-   * @throws DataError for what would fail once the captions are made
+   * @throws DataError for what would fail once the results are there
    */
   async checkEvaluation(_split: string, _dataset: Dataset): Promise<void> {}
 

@@ -1,4 +1,5 @@
 /** The tasks: what a training step and an evaluation mean. A new task is one file and one line here. */
+export { AokVqaTask } from './aok_vqa.js';
 export {
   BaseTask,
   disposeSamples,
@@ -15,6 +16,8 @@ export { buildDataset, buildDatasets, buildModel, datasetNames, usedSplits } fro
 export { CaptionTask, evaluationId } from './captioning.js';
 export { type CheckedData, checkData } from './check_data.js';
 export { compareIds, type IdComparison } from './evaluation_ids.js';
+export { ImageTextPretrainTask } from './image_text_pretrain.js';
+export { MultimodalClassificationTask } from './multimodal_classification.js';
 export {
   type EvaluationResult,
   mergeResults,
@@ -23,3 +26,5 @@ export {
   type ShownSample,
   type ShownSamples,
 } from './results.js';
+export { RetrievalTask } from './retrieval.js';
+export { VqaTask } from './vqa.js';

@@ -1,27 +1,12 @@
 import { DataError } from '../../common/errors.js';
+import { some } from '../../common/progress.js';
+import type { QuestionId, VqaAnnotations, VqaQuestions } from './files.js';
 import { normalizeAnswer, normalizePunctuation } from './normalize.js';
-
-type QuestionId = number | string;
 
 /** One predicted answer. */
 export interface VqaResult {
   question_id: QuestionId;
   answer: string;
-}
-
-/** The ground truth of the VQA datasets (`v2_mscoco_val2014_annotations.json`), as far as it is scored. */
-export interface VqaAnnotations {
-  annotations: {
-    question_id: QuestionId;
-    question_type: string;
-    answer_type: string;
-    answers: { answer: string }[];
-  }[];
-}
-
-/** The questions file (`v2_OpenEnded_mscoco_val2014_questions.json`). */
-export interface VqaQuestions {
-  questions: { question_id: QuestionId }[];
 }
 
 /** Accuracies in percent, with two decimals. */
@@ -47,7 +32,7 @@ export function vqaEvaluate(
   const answers = new Map(results.map(({ question_id, answer }) => [String(question_id), answer]));
   const asked = questions && new Set(questions.questions.map(({ question_id }) => String(question_id)));
   const scored = annotations.filter(({ question_id }) => !asked || asked.has(String(question_id)));
-  checkQuestions(answers, new Set(scored.map(({ question_id }) => String(question_id))));
+  checkQuestions(answers.keys(), { annotations: scored });
   const perQuestion = new Map<QuestionId, number>();
   const byQuestionType = new Means();
   const byAnswerType = new Means();
@@ -104,18 +89,32 @@ function twoDecimals(value: number): number {
   return (hundredths + (hundredths % 2)) / 100;
 }
 
-function checkQuestions(answers: ReadonlyMap<string, string>, asked: ReadonlySet<string>): void {
-  const missing = [...asked].filter((id) => !answers.has(id));
-  const unknown = [...answers.keys()].filter((id) => !asked.has(id));
+/**
+ * Whether the questions that are answered are those of the ground truth.
+ * @param ids of the questions that are answered
+ * @throws DataError naming some of those that are only on one side
+ */
+export function checkQuestions(
+  ids: Iterable<QuestionId>,
+  { annotations }: VqaAnnotations,
+  questions?: VqaQuestions,
+): void {
+  const idsOf = (list: readonly { question_id: QuestionId }[]) =>
+    new Set(list.map(({ question_id }) => String(question_id)));
+  const asked = questions && idsOf(questions.questions);
+  const known = [...idsOf(annotations)].filter((id) => !asked || asked.has(id));
+  const answered = new Set(Array.from(ids, String));
+  const missing = known.filter((id) => !answered.has(id));
+  const scored = new Set(known);
+  const unknown = [...answered].filter((id) => !scored.has(id));
   if (missing.length === 0 && unknown.length === 0) return;
-  const some = (ids: string[]) => `${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', …' : ''}`;
   throw new DataError('the answers are not those to the questions of the ground truth', {
     found: [
-      missing.length > 0 && `no answer to ${missing.length} of ${asked.size} questions: ${some(missing)}`,
+      missing.length > 0 && `no answer to ${missing.length} of ${known.length} questions: ${some(missing)}`,
       unknown.length > 0 && `${unknown.length} answers to questions that are not there: ${some(unknown)}`,
     ]
       .filter(Boolean)
       .join('\n'),
-    help: 'the annotations and questions of the split that was evaluated',
+    help: 'the annotations and questions of the split that is evaluated (run.anno_files, run.ques_files)',
   });
 }

@@ -29,8 +29,8 @@ export interface SimMatrixOptions {
   kTest: number;
   /** The ranks share the rows, and each ends with all of them. */
   comm?: Communicator;
-  /** Told how many of this rank's rows are done. */
-  onRow?(done: number, rows: number): void;
+  /** Told how many of this rank's rows are done: those of images, then those of texts. */
+  onRow?(done: number, rows: number): void | Promise<void>;
 }
 
 /** Rows of scores, -100 where a pair was not looked at closely. */
@@ -74,16 +74,20 @@ export async function simMatrix(
     }
     const grounded = withFirstToken(text, tokenizer.encId);
     const match = (pairs: readonly Pair[]) => matchLogits(matcher, encodedImages, grounded, pairs);
+    const shares = [encodedImages.embeds.length, texts.length].map((rows) => shareOf(rows, comm));
+    const total = shares.reduce((sum, [first, last]) => sum + last - first, 0);
+    let done = 0;
+    const rowDone = () => onRow?.(++done, total);
     const [scoreI2t, scoreT2i] = [
       await scoreRows(
         { rows: encodedImages.features, columns: textFeatures },
         (image, text) => ({ image, text }),
-        { kTest, comm, match, onRow, name: 'scores of images' },
+        { kTest, comm, match, rowDone, name: 'scores of images' },
       ),
       await scoreRows(
         { rows: textFeatures, columns: encodedImages.features },
         (text, image) => ({ image, text }),
-        { kTest, comm, match, onRow, name: 'scores of texts' },
+        { kTest, comm, match, rowDone, name: 'scores of texts' },
       ),
     ];
     return { scoreI2t, scoreT2i };
@@ -180,9 +184,17 @@ async function matchLogits(
   return found;
 }
 
-interface ScoreOptions extends SimMatrixOptions {
+interface ScoreOptions extends Pick<SimMatrixOptions, 'kTest' | 'comm'> {
   match(pairs: readonly Pair[]): Promise<number[]>;
+  rowDone(): void | Promise<void>;
   name: string;
+}
+
+/** The rows of this rank: from, and to before. */
+function shareOf(rows: number, comm?: Communicator): [number, number] {
+  const share = Math.ceil(rows / (comm?.worldSize ?? 1));
+  const first = Math.min(rows, (comm?.rank ?? 0) * share);
+  return [first, Math.min(rows, first + share)];
 }
 
 /**
@@ -193,12 +205,10 @@ interface ScoreOptions extends SimMatrixOptions {
 async function scoreRows(
   features: { rows: tf.Tensor2D; columns: tf.Tensor2D },
   pairOf: (row: number, column: number) => Pair,
-  { kTest, comm, match, onRow, name }: ScoreOptions,
+  { kTest, comm, match, rowDone, name }: ScoreOptions,
 ): Promise<number[][]> {
   const [rows, columns] = [features.rows.shape[0], features.columns.shape[0]];
-  const share = Math.ceil(rows / (comm?.worldSize ?? 1));
-  const first = Math.min(rows, (comm?.rank ?? 0) * share);
-  const last = Math.min(rows, first + share);
+  const [first, last] = shareOf(rows, comm);
   const scored: number[][] = [];
   for (let row = first; row < last; row++) {
     const cosines = tf.tidy(() =>
@@ -213,7 +223,7 @@ async function scoreRows(
     });
     cosines.dispose();
     scored.push(scores);
-    onRow?.(scored.length, last - first);
+    await rowDone();
   }
   return comm ? (await comm.allGather(scored, name)).flat() : scored;
 }

@@ -15,7 +15,7 @@ const { texts, k_test: kTest } = fixtureJson<{ texts: string[]; k_test: number }
 );
 const images = imageOf(await readTensors('tiny_retrieval', 'evaluation.safetensors'));
 const rows: number[] = [];
-const onRow = (_done: number, count: number) => rows.push(count);
+const onRow = (_done: number, count: number) => void rows.push(count);
 const scores = await model.computeSimMatrix({ images, texts }, { kTest, comm, onRow });
 const line = `${JSON.stringify({ ...scores, rows: rows.length })}\n`;
 await new Promise((done) => process.stdout.write(line, done));
