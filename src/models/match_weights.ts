@@ -1,7 +1,7 @@
 import { type TensorRef, withoutInnerWrappers } from '../checkpoint/index.js';
 import { CheckpointError } from '../common/errors.js';
 import { firstFew } from '../nn/index.js';
-import { fromHuggingFace } from './hugging_face_names.js';
+import { fromHuggingFace } from './hugging_face/names.js';
 
 /**
  * A checkpoint's entries under the model's names: without what all names begin with because the model was wrapped
@@ -57,22 +57,23 @@ function nextPart(name: string, at: number): number {
 }
 
 /**
- * Names of one parameter (tied weights) whose numbers in the file are not the same, so that taking either would
- * change what the model says. @param groups the names of each tied parameter
+ * Pairs of names of one parameter (tied weights) whose numbers in the file are not the same, so that taking either
+ * would change what the model says. @param groups the names of each tied parameter
  */
 export async function untied(
   groups: Iterable<readonly string[]>,
   given: ReadonlyMap<string, TensorRef>,
-): Promise<string[] | undefined> {
+): Promise<[first: string, other: string][]> {
+  const pairs: [string, string][] = [];
   for (const names of groups) {
     const [first, ...others] = names.filter((name) => given.has(name));
     if (!first) continue;
     const ref = given.get(first)!;
     for (const other of others.filter((name) => isApart(ref, given.get(name)!))) {
-      if (!(await holdTheSame(ref, given.get(other)!))) return [first, other];
+      if (!(await holdTheSame(ref, given.get(other)!))) pairs.push([first, other]);
     }
   }
-  return undefined;
+  return pairs;
 }
 
 const isApart = (a: TensorRef, b: TensorRef) => a.identity === undefined || a.identity !== b.identity;

@@ -25,13 +25,14 @@ export interface VitConfig {
   dropPathRate: number;
   /** How many of the last blocks keep only their input for the backward pass. */
   recomputedBlocks: number;
+  /** Added to the variance under every layer norm's root: 1e-6, as timm has it, or what other code trained with. */
+  layerNormEps: number;
   /** Spread of the first weights; 0.02 unless given. */
   initializerRange?: number;
   /** Whether the position embedding starts from sines and cosines of row and column instead of at random. */
   sinCosPositions?: boolean;
 }
 
-const EPS = 1e-6;
 const initOf = ({ initializerRange = 0.02 }: VitConfig) => truncatedNormal(initializerRange);
 
 /**
@@ -137,10 +138,10 @@ class VitBlock extends Module {
     readonly dropPathRate: number,
   ) {
     super();
-    const { width } = config;
-    this.norm1 = this.child('norm1', new LayerNorm(width, EPS));
+    const { width, layerNormEps } = config;
+    this.norm1 = this.child('norm1', new LayerNorm(width, layerNormEps));
     this.attn = this.child('attn', new VitAttention(config));
-    this.norm2 = this.child('norm2', new LayerNorm(width, EPS));
+    this.norm2 = this.child('norm2', new LayerNorm(width, layerNormEps));
     this.mlp = this.child('mlp', new Mlp(width, 4 * width, initOf(config)));
   }
 
@@ -167,7 +168,7 @@ export class VisionTransformer extends Module {
 
   constructor(readonly config: VitConfig) {
     super();
-    const { imageSize, patchSize, width, depth, dropPathRate } = config;
+    const { imageSize, patchSize, width, depth, dropPathRate, layerNormEps } = config;
     const patches = (imageSize / patchSize) ** 2;
     const init = initOf(config);
     this.clsToken = this.parameter('cls_token', [1, 1, width], init);
@@ -177,7 +178,7 @@ export class VisionTransformer extends Module {
     const rate = (i: number) => (depth > 1 ? (dropPathRate * i) / (depth - 1) : 0);
     const blocks = Array.from({ length: depth }, (_, i) => new VitBlock(config, rate(i)));
     this.blocks = this.childList('blocks', blocks);
-    this.norm = this.child('norm', new LayerNorm(width, EPS));
+    this.norm = this.child('norm', new LayerNorm(width, layerNormEps));
   }
 
   /**

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import {
   type Checkpoint,
   indexOfShard,
@@ -12,6 +13,8 @@ import { resolveFile } from '../common/paths.js';
 import type { tf } from '../engine/index.js';
 import { ensureFile, weightsCachePath } from '../fetch/index.js';
 import { assignValues, firstFew, type LoadReport, sameShape } from '../nn/index.js';
+import { type HuggingFaceConfig, readHuggingFaceConfig } from './hugging_face/config.js';
+import { isHuggingFaceName } from './hugging_face/names.js';
 import { looksLike, underModelNames, untied } from './match_weights.js';
 import { interpolatePosEmbed } from './pos_embed.js';
 
@@ -51,6 +54,13 @@ export interface LoadableModel {
   namedBuffers?(): Map<string, tf.Variable>;
   mapCheckpoint?(state: StateRefs): StateRefs;
   mayStartNew?(name: string): boolean;
+  /** Gives the second name of a tied weight numbers of its own; false where it cannot. */
+  untie?(name: string): boolean;
+  /**
+   * Compares the model with the config.json beside Hugging Face's weights, in what their shapes do not show.
+   * @throws CheckpointError where it is another model
+   */
+  checkForeignConfig?(config: HuggingFaceConfig, where: string): void;
 }
 
 const isPosEmbed = (name: string) => /^visual_encoder(_m)?\.pos_embed$/.test(name);
@@ -106,10 +116,12 @@ async function copyWeights(
     const unreadable = underModelNames(checkpoint.unreadable(), names, checkpoint.path);
     throw unfit({ checkpoint, own, given, taken, dropped, lacking, unreadable }, options);
   }
-  await refuseUntied(own, given, taken, checkpoint.path);
+  await checkConfigBeside(model, checkpoint);
+  await holdUntied(model, given, taken, checkpoint.path);
+  const parts = model.stateDict(); // a tied weight may be two by now
   const done = new Set<tf.Variable>();
   for (const name of taken) {
-    const variable = own.get(name)!;
+    const variable = parts.get(name)!;
     if (done.has(variable)) continue; // the second name of a tied tensor
     done.add(variable);
     assignValues(variable, await valueFor(name, variable, given.get(name)!));
@@ -135,22 +147,36 @@ function isNeeded(model: LoadableModel, name: string): boolean {
   return !isBuffer && !isMomentumCopy(name);
 }
 
-/** @throws CheckpointError where weights that are one here are two in the file: either would change the model. */
-async function refuseUntied(
-  own: ReadonlyMap<string, tf.Variable>,
+/**
+ * Weights that are one here and two in the file become two here, where the model can hold them so.
+ * @throws CheckpointError where it cannot: either would change the model.
+ */
+async function holdUntied(
+  model: LoadableModel,
   given: StateRefs,
   taken: readonly string[],
   path: string,
 ): Promise<void> {
+  const own = model.stateDict();
   const groups = new Map<tf.Variable, string[]>();
   for (const name of taken) groups.set(own.get(name)!, [...(groups.get(own.get(name)!) ?? []), name]);
-  const apart = await untied(groups.values(), given);
-  if (!apart) return;
-  throw new CheckpointError('weights that are tied in this model differ in the checkpoint', {
-    where: path,
-    found: `${apart.join(' and ')} hold other numbers`,
-    help: 'the model was trained with an output layer of its own, which cannot be loaded here',
-  });
+  for (const [first, other] of await untied(groups.values(), given)) {
+    if (!model.untie?.(other)) {
+      throw new CheckpointError('weights that are tied in this model differ in the checkpoint', {
+        where: path,
+        found: `${first} and ${other} hold other numbers`,
+        help: 'the model was trained with the two apart, which cannot be loaded here',
+      });
+    }
+    log.info(`${other} is not tied to ${first} in ${path}: it is kept as a weight of its own`);
+  }
+}
+
+/** A model of Hugging Face's says in a file beside it what no weight shows. @throws CheckpointError */
+async function checkConfigBeside(model: LoadableModel, { path, stateDict }: Checkpoint): Promise<void> {
+  if (!model.checkForeignConfig || ![...stateDict().keys()].some(isHuggingFaceName)) return;
+  const file = join(dirname(path), 'config.json');
+  if (existsSync(file)) model.checkForeignConfig(await readHuggingFaceConfig(file), file);
 }
 
 async function valueFor(name: string, variable: tf.Variable, ref: TensorRef) {

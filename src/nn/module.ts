@@ -19,6 +19,8 @@ interface Declared {
   variable: tf.Variable;
   /** Draws the first values; absent for a tied name, whose first name has it. */
   init?: Initializer;
+  /** Of a tied name that may have numbers of its own: hands the module the variable that it is to use from then on. */
+  untie?: (own: tf.Variable) => void;
 }
 
 interface Entry extends Declared {
@@ -58,6 +60,26 @@ export abstract class Module {
   freeze(): this {
     for (const variable of this.#firstNames('parameter', () => true).values()) variable.trainable = false;
     return this;
+  }
+
+  /**
+   * Gives the second name of a tied parameter numbers of its own, for weights that were trained apart: equal ones at
+   * first. An optimizer that is there already does not know it.
+   * @returns whether the name is one that may part from the first
+   */
+  untie(name: string): boolean {
+    const declared = this.#parameters.get(name);
+    if (declared?.untie) {
+      const { variable, untie } = declared;
+      const own = tf.tidy(() => tf.variable(variable.clone(), variable.trainable));
+      this.#parameters.set(name, { variable: own });
+      untie(own);
+      return true;
+    }
+    for (const [child, module] of this.#children) {
+      if (name.startsWith(`${child}.`)) return module.untie(name.slice(child.length + 1));
+    }
+    return false;
   }
 
   /** The live tensors under every name, frozen and tied ones and buffers included, in PyTorch's order. */
@@ -112,9 +134,12 @@ export abstract class Module {
     return variable;
   }
 
-  /** Declares a second name of another module's parameter. */
-  protected tied(name: string, variable: tf.Variable): tf.Variable {
-    this.#parameters.set(name, { variable });
+  /**
+   * Declares a second name of another module's parameter.
+   * @param untie takes the variable that `Module.untie` makes for the name, where the two may part
+   */
+  protected tied(name: string, variable: tf.Variable, untie?: (own: tf.Variable) => void): tf.Variable {
+    this.#parameters.set(name, { variable, untie });
     return variable;
   }
 

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { ConfigError, DataError, messageOf } from '../../common/errors.js';
 import { type PlainObject, readSection } from '../../config/index.js';
 import { BaseModel, FINETUNED_OPTION, PRETRAINED_OPTION } from '../base_model.js';
+import { checkHuggingFaceConfig, type HuggingFaceConfig } from '../hugging_face/config.js';
 import { type MedConfig, readMedConfig } from '../med/config.js';
 import type { BuildOptions } from '../model.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
@@ -33,11 +34,21 @@ interface BlipClass<M extends BlipBase, S extends BlipSection> {
 /** What every BLIP shares: its `model` section, tokenizer, sizes, weights and generator. */
 export abstract class BlipBase extends BaseModel {
   readonly tokenizer: BertTokenizer;
+  /** The image encoder's sizes. */
+  readonly vit: VitConfig;
+  /** The sizes of the text encoder and decoder. */
+  readonly med: MedConfig;
 
   /** Parameters start as zeros: see `initialize`, `loadStateDict`, `loadCheckpoint`. */
-  constructor({ tokenizer, seed }: BlipParts) {
+  constructor({ tokenizer, seed, vit, med }: BlipParts) {
     super(seed);
     this.tokenizer = tokenizer;
+    this.vit = vit;
+    this.med = med;
+  }
+
+  checkForeignConfig(config: HuggingFaceConfig, where: string): void {
+    checkHuggingFaceConfig(config, this, where);
   }
 
   /**

@@ -37,6 +37,11 @@ export const blipSchema = z.strictObject({
     'Start the positions of a `custom` image encoder from sines and cosines of row and column.',
   ),
   vit_patch_size: key(types.natural, 16, 'Pixels a side of a patch, of a `custom` image encoder.'),
+  vit_layer_norm_eps: key(
+    types.positive,
+    1e-6,
+    "Of the image encoder's layer norms; models that transformers trained have 1e-5: their config.json says it.",
+  ),
   image_size: key(types.natural, 384, 'Pixels a side of an image; the processors have to agree.'),
   med_config_path: key(
     types.text,
@@ -79,6 +84,7 @@ export function vitConfigOf(section: BlipSection): VitConfig {
   return {
     ...size,
     imageSize,
+    layerNormEps: section.vit_layer_norm_eps,
     dropPathRate: section.vit_type === 'large' ? 0.1 : (section.vit_drop_path_rate ?? 0),
     recomputedBlocks: section.vit_grad_ckpt ? (section.vit_ckpt_layer ?? 0) : 0,
   };

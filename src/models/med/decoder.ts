@@ -23,15 +23,23 @@ class HeadTransform extends Module {
   }
 }
 
-/** The scores of all words: its weight is the word embedding itself. */
+/** The scores of all words: its weight is the word embedding itself, unless a checkpoint has another (`untie`). */
 class TiedDecoder extends Module {
+  #weight: tf.Variable;
+
   constructor(
-    readonly weight: tf.Variable,
+    embedding: tf.Variable,
     readonly bias: tf.Variable,
   ) {
     super();
-    this.tied('weight', weight);
+    this.#weight = this.tied('weight', embedding, (own) => {
+      this.#weight = own;
+    });
     this.tied('bias', bias);
+  }
+
+  get weight(): tf.Variable {
+    return this.#weight;
   }
 }
 
