@@ -1,25 +1,8 @@
 import { activeHalves, withHalves } from './fused/half.js';
 import { addInto } from './fused/in_place.js';
 import { recordOperation } from './record.js';
+import { disposeSaved, Tape, type TapeNode, takesGradient, tapeState } from './tape.js';
 import { tf } from './tf.js';
-
-/** One recorded operation, as TensorFlow.js 4.22 keeps it on its tape. */
-interface TapeNode {
-  id: number;
-  kernelName: string;
-  inputs: tf.NamedTensorMap;
-  outputs: tf.Tensor[];
-  saved?: tf.Tensor[];
-  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
-}
-
-interface TapeState {
-  activeTape: TapeNode[] | null;
-  gradientDepth: number;
-  kernelDepth: number;
-}
-
-const tapeState = () => tf.engine().state as unknown as TapeState;
 
 export interface ValueAndGradsOptions {
   /** Called during the backward pass, as soon as a variable's gradient is final. */
@@ -62,6 +45,7 @@ export function recompute(f: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, variable
   });
   const names = Object.keys(inputs);
   const float16 = activeHalves() !== undefined;
+  const ofX = takesGradient(x);
   return recordOperation({
     inputs,
     forwardFunc: (_backend, save) => {
@@ -69,13 +53,12 @@ export function recompute(f: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, variable
       return withHalves(float16, () => f(x));
     },
     backwardsFunc: (dy, [kept]) => {
-      const { value, grads } = gradients(() => f(kept), [kept, ...variables], {
-        seed: dy,
-        float16,
-      });
+      const xs = ofX ? [kept, ...variables] : variables;
+      const { value, grads } = gradients(() => f(kept), xs, { seed: dy, float16 });
       value.dispose();
+      const all = ofX ? grads : [undefined, ...grads];
       return Object.fromEntries(
-        names.map((name, index) => [name, () => grads[index] ?? tf.zerosLike(inputs[name])]),
+        names.map((name, index) => [name, () => all[index] ?? tf.zerosLike(inputs[name])]),
       );
     },
   });
@@ -117,7 +100,8 @@ export function record<T extends Record<string, tf.Tensor>>(
   variables: ReadonlyMap<string, tf.Variable>,
   { float16 = false }: Pick<ValueAndGradsOptions, 'float16'> = {},
 ): Recording<T> {
-  const { value: outputs, tape } = taped(() => withHalves(float16, () => tf.tidy('forward', f)));
+  const xs = [...variables.values()];
+  const { value: outputs, tape } = taped(() => withHalves(float16, () => tf.tidy('forward', f)), xs);
   const dispose = () => {
     for (const node of tape) disposeSaved(node);
   };
@@ -127,7 +111,6 @@ export function record<T extends Record<string, tf.Tensor>>(
     backward(dys) {
       const names = Object.keys(dys);
       const seeds = names.map((name) => ({ y: outputs[name], seed: dys[name] }));
-      const xs = [...variables.values()];
       const { value: found } = taped(() => noGrad(() => tf.tidy('backward', () => walk(tape, xs, seeds))));
       dispose();
       const grads = new Map<string, tf.Tensor>();
@@ -148,7 +131,7 @@ interface GradientsOptions {
 
 /** The value of `f` and its gradients over `xs`. May be called while an outer tape is walked or recorded. */
 function gradients(f: () => tf.Tensor, xs: tf.Tensor[], { seed, onGrad, float16 }: GradientsOptions) {
-  const { value, tape } = taped(() => withHalves(float16 ?? false, () => tf.tidy('forward', f)));
+  const { value, tape } = taped(() => withHalves(float16 ?? false, () => tf.tidy('forward', f)), xs);
   try {
     const grads = taped(() =>
       noGrad(() => tf.tidy('backward', () => walk(tape, xs, [{ y: value, seed }], onGrad))),
@@ -159,25 +142,20 @@ function gradients(f: () => tf.Tensor, xs: tf.Tensor[], { seed, onGrad, float16 
   }
 }
 
-/** Runs `f` with a tape of its own; what it saved is freed where it throws. */
-function taped<T>(f: () => T): { value: T; tape: TapeNode[] } {
+/** Runs `f` with a tape of its own for what depends on `xs`; what it saved is freed where it throws. */
+function taped<T>(f: () => T, xs: readonly tf.Tensor[] = []): { value: T; tape: TapeNode[] } {
   const state = tapeState();
   const { activeTape, gradientDepth, kernelDepth } = state;
-  const tape: TapeNode[] = [];
+  const tape = new Tape(xs);
   Object.assign(state, { activeTape: tape, gradientDepth: 1, kernelDepth: 0 });
   try {
-    return { value: f(), tape };
+    return { value: f(), tape: tape.nodes };
   } catch (thrown) {
-    for (const node of tape) disposeSaved(node);
+    for (const node of tape.nodes) disposeSaved(node);
     throw thrown;
   } finally {
     Object.assign(state, { activeTape, gradientDepth, kernelDepth });
   }
-}
-
-function disposeSaved(node: TapeNode): void {
-  for (const tensor of node.saved ?? []) tensor.dispose();
-  node.saved = [];
 }
 
 /** Walks the tape backward; returns the gradient of each of `xs`, undefined where no result depends on it. */

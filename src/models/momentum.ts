@@ -15,6 +15,8 @@ export interface MomentumPair {
  * training step. Source: arXiv:1911.05722; lavis/models/base_model.py, MomentumDistilationMixin.
  */
 export class MomentumModels {
+  #alike = false;
+
   constructor(
     readonly pairs: readonly MomentumPair[],
     readonly momentum: number,
@@ -24,6 +26,7 @@ export class MomentumModels {
 
   /** m = momentum * m + (1 - momentum) * online, for every parameter; buffers stay as they are. */
   update(): void {
+    if (!this.#alike) this.#keepStill();
     this.#each((copy, online) => copy.mul(this.momentum).add(online.mul(1 - this.momentum)));
   }
 
@@ -41,6 +44,17 @@ export class MomentumModels {
       return online.clone();
     });
     return copied;
+  }
+
+  /** The copy of a part that is frozen for good is kept still as it is. */
+  #keepStill(): void {
+    for (const { online, momentum } of this.pairs) {
+      const copies = new Map(momentum.namedModules());
+      for (const [name, module] of online.namedModules()) {
+        if (module.isStill) copies.get(name)?.keepStill();
+      }
+    }
+    this.#alike = true;
   }
 
   #each(next: (copy: tf.Variable, online: tf.Variable, name: string) => tf.Tensor | undefined): void {

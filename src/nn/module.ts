@@ -38,6 +38,8 @@ export abstract class Module {
   readonly #parameters = new Map<string, Declared>();
   readonly #buffers = new Map<string, Declared>();
   readonly #children = new Map<string, Module>();
+  #still = false;
+
   /**
    * The parameters that are trained, by their first name, in PyTorch's order; a tied one is listed once. For
    * these alone there are gradients, moments of an optimizer and exchanges between ranks.
@@ -80,6 +82,30 @@ export abstract class Module {
       if (name.startsWith(`${child}.`)) return module.untie(name.slice(child.length + 1));
     }
     return false;
+  }
+
+  /** Ends dropout and stochastic depth here and below, in training too: for parts that are frozen for good. */
+  keepStill(): this {
+    this.#still = true;
+    for (const child of this.#children.values()) child.keepStill();
+    return this;
+  }
+
+  get isStill(): boolean {
+    return this.#still;
+  }
+
+  /** What this module draws from: nothing where it is kept still. @param rng of the forward pass */
+  protected noiseFrom(rng: Rng | undefined): Rng | undefined {
+    return this.#still ? undefined : rng;
+  }
+
+  /** Every module below this one by its name, '' for this one itself; a shared one under each of its names. */
+  *namedModules(prefix = ''): Generator<[string, Module]> {
+    yield [prefix, this];
+    for (const [name, module] of this.#children) {
+      yield* module.namedModules(prefix ? `${prefix}.${name}` : name);
+    }
   }
 
   /** The live tensors under every name, frozen and tied ones and buffers included, in PyTorch's order. */

@@ -19,7 +19,7 @@ export function runBlock(
 ): tf.Tensor {
   // A second run must draw what the first drew, so each run gets a generator that starts anew; with 'saved'
   // too, so that the choice changes no result.
-  const seed = rng?.uint32();
+  const seed = block.isStill ? undefined : rng?.uint32();
   const forward = (input: tf.Tensor) => block.forward(input, seed === undefined ? undefined : Rng.of(seed));
   if (keep === 'saved') return tf.tidy(() => forward(x));
   return recompute(forward, x, [...block.namedParameters().values()]);

@@ -33,14 +33,20 @@ function activationsOf({ visualEncoder, textDecoder, maxTextLength }: BlipCaptio
   const { imageSize, patchSize, width, depth, heads, recomputedBlocks } = visualEncoder.config;
   const tokens = (imageSize / patchSize) ** 2 + 1;
   const whole = KEPT_A_TOKEN * tokens * width + heads * tokens ** 2;
-  const recomputed = Math.min(depth, recomputedBlocks);
-  const image = (depth - recomputed) * whole + recomputed * tokens * width + (recomputed ? whole : 0);
+  // Below the first trained block nothing is kept.
+  const below = visualEncoder.blocks.findIndex((block) => block.namedParameters().size > 0);
+  const kept = visualEncoder.isStill ? 0 : depth - (startsFrozen(visualEncoder) ? Math.max(0, below) : 0);
+  const recomputed = Math.min(kept, recomputedBlocks);
+  const image = (kept - recomputed) * whole + recomputed * tokens * width + (recomputed ? whole : 0);
   const { hiddenSize, layers, vocabSize } = textDecoder.config;
   const words = Math.min(16, maxTextLength); // most captions are shorter
   const text = words * (layers * (2 * KEPT_A_TOKEN * hiddenSize + heads * tokens) + 3 * vocabSize);
   const crossKeys = layers * 2 * tokens * hiddenSize;
   return 4 * batch * (image + text + crossKeys);
 }
+
+const startsFrozen = ({ clsToken, posEmbed, patchEmbed }: BlipCaption['visualEncoder']): boolean =>
+  !clsToken.trainable && !posEmbed.trainable && patchEmbed.namedParameters().size === 0;
 
 /** What to change where memory is short; nothing where it is not. */
 export function adviceOf(config: Config, needed: number, limit: number): string[] {

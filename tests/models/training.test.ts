@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { HostTensor } from '#src/common/host_tensor.js';
-import { adamwUpdate, setupEngine, tf, valueAndGrads } from '#src/engine/index.js';
-import type { BlipCaption } from '#src/models/index.js';
+import { setupEngine } from '#src/engine/index.js';
 import { fixtureJson } from '../support.js';
-import { images, maxDifference, readTensors, tinyModel } from './tiny.js';
+import { maxDifference, readTensors, tinyModel } from './tiny.js';
+import { assertNear, train } from './train_tiny.js';
 
 interface TrainSteps {
   batch_rows: number[][];
@@ -16,47 +16,6 @@ interface Groups {
 }
 
 const steps = fixtureJson<TrainSteps>('tiny_caption', 'train_steps.json');
-const { texts } = fixtureJson<{ texts: string[] }>('tiny_caption', 'forward.json');
-
-/** Trains on batches of the fixture; returns the loss of each micro-step. */
-function train(model: BlipCaption, image: HostTensor, batches: number[][], accumulate: number): number[] {
-  const parameters = model.namedParameters();
-  const zeros = () => new Map([...parameters].map(([name, p]) => [name, tf.variable(tf.zerosLike(p))]));
-  const [expAvg, expAvgSq, sums] = [zeros(), zeros(), zeros()];
-  let step = 0;
-  const losses = batches.map((rows, i) => {
-    const batch = images(image, rows);
-    const samples = { image: batch, text_input: rows.map((row) => texts[row]) };
-    const { value, grads } = valueAndGrads(() => model.forward(samples).loss.div(accumulate), parameters);
-    for (const [name, grad] of grads) tf.tidy(() => sums.get(name)!.assign(sums.get(name)!.add(grad)));
-    if ((i + 1) % accumulate === 0) {
-      step++;
-      for (const { names, weightDecay } of model.getOptimizerParams(0.05)) {
-        for (const name of names) {
-          const moments = { expAvg: expAvg.get(name)!, expAvgSq: expAvgSq.get(name)! };
-          const grad = sums.get(name)!;
-          const rates = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay };
-          adamwUpdate({ param: parameters.get(name)!, grad, ...moments, ...rates, step });
-          tf.tidy(() => grad.assign(tf.zerosLike(grad)));
-        }
-      }
-    }
-    const loss = value.dataSync()[0] * accumulate;
-    tf.dispose([batch, value, ...grads.values()]);
-    return loss;
-  });
-  tf.dispose([...expAvg.values(), ...expAvgSq.values(), ...sums.values()]);
-  return losses;
-}
-
-function assertNear(actual: number[], expected: number[], relative: number): void {
-  for (const [i, value] of expected.entries()) {
-    assert.ok(
-      Math.abs(actual[i] - value) <= relative * Math.max(1, Math.abs(value)),
-      `${actual} for ${expected}`,
-    );
-  }
-}
 
 describe('training the tiny model as the reference does', () => {
   let image: HostTensor;

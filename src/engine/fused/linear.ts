@@ -1,3 +1,4 @@
+import { takesGradient } from '../tape.js';
 import { tf } from '../tf.js';
 import { activeHalves, matMulHalf, packHalf } from './half.js';
 import { fused, runKernel } from './run.js';
@@ -14,22 +15,23 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
   if (x.shape.at(-1) !== inputs) {
     throw new RangeError(`linear: the input is [${x.shape}], the weight [${weight.shape}]`);
   }
+  const halves = inputs % 2 === 0 && outputs % 2 === 0 ? activeHalves() : undefined;
   return fused({
     kernel: 'LavisLinear',
     inputs: { x, weight, bias },
     forward(save) {
-      const halves = inputs % 2 === 0 && outputs % 2 === 0 ? activeHalves() : undefined;
       if (halves) {
         const half = halves.of(x);
-        save(half, weight);
+        save(weight, ...(takesGradient(weight) ? [half] : []));
         return linearHalf(half, x.shape, weight, bias);
       }
-      save(x, weight);
+      save(weight, ...(takesGradient(weight) ? [x] : []));
       return runKernel('LavisLinear', { x, weight, bias });
     },
-    backward(dy, [savedX, savedWeight]) {
+    // A frozen weight's gradient is not asked for, and the input that it is made of not kept.
+    backward(dy, [savedWeight, savedX]) {
       const rows = dy.reshape([-1, outputs]); // [N, O]
-      if (savedX.dtype === 'int32') return halfGradients(rows, savedX, savedWeight, x.shape);
+      if (halves) return halfGradients(rows, savedX, savedWeight, x.shape);
       return {
         x: () => tf.matMul(rows, savedWeight as tf.Tensor2D).reshape(x.shape),
         weight: () => tf.matMul(rows, savedX.reshape([-1, inputs]), true, false),
@@ -58,13 +60,14 @@ function linearHalf(half: tf.Tensor, shape: number[], weight: tf.Tensor, bias?: 
 }
 
 /** @param dy [N, O] @param half x in float16 */
-function halfGradients(dy: tf.Tensor, half: tf.Tensor, weight: tf.Tensor, shape: number[]) {
+function halfGradients(dy: tf.Tensor, half: tf.Tensor | undefined, weight: tf.Tensor, shape: number[]) {
   const [outputs, inputs] = weight.shape;
   const rows = dy.shape[0];
   const dyHalf = packHalf(dy);
   return {
     x: () => matMulHalf(dyHalf, packHalf(weight), { rows, columns: inputs, depth: outputs }).reshape(shape),
-    weight: () => matMulHalf(dyHalf, half, { rows: outputs, columns: inputs, depth: rows, transposeA: true }),
+    weight: () =>
+      matMulHalf(dyHalf, half!, { rows: outputs, columns: inputs, depth: rows, transposeA: true }),
     bias: () => dy.sum(0),
   };
 }

@@ -1,4 +1,5 @@
 import { recordOperations } from '../record.js';
+import { takesGradient } from '../tape.js';
 import { tf } from '../tf.js';
 import { linear } from './linear.js';
 import { hasKernel, runKernels } from './run.js';
@@ -17,10 +18,10 @@ export function linearParts(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, pa
   return recordOperations({
     inputs: { x, weight, bias },
     forwardFunc: (_backend, save) => {
-      save([x, weight]);
+      save([weight, ...(takesGradient(weight) ? [x] : [])]);
       return runKernels('LavisLinearParts', { x, weight, bias }, { parts });
     },
-    backwardsFunc: (dys, [savedX, savedWeight]) => {
+    backwardsFunc: (dys, [savedWeight, savedX]) => {
       const rows = tf.concat(dys, -1).reshape([-1, outputs]); // [N, parts * O]
       return {
         x: () => tf.matMul(rows, savedWeight as tf.Tensor2D).reshape(x.shape),

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { ConfigError, DataError, messageOf } from '../../common/errors.js';
 import { type PlainObject, readSection } from '../../config/index.js';
+import { freezeNamed } from '../../nn/index.js';
 import { BaseModel, FINETUNED_OPTION, PRETRAINED_OPTION } from '../base_model.js';
 import { checkHuggingFaceConfig, type HuggingFaceConfig } from '../hugging_face/config.js';
 import { type MedConfig, readMedConfig } from '../med/config.js';
@@ -77,6 +78,7 @@ export abstract class BlipBase extends BaseModel {
     const model = new this({ section: config, vit, med, tokenizer, seed });
     try {
       await model.#start(seed, path && source ? { ...source, place: path } : undefined);
+      model.#freeze(config, training);
     } catch (thrown) {
       model.dispose();
       throw thrown;
@@ -91,6 +93,18 @@ export abstract class BlipBase extends BaseModel {
 
   /** Called once the first weights are there: what belongs to the run that made them starts over. */
   protected begin(): void {}
+
+  /** Takes what the section names out of training. @throws ConfigError for a name that is none of a part */
+  #freeze({ freeze_vit: vit, freeze = [] }: BlipSection, training: boolean): void {
+    if (vit) freezeNamed(this, ['visual_encoder'], 'model.freeze_vit');
+    freezeNamed(this, freeze, 'model.freeze');
+    if (training && this.namedParameters().size === 0) {
+      throw new ConfigError('nothing is left to be trained', {
+        where: 'model.freeze',
+        found: `${freeze.join(', ')} is all of the model`,
+      });
+    }
+  }
 
   /** Loads what there is to load, and draws the rest. */
   async #start(seed: number, source: WeightsSource | undefined): Promise<void> {

@@ -42,6 +42,16 @@ export const blipSchema = z.strictObject({
     1e-6,
     "Of the image encoder's layer norms; models that transformers trained have 1e-5: their config.json says it.",
   ),
+  freeze_vit: key(
+    types.flag,
+    false,
+    'Leave the image encoder as it is: the same as `freeze: [visual_encoder]`.',
+  ),
+  freeze: key(
+    types.texts,
+    undefined,
+    'What else is not trained: names of modules or parameters, or globs such as `visual_encoder.blocks.{0..7}`.',
+  ),
   image_size: key(types.natural, 384, 'Pixels a side of an image; the processors have to agree.'),
   med_config_path: key(
     types.text,

@@ -2,6 +2,7 @@ import type { Rng } from '../../common/random.js';
 import {
   attention,
   attentionPart,
+  type Dropout,
   feedForwardPart,
   type KeysAndValues,
   postNorm,
@@ -38,7 +39,7 @@ export class MedSelfAttention extends Module {
   /** @param x [B, T, D]; @param mask added to the scores, [B, 1, T or 1, Tk]; returns [B, T, D]. */
   forward(x: tf.Tensor, { key, value }: KeysAndValues, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
     const { heads, attentionDropout } = this.config;
-    const dropout = dropoutOf(rng, attentionDropout);
+    const dropout = dropoutOf(this.noiseFrom(rng), attentionDropout);
     return attention(this.query.forward(x), key, value, { numHeads: heads, mask, dropout });
   }
 }
@@ -50,16 +51,22 @@ export class MedOutput extends Module {
 
   /** @param normFirst the norm's parameters come before the projection's in the state dict */
   constructor(
-    { hiddenSize, initializerRange, layerNormEps }: MedConfig,
+    readonly config: MedConfig,
     from: number,
     { normFirst = false } = {},
   ) {
     super();
+    const { hiddenSize, initializerRange, layerNormEps } = config;
     const dense = new Linear(from, hiddenSize, normal(initializerRange));
     const norm = new LayerNorm(hiddenSize, layerNormEps);
     if (normFirst) this.child('LayerNorm', norm);
     this.dense = this.child('dense', dense);
     this.layerNorm = this.child('LayerNorm', norm);
+  }
+
+  /** Of what the projection gives. */
+  dropout(rng?: Rng): Dropout | undefined {
+    return dropoutOf(this.noiseFrom(rng), this.config.hiddenDropout);
   }
 }
 
@@ -91,16 +98,16 @@ export class MedAttention extends Module implements CrossAttention {
 
   /** @param x [B, T, D]; @param seen [B, Tk, from], or its keys and values; @param mask [B, 1, T or 1, Tk]. */
   attend(x: tf.Tensor, seen: tf.Tensor | KeysAndValues, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
-    const { heads, attentionDropout, hiddenDropout } = this.config;
+    const { heads, attentionDropout } = this.config;
     return attentionPart({
       x,
       query: this.self.query,
       memory: seen instanceof tf.Tensor ? this.self.projectKV(seen) : seen,
       mask,
       numHeads: heads,
-      attentionDropout: dropoutOf(rng, attentionDropout),
+      attentionDropout: dropoutOf(this.noiseFrom(rng), attentionDropout),
       output: this.output.dense,
-      dropout: dropoutOf(rng, hiddenDropout),
+      dropout: this.output.dropout(rng),
       norm: this.output.layerNorm,
     });
   }
@@ -171,7 +178,7 @@ export class MedLayer<C extends CrossAttention = MedAttention> extends Module {
       x,
       intermediate: this.intermediate.dense,
       output: this.output.dense,
-      dropout: dropoutOf(rng, this.config.hiddenDropout),
+      dropout: this.output.dropout(rng),
       norm: this.output.layerNorm,
     });
   }
@@ -201,6 +208,7 @@ export class MedEmbeddings extends Module {
     const words = this.wordEmbeddings.forward(ids); // [B, T, D]
     const count = at === undefined ? ids.shape[1]! : 1;
     const positions = tf.slice(this.positionEmbeddings.weight, [at ?? 0, 0], [count, -1]); // [T or 1, D]
-    return dropoutIn(rng, this.layerNorm.forward(words.add(positions)), this.config.hiddenDropout);
+    const normalized = this.layerNorm.forward(words.add(positions));
+    return dropoutIn(this.noiseFrom(rng), normalized, this.config.hiddenDropout);
   }
 }

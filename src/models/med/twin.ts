@@ -37,7 +37,8 @@ class TwinOutput extends Module {
     const merged = this.mergeLayer
       ? this.mergeLayer.forward(tf.concat([said0, said1], -1))
       : said0.add(said1).div(2);
-    return this.layerNorm.forward(dropoutIn(rng, merged, this.config.hiddenDropout).add(x));
+    const kept = dropoutIn(this.noiseFrom(rng), merged, this.config.hiddenDropout);
+    return this.layerNorm.forward(kept.add(x));
   }
 }
 
