@@ -37,7 +37,7 @@ export class Registry {
   readonly #classes = new Map<Kind, Map<string, unknown>>(KINDS.map((kind) => [kind, new Map()]));
   readonly #paths = new Map<string, string>();
 
-  /** Decorator: `@registry.registerModel('blip_caption')`. @throws ConfigError when the name is taken. */
+  /** Decorator: `@registry.registerModel('blip_vqa')`. @throws ConfigError when the name is taken. */
   registerModel(name: string) {
     return this.#register('model', name);
   }

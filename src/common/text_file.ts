@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { DataError, type ErrorDetails, type LavisError, messageOf } from './errors.js';
 
-/** How a text is called in messages ('a caption file'), and the class of its errors. */
+/** How a text is called in messages ('an annotation file'), and the class of its errors. */
 export interface TextKind {
   what: string;
   Fault?: new (headline: string, details: ErrorDetails) => LavisError;

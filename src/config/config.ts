@@ -150,7 +150,7 @@ export class Config {
 
   /**
    * The keys of a section that a schema names, with their defaults; other keys are not looked at.
-   * @param section dotted, as `run` or `datasets.coco_caption`.
+   * @param section dotted, as `run` or `datasets.nlvr`.
    * @throws ConfigError with every wrong value and its place.
    */
   read<S extends z.ZodObject>(section: string, schema: S): z.output<S> {

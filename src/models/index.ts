@@ -88,6 +88,7 @@ export {
   captionModel,
   type Encoded,
   type Exchanged,
+  type ForwardPasses,
   fillMissing,
   type Model,
   type ModelClass,

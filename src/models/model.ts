@@ -7,6 +7,8 @@ import type { tf } from '../engine/index.js';
 import type { LoadReport, StateSource } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';
 import type { GenerateOptions } from './generation/options.js';
+import type { MedConfig } from './med/config.js';
+import type { VisionTransformer } from './vit.js';
 
 /** Images and their texts. */
 export interface CaptionSamples {
@@ -32,6 +34,23 @@ export interface ModelOutput {
 export interface TrainingPlan {
   /** Samples of a micro-batch, over all ranks. */
   batch: number;
+}
+
+/** What passes through the parts of a model in a training step, so that its memory can be estimated. */
+export interface ForwardPasses {
+  visualEncoder: VisionTransformer;
+  med: MedConfig;
+  /** Images that the image encoder keeps something of for the backward pass. */
+  images: number;
+  texts: {
+    rows: number;
+    /** Tokens a row. */
+    words: number;
+    /** Beside how many images each is read. */
+    besides: number;
+    /** Whether words are predicted, over the whole vocabulary. */
+    predicts?: boolean;
+  }[];
 }
 
 /** Tensors by name, the samples of a batch along their first axis. */
@@ -87,6 +106,8 @@ export interface Model {
    * the ranks, and carries the own rows of the sum back through this part (`record` of the engine).
    */
   encode?(samples: Samples): Encoded;
+  /** What a training step of so many samples takes through the model; unknown where it does not say. */
+  passes?(batch: number): ForwardPasses;
   /** Starts the generator of dropout and drop path anew. */
   seed(seed: number): void;
   /** The generator's state, plain numbers. */

@@ -8,11 +8,7 @@ export const trainingSchema = z.strictObject({
   lr_sched: key(types.text, 'constant_lr', 'The learning-rate schedule: a scheduler of `lavis zoo`.'),
   weight_decay: key(types.size, 0.05, 'Decay of AdamW, decoupled; not for biases and norms.'),
   beta2: key(types.rate, 0.999, "AdamW's second beta; the first is 0.9."),
-  lr_layer_decay: key(
-    types.fraction,
-    undefined,
-    'Accepted for LAVIS; BLIP captioning has no decay by layer.',
-  ),
+  lr_layer_decay: key(types.fraction, undefined, 'Accepted for LAVIS; no BLIP has a decay by layer.'),
   max_epoch: key(types.natural, 1, 'Epochs of `runner_base`.'),
   batch_size_train: key(types.natural, 1, 'Samples a step on each worker.'),
   batch_size_eval: key(types.natural, 1, 'Samples a batch on each worker, in evaluations.'),

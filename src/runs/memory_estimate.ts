@@ -1,6 +1,6 @@
 import { formatBytes } from '../common/progress.js';
 import type { Config } from '../config/index.js';
-import { BlipCaption, type Model } from '../models/index.js';
+import type { ForwardPasses, Model } from '../models/index.js';
 import { type RunSettings, runSettings } from '../runners/index.js';
 
 /** What a training step keeps, in bytes. */
@@ -8,7 +8,7 @@ export interface MemoryEstimate {
   weights: number;
   gradients: number;
   moments: number;
-  /** What the forward pass keeps for the backward pass, of a batch; only known of BLIP. */
+  /** What the forward pass keeps for the backward pass, of a batch; where the model tells what passes through it. */
   activations?: number;
   total: number;
 }
@@ -23,13 +23,13 @@ export function estimateMemory(model: Model, settings: RunSettings): MemoryEstim
   const weights = 4 * count(model.stateDict().values());
   const trained = 4 * count(model.namedParameters().values());
   const gradients = settings.accumGradIters > 1 ? 2 * trained : trained;
-  const activations =
-    model instanceof BlipCaption ? activationsOf(model, settings.batchSizeTrain) : undefined;
+  const passes = model.passes?.(settings.batchSizeTrain);
+  const activations = passes && activationsOf(passes);
   const total = weights + gradients + 2 * trained + (activations ?? 0);
   return { weights, gradients, moments: 2 * trained, activations, total };
 }
 
-function activationsOf({ visualEncoder, textDecoder, maxTextLength }: BlipCaption, batch: number): number {
+function activationsOf({ visualEncoder, med, images, texts }: ForwardPasses): number {
   const { imageSize, patchSize, width, depth, heads, recomputedBlocks } = visualEncoder.config;
   const tokens = (imageSize / patchSize) ** 2 + 1;
   const whole = KEPT_A_TOKEN * tokens * width + heads * tokens ** 2;
@@ -38,14 +38,16 @@ function activationsOf({ visualEncoder, textDecoder, maxTextLength }: BlipCaptio
   const kept = visualEncoder.isStill ? 0 : depth - (startsFrozen(visualEncoder) ? Math.max(0, below) : 0);
   const recomputed = Math.min(kept, recomputedBlocks);
   const image = (kept - recomputed) * whole + recomputed * tokens * width + (recomputed ? whole : 0);
-  const { hiddenSize, layers, vocabSize } = textDecoder.config;
-  const words = Math.min(16, maxTextLength); // most captions are shorter
-  const text = words * (layers * (2 * KEPT_A_TOKEN * hiddenSize + heads * tokens) + 3 * vocabSize);
-  const crossKeys = layers * 2 * tokens * hiddenSize;
-  return 4 * batch * (image + text + crossKeys);
+  const { hiddenSize, layers, vocabSize } = med;
+  const ofTexts = texts.map(({ rows, words, besides, predicts }) => {
+    const ofToken = layers * ((1 + besides) * KEPT_A_TOKEN * hiddenSize + besides * med.heads * tokens);
+    const crossKeys = besides * layers * 2 * tokens * hiddenSize;
+    return rows * (words * (ofToken + (predicts ? 3 * vocabSize : 0)) + crossKeys);
+  });
+  return 4 * ofTexts.reduce((sum, text) => sum + text, images * image);
 }
 
-const startsFrozen = ({ clsToken, posEmbed, patchEmbed }: BlipCaption['visualEncoder']): boolean =>
+const startsFrozen = ({ clsToken, posEmbed, patchEmbed }: ForwardPasses['visualEncoder']): boolean =>
   !clsToken.trainable && !posEmbed.trainable && patchEmbed.namedParameters().size === 0;
 
 /** What to change where memory is short; nothing where it is not. */

@@ -83,7 +83,7 @@ function settingsFor({ evaluates }: BaseTask, settings: RunSettings): RunSetting
   if (evaluate) {
     throw new ConfigError(`the task ${task} evaluates nothing`, {
       where: 'run.evaluate',
-      help: `lavis train trains it; blip_retrieval, blip_vqa and blip_caption evaluate what it learned`,
+      help: 'lavis train trains it; the tasks that start from its weights evaluate what was learned',
     });
   }
   const splits = [...new Set([...validSplits, ...testSplits])];

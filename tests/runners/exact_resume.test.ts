@@ -18,6 +18,7 @@ function stopAfter(steps: number): RunHook {
 }
 
 const folder = temporaryFolder();
+const other = temporaryFolder();
 const QUIET = ['run.test_splits=[]'];
 
 /** Runs to the end; with `stops`, is stopped after each of them and resumed. @returns the job's folder */
@@ -112,5 +113,25 @@ describe('a run that is stopped and resumed ends with bit-equal weights, moments
     const resume = [`run.resume_ckpt_path=${saved}`];
     const resumed = await train(tiny, 'elsewhere', [...options, ...resume]);
     await assertSameRun(resumed, whole, 'checkpoint_1.pth');
+  });
+
+  it('of pretraining too, whose momentum copies and queues have moved on', async () => {
+    const model = { arch: 'blip_pretrain', model_type: 'base', embed_dim: 8, queue_size: 8 };
+    const run = { task: 'image_text_pretrain', valid_splits: [] };
+    const pretraining = await tinyRun(other, run, 0.1, { model });
+    const whole = await train(pretraining, 'whole', []);
+    const { model: ended } = (await contentOf(join(whole, 'checkpoint_1.pth'))) as {
+      model: Record<string, Float32Array>;
+    };
+    assert.equal(Number(ended.queue_ptr[0]), (2 * 10) % 8, 'ten batches of two');
+    for (const steps of [1, 4, 5, 7]) {
+      const resumed = await train(pretraining, `stopped_${steps}`, [], [stopAfter(steps)]);
+      await assertSameRun(resumed, whole, 'checkpoint_1.pth');
+    }
+    const stops = [stopAfter(3), stopAfter(3)];
+    const accumulated = ['run.accum_grad_iters=2'];
+    const expected = await train(pretraining, 'accumulated', accumulated);
+    const resumed = await train(pretraining, 'accumulated_stopped', accumulated, stops);
+    await assertSameRun(resumed, expected, 'checkpoint_1.pth');
   });
 });

@@ -19,18 +19,25 @@ export interface TinyRun {
   output(name: string): string[];
 }
 
-/** @param folder a temporary one of the test file @param noise rate of dropout; stochastic depth has twice as much */
+/**
+ * @param folder a temporary one of the test file
+ * @param noise rate of dropout; stochastic depth has twice as much
+ * @param other of the model's section, and the dataset: those of captioning unless given
+ */
 export async function tinyRun(
   folder: string,
   run: Record<string, unknown> = {},
   noise = 0.1,
+  { model = {}, dataset = 'coco_caption' }: { model?: Record<string, unknown>; dataset?: string } = {},
 ): Promise<TinyRun> {
   await writeImages(folder);
   const yaml = join(folder, 'run.yaml');
-  writeFileSync(
-    yaml,
-    JSON.stringify({ model: smallModel(noise), datasets: datasets(folder), run: runSection(run) }),
-  );
+  const sections = {
+    model: { ...smallModel(noise), ...model },
+    datasets: datasets(folder, dataset),
+    run: runSection(run),
+  };
+  writeFileSync(yaml, JSON.stringify(sections));
   const output = (name: string) => [`run.output_dir=${join(folder, name)}`];
   return {
     folder,
@@ -90,11 +97,11 @@ function smallModel(noise: number): Record<string, unknown> {
   return { model_type: 'base_coco', ...tinySection({ ...vit, image_size: 32 }, med) };
 }
 
-function datasets(folder: string): Record<string, unknown> {
+function datasets(folder: string, name: string): Record<string, unknown> {
   const processor = (name: string) => ({ name, image_size: 32 });
   const storage = (split: string) => ({ url: null, md5: null, storage: join(folder, `${split}.json`) });
   return {
-    coco_caption: {
+    [name]: {
       vis_processor: { train: processor('blip_image_train'), eval: processor('blip_image_eval') },
       text_processor: {
         train: { name: 'blip_caption', prompt: 'a picture of ' },
@@ -109,8 +116,9 @@ function datasets(folder: string): Record<string, unknown> {
 }
 
 function runSection(run: Record<string, unknown>): Record<string, unknown> {
+  const { task = 'captioning' } = run;
   return {
-    task: 'captioning',
+    task,
     lr_sched: 'linear_warmup_cosine_lr',
     init_lr: 1e-2,
     warmup_lr: 1e-4,
@@ -118,8 +126,7 @@ function runSection(run: Record<string, unknown>): Record<string, unknown> {
     max_epoch: 2,
     batch_size_train: 2,
     batch_size_eval: 2,
-    num_beams: 2,
-    max_len: 12,
+    ...(task === 'captioning' && { num_beams: 2, max_len: 12 }),
     log_freq: 100,
     train_splits: ['train'],
     valid_splits: ['val'],

@@ -11,7 +11,7 @@ export interface ReadOptions {
 
 /**
  * A section's keys with their defaults filled in.
- * @param what names the section's owner, as in "blip_caption".
+ * @param what names the section's owner, as in "blip_image_eval".
  * @throws ConfigError that lists every unknown key and wrong value at once.
  */
 export function readSection<S extends z.ZodObject>(

@@ -5,11 +5,11 @@ import { tf } from '../../engine/index.js';
 import { type Generated, generateIds } from '../generation/generate.js';
 import { type GenerateOptions, resolveOptions } from '../generation/options.js';
 import { TextDecoder } from '../med/decoder.js';
-import type { CaptionModel, CaptionSamples } from '../model.js';
+import type { CaptionModel, CaptionSamples, ForwardPasses } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
-import { blipSchema } from './config.js';
+import { blipSchema, usualWords } from './config.js';
 import { checkTexts, IGNORED, languageModelLoss } from './losses.js';
 
 /** The keys of the `model` section. */
@@ -80,6 +80,12 @@ export class BlipCaption extends BlipBase implements CaptionModel {
     // A small decoder may have fewer positions than the default length: texts are cut at the last one.
     this.maxTextLength = Math.min(section.max_txt_len, med.maxPositions);
     checkLengths(this);
+  }
+
+  passes(batch: number): ForwardPasses {
+    const { visualEncoder, textDecoder, maxTextLength } = this;
+    const written = { rows: batch, words: usualWords(maxTextLength), besides: 1, predicts: true };
+    return { visualEncoder, med: textDecoder.config, images: batch, texts: [written] };
   }
 
   /**

@@ -3,13 +3,13 @@ import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
 import { noGrad, softmaxCrossEntropy, tf } from '../../engine/index.js';
 import { TextEncoder } from '../med/encoder.js';
-import type { CaptionSamples } from '../model.js';
+import type { CaptionSamples, ForwardPasses } from '../model.js';
 import { MomentumModels } from '../momentum.js';
 import type { EncodedTexts } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { ClassificationHead, labelsTensor, type Predictions } from './classification_head.js';
-import { blipSchema, momentumKeys } from './config.js';
+import { blipSchema, momentumKeys, usualWords } from './config.js';
 import { firstToken, rampUp, softCrossEntropy, type TrainingProgress } from './contrastive.js';
 import { checkTexts } from './losses.js';
 
@@ -105,6 +105,12 @@ export class BlipClassification extends BlipBase {
     }
     this.alpha = section.alpha;
     this.maxTextLength = Math.min(section.max_txt_len, med.maxPositions);
+  }
+
+  passes(batch: number): ForwardPasses {
+    const { visualEncoder, textEncoder, maxTextLength } = this;
+    const read = { rows: batch, words: usualWords(maxTextLength), besides: 1 };
+    return { visualEncoder, med: textEncoder.config, images: batch, texts: [read] };
   }
 
   override fillMissing(missing: readonly string[]): string[] {

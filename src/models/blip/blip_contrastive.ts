@@ -5,7 +5,7 @@ import { noGrad, softmaxCrossEntropy, tf } from '../../engine/index.js';
 import { Linear, normal } from '../../nn/index.js';
 import { TextDecoder } from '../med/decoder.js';
 import { TextEncoder } from '../med/encoder.js';
-import type { Samples, TrainingPlan } from '../model.js';
+import type { ForwardPasses, Samples, TrainingPlan } from '../model.js';
 import { MomentumModels } from '../momentum.js';
 import { checkQueueSize, FeatureQueue, randomColumns } from '../queue.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
@@ -77,6 +77,8 @@ export abstract class BlipContrastive extends BlipBase {
   readonly momentum: MomentumModels;
   readonly queue: FeatureQueue;
   readonly alpha: number;
+  /** Texts are cut and padded to so many tokens. */
+  abstract readonly maxTextLength: number;
   /** The decoder that shares weights with the text encoder, where there is one. */
   protected readonly decoder?: TextDecoder;
   readonly #copies: Encoders;
@@ -127,6 +129,17 @@ export abstract class BlipContrastive extends BlipBase {
       section.momentum,
     );
     this.alpha = section.alpha;
+  }
+
+  /** Texts alone, and three beside an image each for one: the right one, a wrong image, a wrong text. */
+  passes(batch: number): ForwardPasses {
+    const { visualEncoder, textEncoder, decoder, maxTextLength: words } = this;
+    const texts: ForwardPasses['texts'] = [
+      { rows: batch, words, besides: 0 },
+      { rows: 3 * batch, words, besides: 1 },
+    ];
+    if (decoder) texts.push({ rows: batch, words, besides: 1, predicts: true });
+    return { visualEncoder, med: textEncoder.config, images: batch, texts };
   }
 
   override fillMissing(missing: readonly string[]): string[] {

@@ -4,12 +4,13 @@ import { key, types } from '../../config/index.js';
 import { softmaxCrossEntropy, tf } from '../../engine/index.js';
 import type { MedModel } from '../med/encoder.js';
 import { TWIN_OF_PLAIN, type TwinCrossAttention, twinEncoder } from '../med/twin.js';
+import type { ForwardPasses } from '../model.js';
 import { withFirstToken } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
 import type { StateRefs } from '../weights.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { ClassificationHead, labelsTensor, type Predictions } from './classification_head.js';
-import { blipSchema } from './config.js';
+import { blipSchema, usualWords } from './config.js';
 import { firstToken } from './contrastive.js';
 import { checkTexts } from './losses.js';
 
@@ -62,6 +63,13 @@ export class BlipNLVR extends BlipBase {
     this.visualEncoder = this.child('visual_encoder', new VisionTransformer(vit));
     this.textEncoder = this.child('text_encoder', twinEncoder(med));
     this.clsHead = this.child('cls_head', new ClassificationHead(med, section.num_classes));
+  }
+
+  passes(batch: number): ForwardPasses {
+    const { visualEncoder, textEncoder } = this;
+    const { config: med } = textEncoder;
+    const read = { rows: batch, words: usualWords(med.maxPositions), besides: 2 };
+    return { visualEncoder, med, images: 2 * batch, texts: [read] };
   }
 
   /** The cross-attention of a model of one image becomes that of both. */

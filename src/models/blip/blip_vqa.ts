@@ -8,10 +8,11 @@ import { resolveOptions } from '../generation/options.js';
 import { bestIndices } from '../generation/scores.js';
 import { TextDecoder } from '../med/decoder.js';
 import { TextEncoder } from '../med/encoder.js';
+import type { ForwardPasses } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
-import { blipSchema } from './config.js';
+import { blipSchema, usualWords } from './config.js';
 import { checkTexts, IGNORED, textLosses } from './losses.js';
 
 /** The keys of the `model` section. */
@@ -123,6 +124,14 @@ export class BlipVQA extends BlipBase {
     this.textEncoder = this.child('text_encoder', new TextEncoder(med));
     this.textDecoder = this.child('text_decoder', new TextDecoder(med));
     this.maxTextLength = Math.min(section.max_txt_len, med.maxPositions);
+  }
+
+  /** Two answers to a question, of which most are a word or two. */
+  passes(batch: number): ForwardPasses {
+    const { visualEncoder, textEncoder, maxTextLength } = this;
+    const asked = { rows: batch, words: usualWords(maxTextLength), besides: 1 };
+    const answered = { rows: 2 * batch, words: 4, besides: 1, predicts: true };
+    return { visualEncoder, med: textEncoder.config, images: batch, texts: [asked, answered] };
   }
 
   /** The loss of writing each answer to its question: a sum over its words, weighted, per image. */

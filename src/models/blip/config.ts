@@ -117,3 +117,6 @@ function customSize(section: BlipSection) {
     sinCosPositions: section.vit_sincos_positions,
   };
 }
+
+/** Tokens of a text, of those that are padded to the longest of a batch: most are shorter. */
+export const usualWords = (most: number): number => Math.min(16, most);
