@@ -9,19 +9,15 @@ import {
   checkedOptions,
   defaultConfigFile,
   type GenerateOptions,
+  NO_NAMED_WEIGHTS,
+  namedWeights,
 } from '../models/index.js';
 import { type ImageProcessor, loadImageProcessor } from '../processors/index.js';
 import { newestCheckpoint } from '../runners/index.js';
 import { chooseEngine } from '../runs/index.js';
 import { buildModel, CaptionTask } from '../tasks/index.js';
 import { UsageError } from './command.js';
-import {
-  type ConfigArguments,
-  loadClasses,
-  loadConfig,
-  NO_NAMED_WEIGHTS,
-  namedWeights,
-} from './config_options.js';
+import { type ConfigArguments, loadClasses, loadConfig } from './config_options.js';
 
 /** What turns images into captions. */
 export interface Captioner {

@@ -1,7 +1,5 @@
-import { resolve } from 'node:path';
 import type { Options } from 'yargs';
-import { expandHome } from '../common/paths.js';
-import { Config, loadPlugin, type Overrides, type PlainObject } from '../config/index.js';
+import { Config, loadPlugin, type Overrides } from '../config/index.js';
 
 /** The options of every command that reads a run configuration; spread them into the command's table. */
 export const configOptions = {
@@ -58,17 +56,6 @@ export async function loadConfig(
   await loadClasses(args.plugin);
   const check = { training, allowUnknown: args['allow-unknown'] };
   const config = await Config.fromFile(args['cfg-path'], args.options, { check, overrides });
-  const { cache_root } = config.section('env');
-  // by the environment, as worker threads and processes are to look in the same place
-  if (typeof cache_root === 'string') process.env.LAVIS_CACHE_ROOT ||= resolve(expandHome(cache_root));
+  config.useCacheRoot();
   return config;
-}
-
-/** Of the model section, beside a checkpoint: it holds all weights, and none are loaded before it. */
-export const NO_NAMED_WEIGHTS = { load_finetuned: false, load_pretrained: false } as const;
-
-/** The weights that a `model` section names and loads; undefined where it starts from none. */
-export function namedWeights(model: PlainObject): unknown {
-  const { load_finetuned, load_pretrained, finetuned, pretrained } = model;
-  return (load_finetuned && finetuned) || (load_pretrained !== false && pretrained) || undefined;
 }

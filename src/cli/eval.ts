@@ -1,11 +1,10 @@
-import { log } from '../common/logging.js';
 import type { Overrides } from '../config/index.js';
-import { agreeOnJob, findJob, joinRun, makeRunner, prepareRun } from '../runs/index.js';
+import { findJob, evaluate as runEvaluation, weightsToEvaluate } from '../runs/index.js';
 import { defineCommand } from './command.js';
-import { loadConfig, NO_NAMED_WEIGHTS, namedWeights } from './config_options.js';
-import { finishRun } from './finish_run.js';
+import { loadConfig } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { runOptions } from './run_options.js';
+import { showResult } from './show_result.js';
 
 export const evaluate = defineCommand({
   command: 'eval',
@@ -31,22 +30,13 @@ export const evaluate = defineCommand({
     ],
   ],
   async handler(args) {
+    const { checkpoint, device, 'job-id': jobId } = args;
     const overrides: Overrides[] = [{ values: { run: { evaluate: true } }, origin: 'lavis eval' }];
-    if (args.checkpoint) {
-      const values = { run: { resume_ckpt_path: args.checkpoint }, model: NO_NAMED_WEIGHTS };
-      overrides.push({ values, origin: `--checkpoint ${args.checkpoint}` });
-    }
+    if (checkpoint) overrides.push(weightsToEvaluate(checkpoint));
     const config = await loadConfig(args, { overrides });
-    const named = { 'job-id': args['job-id'] };
-    const ended = await launchWorkers('eval', args, config, { job: () => findJob(config, named) });
+    const ended = await launchWorkers('eval', args, config, { job: () => findJob(config, { jobId }) });
     if (ended !== undefined) return ended;
-    if (!config.run.resume_ckpt_path && !namedWeights(config.model)) {
-      log.warn('the YAML names no weights: those that are scored are random (--checkpoint FILE)');
-    }
-    const comm = await joinRun(config);
-    const job = await agreeOnJob(comm, config, named);
-    const prepared = await prepareRun(config, { device: args.device, training: false, comm });
-    const runner = await makeRunner(prepared, job);
-    return finishRun(runner, () => runner.evaluate());
+    await showResult(await runEvaluation(config, { device, jobId }));
+    return undefined;
   },
 });

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import yargs, { type Argv } from 'yargs';
-import { LavisError, messageOf } from '../common/errors.js';
+import { LavisError, messageOf, RunInterrupted } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { packageRoot } from '../common/paths.js';
 import { didYouMean, nearest } from '../common/suggest.js';
 import { leaveToLauncher } from '../distributed/index.js';
-import { RunInterrupted } from '../runners/index.js';
 import { caption } from './caption.js';
 import { type Command, STDIN_ARGUMENT, UsageError } from './command.js';
 import { compare } from './compare.js';

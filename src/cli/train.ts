@@ -1,11 +1,11 @@
 import { log } from '../common/logging.js';
 import type { Run } from '../runners/index.js';
-import { agreeOnJob, dryRun, findJob, joinRun, makeRunner, prepareRun } from '../runs/index.js';
+import { dryRun, findJob, train as runTraining } from '../runs/index.js';
 import { calledAs, defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
-import { finishRun } from './finish_run.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
 import { runOptions } from './run_options.js';
+import { showResult } from './show_result.js';
 
 export const train = defineCommand({
   command: 'train',
@@ -50,7 +50,7 @@ export const train = defineCommand({
   async handler(args) {
     const asked = await loadConfig(args);
     const ended = await launchWorkers('train', args, asked, {
-      job: args['dry-run'] ? undefined : () => findJob(asked, args),
+      job: args['dry-run'] ? undefined : () => findJob(asked, { resume: args.resume, jobId: args['job-id'] }),
       restart: args.resume ? [] : ['--resume'],
     });
     if (ended !== undefined) return ended;
@@ -58,14 +58,10 @@ export const train = defineCommand({
       await dryRun(asked, args.device);
       return 0;
     }
-    const comm = await joinRun(asked);
-    const job = await agreeOnJob(comm, asked, args);
-    const { checkpoint } = job;
-    const config = checkpoint ? asked.with({ run: { resume_ckpt_path: checkpoint } }, '--resume') : asked;
-    const training = !config.run.evaluate;
-    const prepared = await prepareRun(config, { device: args.device, training, comm });
-    const runner = await makeRunner({ ...prepared, hooks: [{ beforeTraining: tellFolder }] }, job);
-    return finishRun(runner, () => runner.train());
+    const { resume, device, 'job-id': jobId } = args;
+    const hooks = [{ beforeTraining: tellFolder }];
+    await showResult(await runTraining(asked, { resume, device, jobId, hooks }));
+    return undefined;
   },
 });
 

@@ -10,6 +10,7 @@ const SECTIONS: readonly (readonly [kind: Kind, title: string, detail?: string])
   ['task', 'Tasks'],
   ['runner', 'Runners'],
   ['lrScheduler', 'Learning-rate schedulers'],
+  ['hook', 'Hooks of plug-ins'],
 ];
 
 export const zoo = defineCommand({

@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 /** What an error tells besides its headline; every field is one line or a few. */
 export interface ErrorDetails {
   /** file:line:column, a configuration key, an index, a rank. */
@@ -40,6 +42,21 @@ export class EngineError extends LavisError {}
 export class TrainingError extends LavisError {}
 /** A worker, communicator or launcher that failed. */
 export class DistributedError extends LavisError {}
+
+/** A run that was asked to stop, has saved, and ends with the exit code that shells expect. */
+export class RunInterrupted extends Error {
+  readonly exitCode: number;
+
+  constructor(
+    readonly signal: NodeJS.Signals,
+    /** Where the run can be carried on from. */
+    readonly checkpoint?: string,
+  ) {
+    super(`stopped by ${signal}${checkpoint ? `; carry on with run.resume_ckpt_path=${checkpoint}` : ''}`);
+    this.name = 'RunInterrupted';
+    this.exitCode = 128 + constants.signals[signal];
+  }
+}
 
 const LABELS = ['where', 'found', 'allowed', 'help'] as const;
 

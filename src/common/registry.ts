@@ -12,7 +12,7 @@ import { didYouMean } from './suggest.js';
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
 export interface RegistryKinds {}
 
-export const KINDS = ['model', 'processor', 'builder', 'task', 'runner', 'lrScheduler'] as const;
+export const KINDS = ['model', 'processor', 'builder', 'task', 'runner', 'lrScheduler', 'hook'] as const;
 export type Kind = (typeof KINDS)[number];
 type ClassOf<K extends Kind> = K extends keyof RegistryKinds ? RegistryKinds[K] : unknown;
 /** The class of a model's name where the models' room tells it, any model's class otherwise. */
@@ -30,6 +30,7 @@ const LABEL: Record<Kind, string> = {
   task: 'task',
   runner: 'runner',
   lrScheduler: 'learning-rate scheduler',
+  hook: 'hook',
 };
 
 /** Maps names to classes, and names to paths. Source: lavis/common/registry.py. */
@@ -56,6 +57,9 @@ export class Registry {
   registerLrScheduler(name: string) {
     return this.#register('lrScheduler', name);
   }
+  registerHook(name: string) {
+    return this.#register('hook', name);
+  }
 
   /** @throws ConfigError when the name is unknown; the message lists the nearest names. */
   getModelClass<N extends string>(name: N): ModelClassOf<N>;
@@ -77,6 +81,9 @@ export class Registry {
   getLrSchedulerClass(name: string): ClassOf<'lrScheduler'> {
     return this.get('lrScheduler', name);
   }
+  getHookClass(name: string): ClassOf<'hook'> {
+    return this.get('hook', name);
+  }
 
   listModels(): string[] {
     return this.list('model');
@@ -84,6 +91,7 @@ export class Registry {
   listProcessors(): string[] {
     return this.list('processor');
   }
+  /** The names of `datasets` sections: those of the builders. */
   listDatasets(): string[] {
     return this.list('builder');
   }
@@ -95,6 +103,9 @@ export class Registry {
   }
   listLrSchedulers(): string[] {
     return this.list('lrScheduler');
+  }
+  listHooks(): string[] {
+    return this.list('hook');
   }
 
   get<K extends Kind>(kind: K, name: string): ClassOf<K> {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../common/errors.js';
-import { resolveFile } from '../common/paths.js';
+import { expandHome, resolveFile } from '../common/paths.js';
 import { type Registry, registry } from '../common/registry.js';
 import { checkTree } from './check/check.js';
 import { type CheckOptions, Faults, found, joinFaults } from './check/faults.js';
@@ -34,7 +34,7 @@ import { parseYaml } from './yaml.js';
 export interface ConfigOptions {
   /** Where the classes are looked up; the process's own registry where left out. */
   registry?: Registry;
-  /** Look for every fault at once, as the command line does; a library call reads what it needs. */
+  /** Look for every fault at once, as the command line does, and `train` and `evaluate` before they begin. */
   check?: boolean | CheckOptions;
   /** What a command adds by itself, over file and options, before anything is checked. */
   overrides?: readonly Overrides[];
@@ -64,6 +64,8 @@ export class Config {
     readonly registry: Registry,
     /** What the sections are read from: `tree` without the unknown keys that were let pass. */
     private readonly used: Tree,
+    /** Whether every key and value was looked at. */
+    private readonly faultless = false,
   ) {}
 
   /**
@@ -102,14 +104,24 @@ export class Config {
     // other sections of the user's file are dropped, as the reference does, unless they are to be found fault with
     const own = check ? user : sectionsOf(user, isTakenOver);
     const merged = [own, typed, ...added].reduce(mergeTrees, defaults);
-    if (!check) return new Config(file.path, merged, known, merged);
+    const config = new Config(file.path, merged, known, merged);
+    return check ? config.#checked(check === true ? {} : check, early) : config;
+  }
 
-    const asked = check === true ? {} : check;
-    const faults = new Faults(merged, known, { ...asked, incomplete: early.length > 0 });
+  /**
+   * This configuration with every key and value looked at, where `fromFile` was not told to.
+   * @throws ConfigError with every fault: unknown keys, wrong values, names that are not registered
+   */
+  checked(options: CheckOptions = {}): Config {
+    return this.faultless ? this : this.#checked(options);
+  }
+
+  #checked(options: CheckOptions, early: readonly ConfigError[] = []): Config {
+    const faults = new Faults(this.tree, this.registry, { ...options, incomplete: early.length > 0 });
     checkTree(faults);
     const all = [...early, ...faults.list];
     if (all.length > 0) throw joinFaults(all);
-    return new Config(file.path, merged, known, faults.unused.reduce(without, merged));
+    return new Config(this.path, this.tree, this.registry, faults.unused.reduce(without, this.tree), true);
   }
 
   /**
@@ -119,7 +131,16 @@ export class Config {
   with(values: OverrideSection, origin: string): Config {
     const over = treeOfOverrides({ values, origin });
     const [tree, used] = [this.tree, this.used].map((below) => mergeTrees(below, over));
-    return new Config(this.path, tree, this.registry, used);
+    return new Config(this.path, tree, this.registry, used, this.faultless);
+  }
+
+  /**
+   * Makes `env.cache_root` the place of downloads, unless the environment names one: in the environment, as worker
+   * threads and processes are to look in the same place.
+   */
+  useCacheRoot(): void {
+    const { cache_root } = this.section('env');
+    if (typeof cache_root === 'string') process.env.LAVIS_CACHE_ROOT ||= resolve(expandHome(cache_root));
   }
 
   /** The `model` section, interpolations resolved. */

@@ -77,6 +77,8 @@ export {
   type ModelAndPreprocess,
   modelZoo,
   type NamedModels,
+  NO_NAMED_WEIGHTS,
+  namedWeights,
 } from './load.js';
 export { type MedConfig, readMedConfig } from './med/config.js';
 export { TextDecoder } from './med/decoder.js';

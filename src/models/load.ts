@@ -76,7 +76,7 @@ export async function loadModel(
   { isEval = false, checkpoint, model: replaced = {}, ...options }: LoadModelOptions = {},
 ): Promise<Model> {
   const { model: section = {} } = readDefaults(name, modelType);
-  if (checkpoint) section.load_finetuned = section.load_pretrained = false; // its weights come all the same
+  if (checkpoint) Object.assign(section, NO_NAMED_WEIGHTS);
   const model = await registry
     .getModelClass(name)
     .fromConfig({ ...section, ...replaced }, { training: !isEval, ...options });
@@ -117,6 +117,15 @@ export async function loadModelAndPreprocess(
   const visProcessors = { train: image('train', 'blip_image_train'), eval: image('eval', 'blip_image_eval') };
   const txtProcessors = { train: text('train'), eval: text('eval') };
   return { model: await loadModel(name, modelType, options), visProcessors, txtProcessors };
+}
+
+/** Of the model section, beside a checkpoint: it holds all weights, and none are loaded before it. */
+export const NO_NAMED_WEIGHTS = { load_finetuned: false, load_pretrained: false } as const;
+
+/** The weights that a `model` section names and loads; undefined where it starts from none. */
+export function namedWeights(model: PlainObject): unknown {
+  const { load_finetuned, load_pretrained, finetuned, pretrained } = model;
+  return (load_finetuned && finetuned) || (load_pretrained !== false && pretrained) || undefined;
 }
 
 /** Every architecture with its model types. */

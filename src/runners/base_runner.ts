@@ -1,8 +1,9 @@
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { z } from 'zod';
-import { CheckpointError, ConfigError, TrainingError } from '../common/errors.js';
+import { CheckpointError, ConfigError, RunInterrupted, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
+import { registry } from '../common/registry.js';
 import type { Config } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
 import {
@@ -31,7 +32,7 @@ import { loadTogether, restoreTogether } from './restore.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
-import { RunInterrupted, StopSignal } from './signals.js';
+import { StopSignal } from './signals.js';
 import { type DatasetsBySplit, Splits } from './splits.js';
 import type { RunState } from './state.js';
 import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
@@ -49,7 +50,7 @@ export interface RunnerOptions {
   folder: string;
   /** The other workers; a world of one unless given. */
   comm?: Communicator;
-  /** Told of every stage after the runner's own hooks. */
+  /** Told of every stage after the runner's own hooks and those of `run.hooks`. */
   hooks?: RunHook[];
 }
 
@@ -93,6 +94,7 @@ export abstract class BaseRunner implements Run {
       new RunRecordHook(),
       new MetricsHook(), // before the checkpoint: a resumed run finds the lines up to it
       new CheckpointHook(),
+      ...options.settings.hooks.map((name) => new (registry.getHookClass(name))()),
       ...(options.hooks ?? []),
     ];
     this.model = options.model;

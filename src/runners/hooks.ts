@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.js';
+import type { Config, HasSchema } from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
@@ -69,4 +69,15 @@ export interface RunHook {
   afterTraining?(run: Run): Done;
   /** The test splits are done too. */
   afterRun?(run: Run): Done;
+}
+
+/** What `run.hooks` names; its `configSchema`, where it has one, are keys of `run` that it reads (`run.config.read`). */
+export interface HookClass extends HasSchema {
+  new (): RunHook;
+}
+
+declare module '../common/registry.js' {
+  interface RegistryKinds {
+    hook: HookClass;
+  }
 }

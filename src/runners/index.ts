@@ -1,7 +1,7 @@
 /** The runners: when training, evaluation, checkpoints and logs happen. */
 export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.js';
 export { loadWeights, newestCheckpoint } from './checkpoints.js';
-export type { Run, RunHook, StepEvent } from './hooks.js';
+export type { HookClass, Run, RunHook, StepEvent } from './hooks.js';
 export { type MetricsLine, readMetrics } from './metrics_log.js';
 export { isCheckpointDue, isValidationDue } from './plan.js';
 export { timedProgress } from './progress.js';
@@ -10,6 +10,5 @@ export type { RunRecord } from './run_record_hook.js';
 export { RunnerBase } from './runner_base.js';
 export { RunnerIter } from './runner_iter.js';
 export { type RunSettings, runSettings } from './settings.js';
-export { RunInterrupted } from './signals.js';
 export type { DatasetsBySplit } from './splits.js';
 export type { StepReport } from './train_step.js';

@@ -38,6 +38,11 @@ export const trainingSchema = z.strictObject({
     "Go on although data, splits, batch size or workers are not the checkpoint's; an unfinished epoch begins again.",
   ),
   evaluate: key(types.flag, false, 'Only evaluate `test_splits`.'),
+  hooks: key(
+    types.texts,
+    [],
+    'Hooks of plug-ins, told of every stage of the run in this order; their own keys stand in `run` too.',
+  ),
   train_splits: key(types.texts, ['train'], 'Splits that are trained on.'),
   valid_splits: key(
     types.texts,

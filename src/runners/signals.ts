@@ -1,22 +1,6 @@
-import { constants } from 'node:os';
 import { startedByNohup } from '../common/hangup.js';
 import { log } from '../common/logging.js';
 import { isLaunched } from '../distributed/index.js';
-
-/** A run that was asked to stop, has saved, and ends with the exit code that shells expect. */
-export class RunInterrupted extends Error {
-  readonly exitCode: number;
-
-  constructor(
-    readonly signal: NodeJS.Signals,
-    /** Where the run can be carried on from. */
-    readonly checkpoint?: string,
-  ) {
-    super(`stopped by ${signal}${checkpoint ? `; carry on with run.resume_ckpt_path=${checkpoint}` : ''}`);
-    this.name = 'RunInterrupted';
-    this.exitCode = 128 + constants.signals[signal];
-  }
-}
 
 const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 

@@ -1,4 +1,15 @@
 /** Door of runs: a run made ready, tried out and carried out; what it takes and what it must download. */
+export {
+  type BestWeights,
+  type CarryOutOptions,
+  type EvaluateOptions,
+  evaluate,
+  type RunResult,
+  type TrainOptions,
+  type TrainResult,
+  train,
+  weightsToEvaluate,
+} from './carry_out.js';
 export { SPLITS } from './dataset_downloads.js';
 export { itemsOf, itemsOfRun } from './downloads.js';
 export { dryRun } from './dry_run.js';

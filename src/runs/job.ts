@@ -29,7 +29,7 @@ export interface Job {
  */
 export async function findJob(
   config: Config,
-  { resume = false, 'job-id': jobId }: { resume?: boolean; 'job-id'?: string },
+  { resume = false, jobId }: { resume?: boolean; jobId?: string },
   env: Record<string, string | undefined> = process.env,
 ): Promise<Job> {
   const settings = runSettings(config);

@@ -104,7 +104,7 @@ export async function makeRunner(options: PreparedRun, job: Job | string): Promi
   const { config, comm = new SingleCommunicator() } = options;
   const Runner = registry.getRunnerClass(options.settings.runner);
   const folder = await onRankZero(comm, "makes the run's folder", async () =>
-    claimJob(typeof job === 'string' ? await findJob(config, { 'job-id': job }) : job),
+    claimJob(typeof job === 'string' ? await findJob(config, { jobId: job }) : job),
   );
   try {
     return new Runner({ ...options, folder });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { ConfigError } from '#src/common/errors.js';
 import { Rng } from '#src/common/random.js';
 import {
   type CaptionEvalDataset,
@@ -12,7 +13,7 @@ import {
   scenesOf,
   shapesVocabulary,
 } from '#src/datasets/index.js';
-import { ConfigError, decodeImage } from '#src/index.js';
+import { decodeImage } from '#src/processors/index.js';
 import { temporaryFolder } from '../support.js';
 import { imageOf } from './support.js';
 

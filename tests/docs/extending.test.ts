@@ -48,6 +48,15 @@ describe("the examples of docs/extending.md, loaded by a YAML's plugins", () => 
     assert.deepEqual(results.map(({ image_id }: { image_id: string }) => image_id).sort(), [0, 1, 2]);
   });
 
+  it('the hook writes a line for each evaluation, under the names of the scores', () => {
+    const [head, ...rows] = readFileSync(join(job, 'scores.csv'), 'utf8').trimEnd().split('\n');
+    assert.match(head, /^split,epoch,best,.*CIDEr/);
+    assert.deepEqual(
+      rows.map((row) => row.split(',').slice(0, 3).join()),
+      ['val,0,true', 'test,best,false'],
+    );
+  });
+
   it('the model trains its decoder and last block, and leaves the rest as it was', async () => {
     const { model } = await Config.fromFile(YAML, options);
     await setupEngine({ device: 'cpu' });

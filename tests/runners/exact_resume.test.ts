@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { RunInterrupted } from '#src/common/errors.js';
 import type { RunHook } from '#src/runners/index.js';
-import { RunInterrupted } from '#src/runners/index.js';
 import { temporaryFolder } from '../support.js';
 import { contentOf, logLines, type TinyRun, tinyRun } from './tiny_run.js';
 

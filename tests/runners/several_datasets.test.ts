@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { RunInterrupted } from '#src/runners/index.js';
+import { RunInterrupted } from '#src/common/errors.js';
 import { temporaryFolder } from '../support.js';
 import { contentOf, logLines, tinyRun } from './tiny_run.js';
 

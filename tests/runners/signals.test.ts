@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { RunInterrupted } from '#src/runners/index.js';
+import { RunInterrupted } from '#src/common/errors.js';
 import { StopSignal } from '#src/runners/signals.js';
 
 for (const [signal, exitCode] of [

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../common/errors.js';
 import type { Kind } from '../../common/registry.js';
 import { resolveTree } from '../interpolation.js';
-import { RUN_CLASSES, runSchema, schemaOf } from '../schema/compose.js';
+import { namesOf, RUN_CLASSES, runSchema, schemaOf } from '../schema/compose.js';
 import { isPlainObject, isShared, type PlainObject, type PlainValue } from '../tree.js';
 import type { Faults } from './faults.js';
 import { checkSection } from './section.js';
@@ -66,6 +66,8 @@ function checkRun(faults: Faults, run: PlainValue): void {
     const name = run[key];
     if (typeof name === 'string') checkName(faults, ['run', key], kind, name);
   }
+  for (const [i, name] of namesOf(run.hooks).entries())
+    checkName(faults, ['run', 'hooks', String(i)], 'hook', name);
   checkSection(faults, ['run'], run, runSchema(faults.registry, run));
 }
 

@@ -22,7 +22,7 @@ export const EVERY_CLASS: Chosen = Object.fromEntries(RUN_CLASSES.map(([key]) =>
 type Chosen = Partial<Record<string, unknown>>;
 
 /**
- * The keys of `run`: those of the launch and of the task, runner and scheduler that the section chooses. Where
+ * The keys of `run`: those of the launch and of the task, runner, scheduler and hooks that the section chooses. Where
  * it names none and there is no default, those of every class. Unknown keys pass when a chosen class does not
  * say its keys.
  */
@@ -35,6 +35,7 @@ export function runSchema(registry: Registry, chosen: Chosen = {}): z.ZodObject 
     for (const schema of schemas) Object.assign(shape, schema?.shape);
     if (name && !schemas[0]) open = true;
   }
+  for (const name of namesOf(chosen.hooks)) Object.assign(shape, schemaOf(registry, 'hook', name)?.shape);
   return open ? z.looseObject(shape) : z.strictObject(shape);
 }
 
@@ -65,6 +66,10 @@ export function ownersOf(registry: Registry, key: string, chosen: Chosen): Forei
   }
   return undefined;
 }
+
+/** The names in a list; none where it is not one. */
+export const namesOf = (list: unknown): string[] =>
+  Array.isArray(list) ? list.filter((name) => typeof name === 'string') : [];
 
 /** The registered class that a section names, or that its key has for a default. */
 function chosenName(registry: Registry, key: string, kind: Kind, chosen: Chosen): string | undefined {
