@@ -143,7 +143,7 @@ describe('metrics.jsonl and the event file', () => {
     assert.deepEqual(timeless(await readMetrics(elsewhere)), timeless(await readMetrics(whole)));
   });
 
-  it('lie beside run.json, which knows the origin of each value, and the evaluated images', async () => {
+  it('lie beside run.json, which knows the origin of each value, and what pages show', async () => {
     const record = JSON.parse(readFileSync(join(whole, 'run.json'), 'utf8'));
     const origins = Object.fromEntries(
       record.config.map(({ key, origin }: { key: string; origin: string }) => [key, origin]),
@@ -151,11 +151,11 @@ describe('metrics.jsonl and the event file', () => {
     assert.equal(origins['run.log_freq'], '--options run.log_freq=2');
     assert.match(origins['run.init_lr'], /run\.yaml:\d+:\d+$/);
     assert.ok(record.parameters > 0);
-    const images = JSON.parse(readFileSync(join(whole, 'images', 'val.json'), 'utf8'));
-    assert.deepEqual(images[0], {
-      image_id: 1,
-      file: join(folder, 'images', 'tiny_1.png'),
-      references: ['a red ball'],
-    });
+    const { samples } = JSON.parse(readFileSync(join(whole, 'shown', 'val_epoch1.json'), 'utf8'));
+    const [{ id, files, references }] = samples;
+    assert.deepEqual(
+      { id, files, references },
+      { id: 1, files: [join(folder, 'images', 'tiny_1.png')], references: ['a red ball'] },
+    );
   });
 });
