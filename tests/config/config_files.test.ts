@@ -128,7 +128,7 @@ describe('configs/schema.json', () => {
     const all = (run.allOf as unknown as Narrowed[]).map((one) => ({
       ...one,
       then: one.then.$ref
-        ? (schema.$defs[one.then.$ref.slice('#/$defs/'.length)] as Narrowed['then'])
+        ? (schema.$defs[one.then.$ref.slice('#/$defs/'.length)] as unknown as Narrowed['then'])
         : one.then,
     }));
     const of = (chooser: string, name: string) =>
