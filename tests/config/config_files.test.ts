@@ -121,24 +121,20 @@ describe('configs/schema.json', () => {
   test('refuses a key of another runner or schedule, as the command line does', () => {
     interface Narrowed {
       if: { properties: Record<string, { const: string }>; required?: string[] };
-      then: { $ref?: string; properties: Record<string, false> };
+      then: { $ref?: string; properties?: Record<string, false> };
     }
     const { run } = schema.properties as { run: JsonSchema };
+    const all = run.allOf as unknown as Narrowed[];
     // what several tasks refuse alike is a definition
-    const all = (run.allOf as unknown as Narrowed[]).map((one) => ({
-      ...one,
-      then: one.then.$ref
-        ? (schema.$defs[one.then.$ref.slice('#/$defs/'.length)] as unknown as Narrowed['then'])
-        : one.then,
-    }));
+    const refused = ({ then: { $ref, properties } }: Narrowed): object =>
+      properties ?? schema.$defs[$ref!.slice('#/$defs/'.length)].properties;
     const of = (chooser: string, name: string) =>
       all.find((one) => one.if.properties[chooser]?.const === name)!;
-    assert.ok('max_iters' in of('runner', 'runner_base').then.properties);
+    assert.ok('max_iters' in refused(of('runner', 'runner_base')));
     assert.equal(of('runner', 'runner_base').if.required, undefined, 'it is the default');
-    assert.ok(!('max_iters' in of('runner', 'runner_iter').then.properties));
+    assert.ok(!('max_iters' in refused(of('runner', 'runner_iter'))));
     assert.deepEqual(of('runner', 'runner_iter').if.required, ['runner']);
-    assert.ok('lr_decay_rate' in of('lr_sched', 'linear_warmup_cosine_lr').then.properties);
-    for (const key of all.flatMap(({ then }) => Object.keys(then.properties)))
-      assert.ok(run.properties![key], key);
+    assert.ok('lr_decay_rate' in refused(of('lr_sched', 'linear_warmup_cosine_lr')));
+    for (const key of all.flatMap((one) => Object.keys(refused(one)))) assert.ok(run.properties![key], key);
   });
 });
