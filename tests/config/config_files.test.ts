@@ -127,7 +127,7 @@ describe('configs/schema.json', () => {
     const all = run.allOf as unknown as Narrowed[];
     // what several tasks refuse alike is a definition
     const refused = ({ then: { $ref, properties } }: Narrowed): object =>
-      properties ?? schema.$defs[$ref!.slice('#/$defs/'.length)].properties;
+      properties ?? schema.$defs[$ref!.slice('#/$defs/'.length)].properties!;
     const of = (chooser: string, name: string) =>
       all.find((one) => one.if.properties[chooser]?.const === name)!;
     assert.ok('max_iters' in refused(of('runner', 'runner_base')));
