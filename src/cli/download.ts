@@ -3,8 +3,9 @@ import { makeFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
 import { didYouMean } from '../common/suggest.js';
+import { DOWNLOAD_SPLITS as SPLITS } from '../datasets/index.js';
 import { fetchItems, placeOf } from '../fetch/index.js';
-import { itemsOf, itemsOfRun, SPLITS } from '../runs/index.js';
+import { itemsOf, itemsOfRun } from '../runs/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { configOptions, loadClasses, loadConfig } from './config_options.js';
 
@@ -16,7 +17,7 @@ export const download = defineCommand({
       type: 'string',
       array: true,
       default: [] as string[],
-      describe: 'coco or another dataset, bert-base-uncased, metrics, weights as ARCHITECTURE/TYPE',
+      describe: 'coco, vg or another dataset, bert-base-uncased, metrics, weights as ARCHITECTURE/TYPE',
     },
   },
   options: {
@@ -45,6 +46,7 @@ export const download = defineCommand({
   },
   examples: [
     ['lavis download coco', 'annotations and images of COCO captions (train2014 and val2014)'],
+    ['lavis download vg', 'annotations and images of Visual Genome'],
     ['lavis download coco --splits test', 'what an evaluation needs: no train2014'],
     [
       'lavis download --cfg-path projects/blip/train/caption_coco_ft.yaml',

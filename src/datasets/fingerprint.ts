@@ -13,7 +13,7 @@ export function fingerprintOf(dataset: Dataset | IterableDataset): string {
   for (let i = 0; i < dataset.length; i++) {
     const record = dataset.job?.(i).record;
     if (!record) break; // nothing but its length is known
-    hash.update(JSON.stringify({ ...record, source: undefined, image: withoutFolder(record.image) }));
+    hash.update(JSON.stringify({ ...record, source: undefined }, withoutFolder));
   }
   return `${dataset.length} samples, content ${hash.digest('hex').slice(0, 12)}`;
 }
@@ -25,5 +25,5 @@ export function fingerprintOfFiles(paths: readonly string[], sizes: readonly num
   return `${paths.length} files, content ${hash.digest('hex').slice(0, 12)}`;
 }
 
-const withoutFolder = (image: unknown) =>
-  typeof image === 'string' && isAbsolute(image) ? basename(image) : image;
+const withoutFolder = (_key: string, value: unknown) =>
+  typeof value === 'string' && isAbsolute(value) ? basename(value) : value;

@@ -17,6 +17,8 @@ export {
   NoCapsEvalDataset,
 } from './caption/caption_dataset.js';
 export { ShardDataset, ShardReader } from './caption/shards/shard_dataset.js';
+export { ClassificationBuilder } from './classification/classification_builder.js';
+export { LabelledDataset, type LabelledParts } from './classification/labelled_dataset.js';
 export { fingerprintOf } from './fingerprint.js';
 export { datasetZoo, type LoadDatasetOptions, loadDataset } from './load.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';
@@ -30,8 +32,11 @@ export { readerId } from './loading/readers.js';
 export { batchCount, batchesOf, epochOrder, shard } from './loading/sampler.js';
 export { StreamLoader } from './loading/stream_loader.js';
 export { type TrainSourceOptions, trainSource } from './loading/train_source.js';
+export { RetrievalBuilder } from './retrieval/retrieval_builder.js';
+export { RetrievalEvalDataset, RetrievalTrainDataset } from './retrieval/retrieval_dataset.js';
 export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './shapes/captions.js';
 export { drawScene, scenesOf } from './shapes/draw.js';
+export { DOWNLOAD_SPLITS } from './sources.js';
 export type {
   Batch,
   ClassificationDataset,
@@ -52,3 +57,5 @@ export type {
   StreamPosition,
   VqaDataset,
 } from './types.js';
+export { VqaBuilder } from './vqa/vqa_builder.js';
+export { VqaEvalDataset, type VqaParts, VqaTrainDataset } from './vqa/vqa_dataset.js';

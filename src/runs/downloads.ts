@@ -18,7 +18,6 @@ import { weightsCachePath } from '../fetch/index.js';
 import { coreNlpArchive, metricFiles } from '../metrics/index.js';
 import { vocabularyItem } from '../models/index.js';
 import { usedSplits } from '../tasks/index.js';
-import { datasetItems } from './dataset_downloads.js';
 
 /**
  * What a name stands for: a dataset, weights, the vocabulary, the archives of METEOR and SPICE.
@@ -30,7 +29,10 @@ export function itemsOf(name: string, splits: readonly string[]): DownloadItem[]
   if (name === 'metrics') return metricItems();
   const [arch, type] = name.split('/');
   if (registry.has('model', arch)) return modelItems(arch, type);
-  const dataset = name === 'coco' ? 'coco_caption' : name;
+  const shortNames = new Map(
+    registry.listDatasets().map((known) => [registry.getBuilderClass(known).shortName ?? known, known]),
+  );
+  const dataset = shortNames.get(name) ?? name;
   if (registry.has('builder', dataset)) {
     const file = Object.values(defaultsOf('builder', dataset))[0];
     return datasetItems(dataset, tableAt(readYaml(file), 'datasets', dataset), splits);
@@ -40,7 +42,8 @@ export function itemsOf(name: string, splits: readonly string[]): DownloadItem[]
     .flatMap((known) =>
       Object.keys(defaultsOf('model', known)).map((known_type) => `${known}/${known_type}`),
     );
-  const names = ['coco', 'bert-base-uncased', 'metrics', ...models, ...registry.listDatasets()];
+  const datasets = new Set([...shortNames.keys(), ...registry.listDatasets()]);
+  const names = [...datasets, 'bert-base-uncased', 'metrics', ...models];
   throw new ConfigError(`nothing to download is named '${name}'`, {
     found: didYouMean(name, names) || undefined,
     allowed: names.join(', '),
@@ -61,8 +64,12 @@ export function itemsOfRun(
   for (const [name, section] of Object.entries(config.datasets)) {
     if (isPlainObject(section)) items.push(...datasetItems(name, section, splits));
   }
-  return items;
+  // Several datasets may show the same images.
+  return [...new Map(items.map((item) => [item.path, item])).values()];
 }
+
+const datasetItems = (name: string, section: PlainObject, splits: readonly string[]): DownloadItem[] =>
+  registry.getBuilderClass(name).fromConfig(section).downloads?.(splits) ?? [];
 
 /** The weights that a model's default configuration names, and its vocabulary. */
 function modelItems(arch: string, type: string | undefined): DownloadItem[] {

@@ -10,7 +10,6 @@ export {
   train,
   weightsToEvaluate,
 } from './carry_out.js';
-export { SPLITS } from './dataset_downloads.js';
 export { itemsOf, itemsOfRun } from './downloads.js';
 export { dryRun } from './dry_run.js';
 export { abandonJob, claimJob, findJob, type Job, jobEnvironment } from './job.js';

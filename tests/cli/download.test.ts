@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadClasses } from '#src/cli/config_options.js';
 import { DataError } from '#src/common/errors.js';
+import { CustomCaptionBuilder } from '#src/datasets/index.js';
 import { fetchItems } from '#src/fetch/fetch_items.js';
-import { datasetItems } from '#src/runs/dataset_downloads.js';
 import { itemsOf } from '#src/runs/downloads.js';
 import { fileServer, type Handler, serve, serveSome } from '../fetch/file_server.js';
 import { fixture, shared, temporaryFolder } from '../support.js';
@@ -91,6 +91,34 @@ test("the splits of COCO are Karpathy's: train needs both archives, test only va
   );
 });
 
+test("every dataset knows its archives: COCO's by split, Visual Genome's two, none that are handed out on request", () => {
+  const names = (name: string, ...splits: string[]) =>
+    itemsOf(name, splits).map(({ url }) => url.split('/').at(-1));
+  assert.deepEqual(names('coco_vqa', 'train'), [
+    'vqa_train.json',
+    'vqa_val.json',
+    'train2014.zip',
+    'val2014.zip',
+  ]);
+  assert.deepEqual(names('coco_vqa', 'test'), ['vqa_test.json', 'answer_list.json', 'test2015.zip']);
+  assert.deepEqual(names('coco_retrieval', 'test'), ['coco_karpathy_test.json', 'val2014.zip']);
+  assert.deepEqual(names('ok_vqa', 'train'), ['okvqa_train.json', 'train2014.zip']);
+  assert.deepEqual(names('vg', 'train'), ['vg_caption.json', 'images.zip', 'images2.zip']);
+  assert.deepEqual(names('vg_vqa', 'train'), ['vg_qa.json', 'images.zip', 'images2.zip']);
+  assert.deepEqual(names('flickr30k', 'val'), ['flickr30k_val.json']);
+  assert.deepEqual(names('nlvr', 'val'), ['nlvr_dev.json']);
+  for (const name of [
+    'snli_ve',
+    'conceptual_caption_3m',
+    'custom_caption',
+    'folder_caption',
+    'shards_caption',
+    'shapes_caption',
+  ]) {
+    assert.deepEqual(itemsOf(name, ['train', 'val', 'test']), [], name);
+  }
+});
+
 test('a model stands for its weights and its vocabulary', () => {
   const urls = itemsOf('blip_caption/base_coco', []).map(({ url }) => url.split('/').at(-1));
   assert.deepEqual(urls, ['blip_coco_caption_base.pth', 'model_base_capfilt_large.pth', 'vocab.txt']);
@@ -103,11 +131,11 @@ test("a dataset's own image archives are fetched and unpacked", async () => {
   const zip = storedZip({ 'photos/a.jpg': 'a', 'notes.txt': 'n' });
   const mirror = await fileServer({ '/h.test/photos.zip': serve(zip), '/h.test/b.zip': serve(zip) });
   process.env.LAVIS_MIRROR = mirror.url;
-  await fetchItems(datasetItems('mine', section('http://h.test/photos.zip'), ['train']));
+  const itemsOfUrls = (url: string | string[]) =>
+    CustomCaptionBuilder.fromConfig(section(url)).downloads(['train']);
+  await fetchItems(itemsOfUrls('http://h.test/photos.zip'));
   assert.deepEqual(readdirSync(join(folder, 'own/own/images')).sort(), ['a.jpg', 'notes.txt']);
-  const several = datasetItems('mine', section(['http://h.test/photos.zip', 'http://h.test/b.zip']), [
-    'train',
-  ]);
+  const several = itemsOfUrls(['http://h.test/photos.zip', 'http://h.test/b.zip']);
   assert.deepEqual(
     several.map((item) => item.unpack!.folder),
     ['photos', 'b'].map((name) => join(folder, 'own/own/images', name)),

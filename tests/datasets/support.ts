@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import sharp from 'sharp';
+import { Rng } from '#src/common/random.js';
 import {
   type Batch,
   CocoCaptionBuilder,
   type Dataset,
+  isNumericArray,
   type NumericArray,
   type Sample,
 } from '#src/datasets/index.js';
@@ -72,3 +74,49 @@ export const imageOf = ({ image }: Sample | Batch) => image as NumericArray;
 export const textsOf = ({ text_input }: Batch) => text_input as string[];
 
 export const imageIdsOf = ({ image_id }: Batch) => image_id as (number | string)[];
+
+/** Small images of these paths, each of a colour of its own, below `images` of a new folder. */
+export async function withImages(...names: string[]): Promise<{ folder: string; images: string }> {
+  const folder = temporaryFolder();
+  const images = join(folder, 'images');
+  for (const [i, name] of names.entries()) {
+    const path = join(images, name);
+    mkdirSync(dirname(path), { recursive: true });
+    await sharp({ create: { width: 12, height: 10, channels: 3, background: colourOf(i) } }).toFile(path);
+  }
+  return { folder, images };
+}
+
+/** A section over annotation files that are written beside the images; a split may have several files. */
+export function familySection(
+  { folder, images }: { folder: string; images: string },
+  annotations: Record<string, unknown[]>,
+  text = 'blip_caption',
+) {
+  const processor = (name: string) => ({ name, image_size: 16 });
+  const storages = Object.entries(annotations).map(([split, files]) => {
+    const paths = files.map((content, i) => {
+      const path = join(folder, `${split}${i}.json`);
+      writeFileSync(path, JSON.stringify(content));
+      return path;
+    });
+    return [split, { storage: paths }] as const;
+  });
+  return {
+    data_type: 'images',
+    vis_processor: { train: processor('blip_image_eval'), eval: processor('blip_image_eval') },
+    text_processor: { train: { name: text }, eval: { name: text } },
+    build_info: { annotations: Object.fromEntries(storages), images: { storage: images } },
+  };
+}
+
+/** The samples of a split, read one after the other, with their pixels left out. */
+export async function samplesOf(dataset: Dataset, seed = 0): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  for (let i = 0; i < dataset.length; i++) samples.push(await dataset.get(i, Rng.of(seed, i)));
+  return samples;
+}
+
+/** Without numeric arrays. */
+export const plain = (sample: Sample | Batch) =>
+  Object.fromEntries(Object.entries(sample).filter(([, value]) => !isNumericArray(value)));

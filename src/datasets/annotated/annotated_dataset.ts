@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import type { Rng } from '../../common/random.js';
+import type { TextProcessor } from '../../processors/index.js';
 import { collate } from '../loading/collate.js';
 import { readerId } from '../loading/readers.js';
 import type { Batch, Dataset, ReaderSpec, Sample, SampleJob, SampleReader, SampleSource } from '../types.js';
@@ -13,6 +14,8 @@ export interface DatasetParts {
   annotations: Annotation[];
   reader: SampleReader;
   readerSpec: ReaderSpec;
+  /** What the reader processes texts by: for those that are not read with a sample. */
+  textProcessor: TextProcessor;
   /** The split's files, annotations first. */
   files?: readonly string[];
 }

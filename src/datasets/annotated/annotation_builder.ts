@@ -3,13 +3,16 @@ import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { DataError } from '../../common/errors.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
+import type { DownloadItem } from '../../fetch/index.js';
 import type { DatasetBuilder, Splits } from '../builder.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
-import type { AnnotatedDataset, DatasetClass } from './annotated_dataset.js';
+import type { AnnotatedDataset, DatasetClass, DatasetParts } from './annotated_dataset.js';
 import { type Annotation, readAnnotations } from './annotations.js';
 import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
+import { annotationItems, imageItems } from './downloads.js';
 import { fetchAnnotations, type Missing } from './fetch_annotations.js';
 import { IMAGE_AND_TEXT, ImageReader, type SampleKeys } from './image_reader.js';
+import type { ImageSource } from './image_source.js';
 import { nearMiss } from './near_miss.js';
 import { processorsOf } from './processors.js';
 import { annotatedSchema } from './schema.js';
@@ -30,8 +33,8 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
   abstract readonly name: string;
   protected readonly trainDataset?: DatasetClass;
   protected readonly evalDataset?: DatasetClass;
-  /** What to do when the image folder is missing. */
-  protected readonly imageHelp?: string;
+  /** Where the images come from, where they can be fetched or asked for. */
+  protected readonly imageSource?: ImageSource;
   /** What of a record is read and processed. */
   protected readonly keys: SampleKeys = IMAGE_AND_TEXT;
 
@@ -55,9 +58,17 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
     const datasets: Splits = {};
     for (const [split, list] of annotations) {
       const DatasetClass = this.#datasetOf(split);
-      if (DatasetClass) datasets[split] = this.#build(DatasetClass, split, list);
+      if (DatasetClass) datasets[split] = await this.#build(DatasetClass, split, list);
     }
     return datasets;
+  }
+
+  /** What of the wanted splits comes from the net: annotations, and the images where these are handed out. */
+  downloads(splits: readonly Split[]): DownloadItem[] {
+    return [
+      ...annotationItems(this.section, this.name, splits),
+      ...imageItems(this.section, this.name, splits, this.imageSource),
+    ];
   }
 
   reader(split: Split): SampleReader {
@@ -112,20 +123,29 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
     return split === 'train' ? this.trainDataset : this.evalDataset;
   }
 
-  #build(DatasetClass: DatasetClass, split: Split, annotations: Annotation[]): AnnotatedDataset {
-    const name = `${this.name} ${split}`;
+  async #build(
+    DatasetClass: DatasetClass,
+    split: Split,
+    annotations: Annotation[],
+  ): Promise<AnnotatedDataset> {
     const readerSpec: ReaderSpec = { builder: this.name, section: this.section, split };
-    const reader = this.reader(split);
-    const dataset = new DatasetClass({
-      name,
+    const parts = {
+      name: `${this.name} ${split}`,
       annotations,
-      reader,
+      reader: this.reader(split),
       readerSpec,
+      textProcessor: processorsOf(this.section, this.name, split).text,
       files: this.#files.get(split),
-    });
+    };
+    const dataset = new DatasetClass(await this.complete(parts, split));
     this.#checkSomeImages(dataset);
     this.checkDataset(dataset);
     return dataset;
+  }
+
+  /** What else the dataset of a split is made of; a subclass whose datasets take more adds it here. */
+  protected async complete(parts: DatasetParts, _split: Split): Promise<DatasetParts> {
+    return parts;
   }
 
   /** What else there is to say of a split before it is used. */
@@ -167,6 +187,7 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
 
   #imageHelp(): string {
     const elsewhere = `--options datasets.${this.name}.build_info.images.storage=/path/to/images`;
-    return this.imageHelp ? `${this.imageHelp}, or ${elsewhere}` : elsewhere;
+    const help = this.imageSource?.help;
+    return help ? `${help}, or ${elsewhere}` : elsewhere;
   }
 }

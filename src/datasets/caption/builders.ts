@@ -1,4 +1,5 @@
 import { registry } from '../../common/registry.js';
+import { FLICKR30K_IMAGES, KARPATHY_IMAGES, VISUAL_GENOME_IMAGES } from '../sources.js';
 import { CaptionBuilder } from './caption_builder.js';
 import {
   CaptionDataset,
@@ -11,10 +12,11 @@ import {
 @registry.registerBuilder('coco_caption')
 export class CocoCaptionBuilder extends CaptionBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/coco/defaults_cap.yaml' };
+  static readonly shortName = 'coco';
   readonly name = 'coco_caption';
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;
-  protected override readonly imageHelp = 'lavis download coco';
+  protected override readonly imageSource = KARPATHY_IMAGES;
 }
 
 /** Flickr30k captions in Karpathy's split. Source: doi:10.1162/tacl_a_00166. */
@@ -22,6 +24,7 @@ export class CocoCaptionBuilder extends CaptionBuilder {
 export class Flickr30kCaptionBuilder extends CaptionBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/flickr30k/defaults_cap.yaml' };
   readonly name = 'flickr30k_caption';
+  protected override readonly imageSource = FLICKR30K_IMAGES;
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;
 }
@@ -43,7 +46,9 @@ abstract class ImageTextPairBuilder extends CaptionBuilder {
 @registry.registerBuilder('vg_caption')
 export class VgCaptionBuilder extends ImageTextPairBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/vg/defaults_caption.yaml' };
+  static readonly shortName = 'vg';
   readonly name = 'vg_caption';
+  protected override readonly imageSource = VISUAL_GENOME_IMAGES;
 }
 
 /** SBU captions. Source: Ordonez et al., NIPS 2011. */

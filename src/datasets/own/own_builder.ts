@@ -5,9 +5,11 @@ import { ConfigError, DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import { key, readSection, types } from '../../config/index.js';
+import type { DownloadItem } from '../../fetch/index.js';
 import { AnnotationBuilder, type Prepared } from '../annotated/annotation_builder.js';
 import type { Annotation } from '../annotated/annotations.js';
 import { strings, tableAt } from '../annotated/build_info.js';
+import { imageItems } from '../annotated/downloads.js';
 import type { Split } from '../types.js';
 import { divideImages, type OwnImage, type SplitRatios } from './assign_splits.js';
 import type { TableForm, TableKeys } from './columns.js';
@@ -29,6 +31,11 @@ export abstract class OwnBuilder extends AnnotationBuilder {
 
   protected override get base(): string {
     return `the working directory, then in ${cacheRoot()}`;
+  }
+
+  /** Only images: one's own annotations come from nowhere. */
+  override downloads(splits: readonly Split[]): DownloadItem[] {
+    return imageItems(this.section, this.name, splits);
   }
 
   protected get info() {

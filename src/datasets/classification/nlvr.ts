@@ -1,0 +1,68 @@
+import { DataError } from '../../common/errors.js';
+import type { Rng } from '../../common/random.js';
+import { registry } from '../../common/registry.js';
+import { type Annotation, placeOf } from '../annotated/annotations.js';
+import { NLVR2_IMAGES } from '../sources.js';
+import type { Sample, SampleReader, SampleRecord, Split } from '../types.js';
+import { ClassificationBuilder } from './classification_builder.js';
+import { LabelledDataset } from './labelled_dataset.js';
+
+/** Sentences about two images: `image0`, `image1`. Source: lavis/datasets/datasets/nlvr_datasets.py. */
+export class NlvrDataset extends LabelledDataset {
+  protected imagesOf(annotation: Annotation): Record<string, unknown> {
+    const { images } = annotation.values;
+    if (!Array.isArray(images) || images.length !== 2 || images.some((one) => typeof one !== 'string')) {
+      throw new DataError('an annotation does not name two images', {
+        where: placeOf(annotation),
+        found: JSON.stringify(annotation.values).slice(0, 160),
+        allowed: '"images": ["the left one", "the right one"]',
+      });
+    }
+    return { image0: images[0], image1: images[1] };
+  }
+}
+
+/** Swaps the two images of every other sample, by its own random numbers, and "left" and "right" with them. */
+export class FlippingReader implements SampleReader {
+  readonly images?: readonly string[];
+  readonly folder?: string;
+  readonly #reader: SampleReader;
+
+  constructor(reader: SampleReader) {
+    this.#reader = reader;
+    this.images = reader.images;
+    this.folder = reader.folder;
+  }
+
+  async read(record: SampleRecord, rng: Rng): Promise<Sample> {
+    const sample = await this.#reader.read(record, rng);
+    return rng.next() < 0.5 ? flipped(sample) : sample;
+  }
+}
+
+function flipped({ image0, image1, ...sample }: Sample): Sample {
+  // Inside words too, as in the reference: "rightmost" becomes "leftmost", "bright" "bleft".
+  const text_input = String(sample.text_input).replace(/left|right/g, (side) =>
+    side === 'left' ? 'right' : 'left',
+  );
+  return { image0: image1, image1: image0, ...sample, text_input };
+}
+
+/** NLVR2: whether a sentence is true of two photographs. Source: arXiv:1811.00491. */
+@registry.registerBuilder('nlvr')
+export class NlvrBuilder extends ClassificationBuilder {
+  static readonly defaultConfigs: Readonly<Record<string, string>> = {
+    default: 'configs/datasets/nlvr/defaults.yaml',
+  };
+  readonly name: string = 'nlvr';
+  protected readonly classLabels = ['False', 'True'];
+  protected override readonly trainDataset = NlvrDataset;
+  protected override readonly evalDataset = NlvrDataset;
+  protected override readonly imageSource = NLVR2_IMAGES;
+  protected override readonly keys = { images: ['image0', 'image1'], texts: ['text_input'] };
+
+  override reader(split: Split): SampleReader {
+    const reader = super.reader(split);
+    return split === 'train' ? new FlippingReader(reader) : reader;
+  }
+}
