@@ -46,15 +46,19 @@ export async function loadClasses(plugins: readonly string[] = []): Promise<void
 
 /**
  * The configuration that a command line names, ready for use: plug-ins loaded, cache root set.
- * @param more what the command adds by itself; whether it uses what prepares images for training
+ * @param more what the command adds by itself; whether it uses what prepares images for training; whether it goes
+ *   without a task
  * @throws ConfigError
  */
 export async function loadConfig(
   args: ConfigArguments,
-  { overrides, training }: { overrides?: readonly Overrides[]; training?: boolean } = {},
+  {
+    overrides,
+    ...used
+  }: { overrides?: readonly Overrides[]; training?: boolean; withoutTask?: boolean } = {},
 ): Promise<Config> {
   await loadClasses(args.plugin);
-  const check = { training, allowUnknown: args['allow-unknown'] };
+  const check = { ...used, allowUnknown: args['allow-unknown'] };
   const config = await Config.fromFile(args['cfg-path'], args.options, { check, overrides });
   config.useCacheRoot();
   return config;

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { imagesBelow } from './image_sources.js';
+import { imagesBelow } from '../processors/index.js';
 
 /**
  * The images that come into folders, those already there first, each once and when it is whole: when its size

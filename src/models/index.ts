@@ -1,4 +1,5 @@
-/** The models: ViT, MED (BERT with cross-attention) and the BLIP models made of them. */
+/** The models: ViT, MED (BERT with cross-attention), the BLIP models made of them, and what they are used for. */
+export { type AnswerQuestionsOptions, answerQuestions } from './answer_questions.js';
 export { BaseModel } from './base_model.js';
 export { BlipBase, type BlipParts } from './blip/blip_base.js';
 export {
@@ -38,7 +39,6 @@ export {
 } from './blip/blip_retrieval.js';
 export {
   type AnsweredSamples,
-  type AnswerOptions,
   BlipVQA,
   type BlipVqaOutput,
   blipVqaSchema,
@@ -47,8 +47,9 @@ export {
 export type { Predictions } from './blip/classification_head.js';
 export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
 export { computeGradcam, type Gradcam } from './blip/gradcam.js';
+export type { Matches } from './blip/matching.js';
 export type { SimMatrices, SimMatrixOptions, SimMatrixSamples } from './blip/sim_matrix.js';
-export { type CaptionImagesOptions, captionImages, type ImageSource } from './caption_images.js';
+export { type CaptionImagesOptions, captionImages } from './caption_images.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, generateIds, nucleus } from './generation/generate.js';
 export {
@@ -69,6 +70,7 @@ export {
   topK,
   topP,
 } from './generation/scores.js';
+export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
 export {
   defaultConfigFile,
   type LoadModelOptions,
@@ -80,14 +82,13 @@ export {
   NO_NAMED_WEIGHTS,
   namedWeights,
 } from './load.js';
+export { type ImageMatch, type MatchImagesOptions, matchImages } from './match_images.js';
 export { type MedConfig, readMedConfig } from './med/config.js';
 export { TextDecoder } from './med/decoder.js';
 export { TextEncoder } from './med/encoder.js';
 export {
   type BuildOptions,
-  type CaptionModel,
   type CaptionSamples,
-  captionModel,
   type Encoded,
   type Exchanged,
   type ForwardPasses,
@@ -101,5 +102,16 @@ export {
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
 export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';
+export {
+  type AnswerOptions,
+  type CaptionModel,
+  captionModel,
+  type FeatureModel,
+  featureModel,
+  type MatchModel,
+  matchModel,
+  type QuestionModel,
+  questionModel,
+} from './uses.js';
 export { VisionTransformer, type VitConfig } from './vit.js';
 export { loadWeights, locateWeights, type WeightsReport } from './weights.js';

@@ -6,7 +6,6 @@ import type { Communicator } from '../distributed/index.js';
 import type { tf } from '../engine/index.js';
 import type { LoadReport, StateSource } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';
-import type { GenerateOptions } from './generation/options.js';
 import type { MedConfig } from './med/config.js';
 import type { VisionTransformer } from './vit.js';
 
@@ -116,12 +115,6 @@ export interface Model {
   dispose(): void;
 }
 
-/** A model that describes images. */
-export interface CaptionModel extends Model {
-  /** `numCaptions` for each image, an image's next to each other. */
-  generate(samples: CaptionSamples, options?: GenerateOptions): Promise<string[]>;
-}
-
 /** Lets a model fill in what a checkpoint lacked, and says so. @returns the names that it could not fill */
 export function fillMissing(model: Model, missing: readonly string[]): string[] {
   const filled = new Set(missing.length ? model.fillMissing?.(missing) : []);
@@ -138,18 +131,6 @@ export function noLoss(model: Model, instead: string): never {
     help: `it is used through ${instead}`,
   });
 }
-
-/** The model as one that describes images. @throws ConfigError where it does not. */
-export function captionModel(model: Model): CaptionModel {
-  if (describesImages(model)) return model;
-  throw new ConfigError('the model writes no captions', {
-    found: `${model.constructor.name}, without generate()`,
-    allowed: 'a model with generate(samples, options): Promise<string[]>',
-  });
-}
-
-const describesImages = (model: Model): model is CaptionModel =>
-  'generate' in model && typeof model.generate === 'function';
 
 /** What the registry knows of an architecture. */
 export interface ModelClass<M extends Model = Model> {

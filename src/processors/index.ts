@@ -7,6 +7,14 @@ export {
   type BlipImageTrainOptions,
   BlipImageTrainProcessor,
 } from './image.js';
+export {
+  addLeftOut,
+  hasHeic,
+  type ImageFileOptions,
+  imagesBelow,
+  inWords,
+  type LeftOut,
+} from './image_files.js';
 export { ALLOWED_FORMATS, HEIC_HELP, isHidden, type NameKind, nameKind } from './image_format.js';
 export { loadImageProcessor, loadProcessor, loadTextProcessor } from './load.js';
 export { CLIP_MEAN, CLIP_STD } from './normalize.js';

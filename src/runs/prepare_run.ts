@@ -136,7 +136,7 @@ export async function joinRun(config: Config): Promise<Communicator> {
  * @returns its description
  */
 export async function chooseEngine(config: Config, asked?: string, warn = log.warn): Promise<string> {
-  const { threads } = config.read('run', launchSchema);
+  const { threads } = config.read('run', launchSchema.pick({ threads: true }));
   const wanted = wantedDevice(config, asked, warn);
   const insists = asked !== undefined || config.originOf('run.device')?.kind === 'option';
   try {
@@ -155,7 +155,7 @@ export async function chooseEngine(config: Config, asked?: string, warn = log.wa
 
 /** The device by its name in the configuration; the workers of a machine share its GPUs out, whatever `run.gpu` says. */
 function wantedDevice(config: Config, asked: string | undefined, warn = log.warn): string {
-  const { device, gpu } = config.read('run', launchSchema);
+  const { device, gpu } = config.read('run', launchSchema.pick({ device: true, gpu: true }));
   const workers = localWorldSize(process.env);
   if (asked === undefined && gpu !== undefined && /^(cuda|webgpu)$/.test(device)) {
     if (workers === 1) return `${device}:${gpu}`;

@@ -158,7 +158,9 @@ describe('bad input ends in one clear message', () => {
     );
     assert.equal(untrained.code, 2);
     assert.match(untrained.stderr, /names no weights, and none were trained under/);
-    const nameless = await lavis('caption', image);
-    assert.match(nameless.stderr, /--model NAME or --cfg-path FILE is needed/);
+    const typeless = await lavis('caption', image, '--model-type', 'base_cocoa');
+    assert.match(typeless.stderr, /no model type of blip_caption[\s\S]*did you mean 'base_coco'/);
+    const twice = await lavis('caption', image, '--model-type', 'base_coco', '--cfg-path', tiny.yaml);
+    assert.match(twice.stderr, /--model-type and --cfg-path both say which model it is/);
   });
 });

@@ -68,7 +68,8 @@ function checkRun(faults: Faults, run: PlainValue): void {
   }
   for (const [i, name] of namesOf(run.hooks).entries())
     checkName(faults, ['run', 'hooks', String(i)], 'hook', name);
-  checkSection(faults, ['run'], run, runSchema(faults.registry, run));
+  const schema = runSchema(faults.registry, run);
+  checkSection(faults, ['run'], run, faults.options.withoutTask ? schema.partial({ task: true }) : schema);
 }
 
 function checkName(faults: Faults, path: readonly string[], kind: Kind, name: string): boolean {

@@ -20,6 +20,8 @@ export interface CheckOptions {
   allowUnknown?: boolean;
   /** Whether processors of the train split are used; they are unless the run only evaluates. */
   training?: boolean;
+  /** The model is used by itself, so that `run` may name no task. */
+  withoutTask?: boolean;
   /** Defaults could not all be read, so that what goes together cannot be told. */
   incomplete?: boolean;
 }

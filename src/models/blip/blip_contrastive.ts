@@ -9,10 +9,12 @@ import type { ForwardPasses, Samples, TrainingPlan } from '../model.js';
 import { MomentumModels } from '../momentum.js';
 import { checkQueueSize, FeatureQueue, randomColumns } from '../queue.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
+import type { MatchModel } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { blipSchema, momentumKeys } from './config.js';
 import { featureOf, firstToken, softCrossEntropy } from './contrastive.js';
+import { imageFeatures, type Matches, matchPairs, textFeatures } from './matching.js';
 
 /** The keys that both have beyond those of every BLIP. */
 export const blipContrastiveSchema = blipSchema.extend({
@@ -67,7 +69,7 @@ export interface Pool {
  * What pretraining and retrieval share: features compared with those of momentum copies and of earlier batches
  * (ITC), and matching of images with hard negatives (ITM). Source: arXiv:2201.12086, section 3.2; arXiv:2107.07651.
  */
-export abstract class BlipContrastive extends BlipBase {
+export abstract class BlipContrastive extends BlipBase implements MatchModel {
   readonly temp: tf.Variable;
   readonly visualEncoder: VisionTransformer;
   readonly textEncoder: TextEncoder;
@@ -160,6 +162,22 @@ export abstract class BlipContrastive extends BlipBase {
 
   async afterStep(comm: Communicator): Promise<void> {
     await this.queue.exchange(comm);
+  }
+
+  imageFeatures(image: tf.Tensor4D): tf.Tensor2D {
+    return imageFeatures(this, image);
+  }
+
+  textFeatures(texts: readonly string[]): tf.Tensor2D {
+    return textFeatures(this, this.tokenizer.encodeBatch(texts, this.maxTextLength));
+  }
+
+  matchPairs(image: tf.Tensor4D, texts: readonly string[]): Matches {
+    return matchPairs(
+      this,
+      image,
+      texts.map((text) => this.tokenizer.encodeBatch([text], this.maxTextLength)),
+    );
   }
 
   /** The temperature stays within [0.001, 0.5]. */

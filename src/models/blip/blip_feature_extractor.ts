@@ -5,11 +5,13 @@ import { Linear, normal } from '../../nn/index.js';
 import { TextEncoder } from '../med/encoder.js';
 import { noLoss } from '../model.js';
 import { withFirstToken } from '../tokenizer/tokenizer.js';
+import type { FeatureModel } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { blipSchema } from './config.js';
 import { normalized } from './contrastive.js';
 import { checkTexts } from './losses.js';
+import { imageFeatures, textFeatures } from './matching.js';
 
 /** The keys of the `model` section. */
 export const blipFeatureExtractorSchema = blipSchema.extend({
@@ -46,7 +48,7 @@ export type FeatureMode = 'image' | 'text' | 'multimodal';
  * lavis/models/blip_models/blip_feature_extractor.py.
  */
 @registry.registerModel('blip_feature_extractor')
-export class BlipFeatureExtractor extends BlipBase {
+export class BlipFeatureExtractor extends BlipBase implements FeatureModel {
   static readonly defaultConfigs: Readonly<Record<string, string>> = {
     base: 'configs/models/blip_feature_extractor_base.yaml',
   };
@@ -95,6 +97,14 @@ export class BlipFeatureExtractor extends BlipBase {
         return this.#ofPairs(image!, texts);
       }),
     );
+  }
+
+  imageFeatures(image: tf.Tensor4D): tf.Tensor2D {
+    return imageFeatures(this, image);
+  }
+
+  textFeatures(texts: readonly string[]): tf.Tensor2D {
+    return textFeatures(this, this.#read(texts));
   }
 
   #ofImages(image: tf.Tensor4D) {

@@ -5,11 +5,13 @@ import { Linear, normal } from '../../nn/index.js';
 import { TextEncoder } from '../med/encoder.js';
 import { type CaptionSamples, noLoss } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
+import type { MatchModel } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { blipSchema } from './config.js';
 import { featureOf, firstToken } from './contrastive.js';
 import { checkTexts } from './losses.js';
+import { imageFeatures, type Matches, matchPairs, textFeatures } from './matching.js';
 
 /** Texts are cut to so many tokens, whatever the section says. */
 const MOST_TOKENS = 35;
@@ -27,7 +29,7 @@ export type MatchHead = 'itm' | 'itc';
  * Whether a text belongs to an image. Source: arXiv:2201.12086; lavis/models/blip_models/blip_image_text_matching.py.
  */
 @registry.registerModel('blip_image_text_matching')
-export class BlipImageTextMatching extends BlipBase {
+export class BlipImageTextMatching extends BlipBase implements MatchModel {
   static readonly defaultConfigs: Readonly<Record<string, string>> = {
     base: 'configs/models/blip_itm_base.yaml',
     large: 'configs/models/blip_itm_large.yaml',
@@ -86,6 +88,23 @@ export class BlipImageTextMatching extends BlipBase {
       const scores = this.#score(imageEmbeds, text, head);
       return head === 'itm' ? tf.softmax(scores).slice([0, 1], [-1, 1]).squeeze([1]) : scores;
     });
+  }
+
+  imageFeatures(image: tf.Tensor4D): tf.Tensor2D {
+    return imageFeatures(this, image);
+  }
+
+  textFeatures(texts: readonly string[]): tf.Tensor2D {
+    return textFeatures(this, this.readTexts(texts));
+  }
+
+  /** `match` with both heads, of all images with all texts. */
+  matchPairs(image: tf.Tensor4D, texts: readonly string[]): Matches {
+    return matchPairs(
+      this,
+      image,
+      texts.map((text) => this.readTexts([text])),
+    );
   }
 
   /** Texts as ids, cut to 35. */

@@ -2,7 +2,7 @@ import { ConfigError, DataError } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
-import { tf } from '../../engine/index.js';
+import { noGrad, tf } from '../../engine/index.js';
 import { type Generated, generateIds } from '../generation/generate.js';
 import { resolveOptions } from '../generation/options.js';
 import { bestIndices } from '../generation/scores.js';
@@ -10,6 +10,7 @@ import { TextDecoder } from '../med/decoder.js';
 import { TextEncoder } from '../med/encoder.js';
 import type { ForwardPasses } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
+import type { AnswerOptions, QuestionModel } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { blipSchema, usualWords } from './config.js';
@@ -24,13 +25,16 @@ export const blipVqaSchema = blipSchema.extend({
 /** Images, and a question about each. */
 export interface QuestionSamples {
   /** [B, H, W, 3], normalised. */
-  image: tf.Tensor4D;
+  image?: tf.Tensor4D;
+  /** What `encodeImages` made of the images, in place of them: several questions are asked of one encoding. */
+  image_embeds?: tf.Tensor3D;
   /** The questions; one alone may be a string. */
   text_input?: readonly string[] | string;
 }
 
 /** Questions with the answers that people gave. */
-export interface AnsweredSamples extends QuestionSamples {
+export interface AnsweredSamples extends Omit<QuestionSamples, 'image_embeds'> {
+  image: tf.Tensor4D;
   /** Those of the first image, then those of the second, … */
   answers?: readonly string[];
   /** What each answer counts, such as the share of the people who gave it; 1 each where left out. */
@@ -54,25 +58,10 @@ export interface BlipVqaOutput {
   };
 }
 
-/** How long generated answers are; lengths count [DEC]. */
-export interface GeneratedAnswerOptions {
-  /** 1 is greedy search. */
-  numBeams?: number;
-  maxLength?: number;
-  minLength?: number;
-}
-
-export interface RankedAnswerOptions {
+export type GeneratedAnswerOptions = Pick<AnswerOptions, 'numBeams' | 'maxLength' | 'minLength'>;
+export type RankedAnswerOptions = Pick<AnswerOptions, 'numAnsCandidates'> & {
   answerList: readonly string[];
-  /** How many answers, those that begin likeliest, are compared as a whole; at most as many as there are. */
-  numAnsCandidates?: number;
-}
-
-/** How questions are answered. Source: lavis/models/blip_models/blip_vqa.py, predict_answers. */
-export interface AnswerOptions extends GeneratedAnswerOptions, Partial<RankedAnswerOptions> {
-  /** Choose among `answerList`, or write. */
-  inferenceMethod?: 'rank' | 'generate';
-}
+};
 
 /** Generated answers with their ids, and their scores where a beam search found them. */
 export interface GeneratedAnswers extends Generated {
@@ -96,7 +85,7 @@ const ROWS_AT_ONCE = 128;
  * Source: arXiv:2201.12086, section 5.3; lavis/models/blip_models/blip_vqa.py.
  */
 @registry.registerModel('blip_vqa')
-export class BlipVQA extends BlipBase {
+export class BlipVQA extends BlipBase implements QuestionModel {
   static readonly defaultConfigs: Readonly<Record<string, string>> = {
     vqav2: 'configs/models/blip_vqav2.yaml',
     okvqa: 'configs/models/blip_vqa_okvqa.yaml',
@@ -140,7 +129,7 @@ export class BlipVQA extends BlipBase {
     const { answers, weights, questionOf } = checkedAnswers(samples);
     const answer = this.#readAnswers(answers);
     return tf.tidy(() => {
-      const { imageEmbeds, states } = this.#encodeQuestions(samples.image, question, this.noise);
+      const { imageEmbeds, states } = this.#encodeQuestions(samples, question, this.noise);
       const beside = {
         states: tf.gather(states, tf.tensor1d(questionOf, 'int32')),
         statesMask: questionOf.map((row) => question.attentionMask[row]),
@@ -154,7 +143,7 @@ export class BlipVQA extends BlipBase {
   }
 
   /**
-   * An answer to each question.
+   * An answer to each question. Source: lavis/models/blip_models/blip_vqa.py, predict_answers.
    * @throws ConfigError for a wrong option, and for a ranking without a list of answers
    */
   async predictAnswers(samples: QuestionSamples, options: AnswerOptions = {}): Promise<string[]> {
@@ -263,20 +252,27 @@ export class BlipVQA extends BlipBase {
     return scores;
   }
 
+  encodeImages(image: tf.Tensor4D): tf.Tensor3D {
+    return noGrad(() => tf.tidy(() => this.visualEncoder.forward(image)));
+  }
+
   /** Questions beside their images, [B, T, D]. The caller owns them. */
   #questionStates(samples: QuestionSamples): tf.Tensor3D {
     const question = this.#readQuestions(samples);
-    return tf.tidy(() => this.#encodeQuestions(samples.image, question).states);
+    return tf.tidy(() => this.#encodeQuestions(samples, question).states);
   }
 
-  #encodeQuestions(image: tf.Tensor4D, question: EncodedTexts, noise?: Rng) {
-    const imageEmbeds = this.visualEncoder.forward(image, noise);
+  #encodeQuestions({ image, image_embeds }: QuestionSamples, question: EncodedTexts, noise?: Rng) {
+    const imageEmbeds = image_embeds ?? this.visualEncoder.forward(image!, noise);
     return { imageEmbeds, states: this.textEncoder.forward(question, { states: imageEmbeds }, noise) };
   }
 
-  #readQuestions({ image, text_input: texts = [] }: QuestionSamples): EncodedTexts {
+  /** @throws RangeError without images */
+  #readQuestions({ image, image_embeds, text_input: texts = [] }: QuestionSamples): EncodedTexts {
+    const images = image_embeds ?? image;
+    if (!images) throw new RangeError('questions are asked about image, or about image_embeds');
     const questions = typeof texts === 'string' ? [texts] : texts;
-    checkTexts(image, questions);
+    checkTexts(images, questions);
     return withFirstToken(this.tokenizer.encodeBatch(questions, this.maxTextLength), this.tokenizer.encId);
   }
 

@@ -1,22 +1,10 @@
 import { ConfigError, DataError } from '../../common/errors.js';
 import type { Communicator } from '../../distributed/index.js';
 import { tf } from '../../engine/index.js';
-import type { Linear } from '../../nn/index.js';
 import { bestIndices } from '../generation/scores.js';
-import type { TextEncoder } from '../med/encoder.js';
-import { type BertTokenizer, type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
-import type { VisionTransformer } from '../vit.js';
+import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import { featureOf, firstToken } from './contrastive.js';
-
-/** What compares by features and looks closely with a matching head. */
-export interface Matcher {
-  readonly tokenizer: BertTokenizer;
-  readonly visualEncoder: VisionTransformer;
-  readonly textEncoder: TextEncoder;
-  readonly visionProj: Linear;
-  readonly textProj: Linear;
-  readonly itmHead: Linear;
-}
+import type { Matcher } from './matching.js';
 
 export interface SimMatrixSamples {
   /** [I, H, W, 3], normalised; or batches of them, each disposed of once it is encoded. */

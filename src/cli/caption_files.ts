@@ -9,32 +9,6 @@ export interface Captioned {
   captions: readonly string[];
 }
 
-export const FORMATS = ['text', 'json', 'jsonl', 'csv'] as const;
-export type CaptionFormat = (typeof FORMATS)[number];
-
-/** Prints captions: text, CSV and JSON Lines as they come, JSON as one object at the end. */
-export class CaptionOutput {
-  readonly #all: [image: string, captions: readonly string[]][] = [];
-
-  constructor(private readonly format: CaptionFormat) {
-    if (format === 'csv') console.log('image,caption');
-  }
-
-  print({ image, captions }: Captioned): void {
-    if (this.format === 'json') this.#all.push([image, captions]);
-    else if (this.format === 'jsonl') console.log(JSON.stringify({ image, captions }));
-    else if (this.format === 'csv') for (const text of captions) console.log(`${cell(image)},${cell(text)}`);
-    else for (const text of captions) console.log(`${image}: ${text}`);
-  }
-
-  end(): void {
-    if (this.format === 'json') console.log(JSON.stringify(Object.fromEntries(this.#all), null, 2));
-  }
-}
-
-/** A cell of a table, in quotes where it needs them (RFC 4180). */
-const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
 export const EXISTING = ['skip', 'overwrite', 'append', 'prepend'] as const;
 
 /** Writes captions into text files beside the images: `photo.jpg` -> `photo.txt`. */

@@ -1,0 +1,87 @@
+import { ConfigError } from '../common/errors.js';
+import type { tf } from '../engine/index.js';
+import type { Matches } from './blip/matching.js';
+import type { GenerateOptions } from './generation/options.js';
+import type { CaptionSamples, Model } from './model.js';
+
+/** A model that describes images. */
+export interface CaptionModel extends Model {
+  /** `numCaptions` for each image, an image's next to each other. */
+  generate(samples: CaptionSamples, options?: GenerateOptions): Promise<string[]>;
+}
+
+/** A model that compares images and texts by features: rows of length 1, whose products are cosines. */
+export interface FeatureModel extends Model {
+  /** @param image [B, H, W, 3], normalised; returns [B, E], which the caller owns */
+  imageFeatures(image: tf.Tensor4D): tf.Tensor2D;
+  /** @returns [T, E], which the caller owns */
+  textFeatures(texts: readonly string[]): tf.Tensor2D;
+}
+
+/** A model that tells too, reading a text beside an image, whether they belong together. */
+export interface MatchModel extends FeatureModel {
+  /** All images with all texts. @param image [B, H, W, 3], normalised */
+  matchPairs(image: tf.Tensor4D, texts: readonly string[]): Matches;
+}
+
+/** How questions are answered; LAVIS's names and defaults. */
+export interface AnswerOptions {
+  /** Choose among `answerList`, or write. */
+  inferenceMethod?: 'rank' | 'generate';
+  answerList?: readonly string[];
+  /** How many answers, those that begin likeliest, are compared as a whole; at most as many as there are. */
+  numAnsCandidates?: number;
+  /** 1 is greedy search. */
+  numBeams?: number;
+  /** Lengths count [DEC]. */
+  maxLength?: number;
+  minLength?: number;
+}
+
+/** A model that answers questions about images. */
+export interface QuestionModel extends Model {
+  /** What questions are read beside, [B, N, D]; the caller owns it. @param image [B, H, W, 3], normalised */
+  encodeImages(image: tf.Tensor4D): tf.Tensor3D;
+  /** An answer to each question. */
+  predictAnswers(
+    samples: { image_embeds: tf.Tensor3D; text_input: readonly string[] },
+    options?: AnswerOptions,
+  ): Promise<string[]>;
+}
+
+/** The model as one that describes images. @throws ConfigError where it does not. */
+export const captionModel = (model: Model): CaptionModel =>
+  able<CaptionModel>(model, 'the model writes no captions', { generate: 'samples, options' });
+
+/** The model as one that compares images and texts. @throws ConfigError where it does not. */
+export const featureModel = (model: Model): FeatureModel =>
+  able<FeatureModel>(model, 'the model does not compare images with texts', {
+    imageFeatures: 'image',
+    textFeatures: 'texts',
+  });
+
+/** The model as one that matches texts with images. @throws ConfigError where it does not. */
+export const matchModel = (model: Model): MatchModel =>
+  able<MatchModel>(model, 'the model does not match texts with images', { matchPairs: 'image, texts' });
+
+/** The model as one that answers questions. @throws ConfigError where it does not. */
+export const questionModel = (model: Model): QuestionModel =>
+  able<QuestionModel>(model, 'the model answers no questions', {
+    encodeImages: 'image',
+    predictAnswers: 'samples, options',
+  });
+
+function able<M extends Model>(
+  model: Model,
+  headline: string,
+  methods: Partial<Record<keyof M & string, string>>,
+): M {
+  const isThere = (name: string) => typeof (model as unknown as Record<string, unknown>)[name] === 'function';
+  const missing = Object.keys(methods).filter((name) => !isThere(name));
+  if (missing.length === 0) return model as M;
+  const shown = Object.entries(methods).map(([name, parameters]) => `${name}(${parameters})`);
+  throw new ConfigError(headline, {
+    found: `${model.constructor.name}, without ${missing.map((name) => `${name}()`).join(' and ')}`,
+    allowed: `a model with ${shown.join(' and ')}`,
+  });
+}
