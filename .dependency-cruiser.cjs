@@ -8,6 +8,7 @@ const rooms = [
   'runs',
   'runners',
   'tasks',
+  'search',
   'models',
   'datasets',
   'processors',

@@ -61,6 +61,9 @@ export {
   vqaEvaluate,
 } from './metrics/index.js';
 export {
+  type AnswerOptions,
+  type AnswerQuestionsOptions,
+  answerQuestions,
   BaseModel,
   BlipBase,
   BlipCaption,
@@ -69,15 +72,22 @@ export {
   type CaptionModel,
   type CaptionSamples,
   captionImages,
+  type FeatureModel,
   type GenerateOptions,
+  type ImageMatch,
+  type ImageSource,
   type LoadModelOptions,
   loadModel,
   loadModelAndPreprocess,
+  type MatchImagesOptions,
+  type MatchModel,
   type Model,
   type ModelClass,
   type ModelOutput,
+  matchImages,
   modelZoo,
   type NamedModels,
+  type QuestionModel,
   type Samples,
 } from './models/index.js';
 export { Module } from './nn/index.js';
@@ -113,6 +123,15 @@ export {
   type TrainResult,
   train,
 } from './runs/index.js';
+export {
+  type Found,
+  type ImageIndex,
+  type IndexOptions,
+  openIndex,
+  type Query,
+  type SearchOptions,
+  search,
+} from './search/index.js';
 export {
   BaseTask,
   CaptionTask,

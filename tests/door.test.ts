@@ -14,9 +14,9 @@ const NAMES = `
   AdamW AnnotatedDataset AnnotationBuilder BaseModel BaseRunner BaseTask BlipBase BlipCaption BlipImageEvalProcessor
   CaptionBuilder CaptionDataset CaptionEvalDataset CaptionTask CheckpointError Config ConfigError DataError
   DistributedError EngineError ImageProcessor LavisError Module RunInterrupted RunnerBase RunnerIter TextProcessor
-  TrainingError captionImages cocoEvaluate collate datasetZoo evaluate key loadDataset loadModel loadModelAndPreprocess
-  loadProcessor modelZoo noGrad openCheckpoint ptbTokenize readSection registry retrievalMetrics saveSafetensors
-  saveTorch section setupEngine tf train types valueAndGrads vqaEvaluate`
+  TrainingError answerQuestions captionImages cocoEvaluate collate datasetZoo evaluate key loadDataset loadModel loadModelAndPreprocess
+  loadProcessor matchImages modelZoo noGrad openCheckpoint openIndex ptbTokenize readSection registry retrievalMetrics saveSafetensors
+  saveTorch search section setupEngine tf train types valueAndGrads vqaEvaluate`
   .trim()
   .split(/\s+/);
 

@@ -9,7 +9,15 @@ const number = (describe: string, defaultDescription: string) =>
 const whole = (describe: string, defaultDescription: string) =>
   ({ type: 'number', requiresArg: true, describe, defaultDescription }) as const;
 
-/** The options that say how text is generated; what is left out the YAML says, as in an evaluation. */
+/** The options of every beam search. @param text what is written */
+export const searchOptions = (text: string) =>
+  ({
+    'num-beams': whole('Width of the beam search; 1 is greedy', fromYaml('num_beams')),
+    'max-length': whole(`Most tokens of ${text}`, fromYaml('max_len')),
+    'min-length': whole(`Fewest tokens of ${text}`, fromYaml('min_len')),
+  }) as const satisfies Record<string, Options>;
+
+/** The options that say how captions are generated; what is left out the YAML says, as in an evaluation. */
 export const generationOptionTable = {
   'num-captions': {
     type: 'number',
@@ -22,9 +30,7 @@ export const generationOptionTable = {
     defaultDescription: fromYaml('use_nucleus_sampling'),
     describe: 'Draw words at random (nucleus sampling) instead of searching with beams',
   },
-  'num-beams': whole('Width of the beam search; 1 is greedy', fromYaml('num_beams')),
-  'max-length': whole('Most tokens of a caption, the prompt included', fromYaml('max_len')),
-  'min-length': whole('Fewest tokens of a caption, the prompt included', fromYaml('min_len')),
+  ...searchOptions('a caption, the prompt included'),
   'top-p': number('Share of the probability that --nucleus draws from', fromYaml('top_p')),
   'top-k': whole('--nucleus draws from at most so many words', fromYaml('top_k')),
   temperature: number('Above 1 makes --nucleus more daring', fromYaml('temperature')),

@@ -6,6 +6,7 @@ import { log } from '../common/logging.js';
 import { packageRoot } from '../common/paths.js';
 import { didYouMean, nearest } from '../common/suggest.js';
 import { leaveToLauncher } from '../distributed/index.js';
+import { ask } from './ask.js';
 import { caption } from './caption.js';
 import { type Command, STDIN_ARGUMENT, UsageError } from './command.js';
 import { compare } from './compare.js';
@@ -16,7 +17,9 @@ import { doctor } from './doctor.js';
 import { download } from './download.js';
 import { evaluate } from './eval.js';
 import { init } from './init.js';
+import { match } from './match.js';
 import { report as reportCommand } from './report.js';
+import { search } from './search.js';
 import { train } from './train.js';
 import { watch } from './watch.js';
 import { zoo } from './zoo.js';
@@ -31,6 +34,9 @@ const commands: readonly Command[] = [
   train,
   evaluate,
   caption,
+  ask,
+  match,
+  search,
   watch,
   reportCommand,
   compare,

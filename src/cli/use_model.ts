@@ -108,9 +108,10 @@ const NO_RUN = { run: {}, datasets: {} };
 
 /** The defaults of a model of the zoo, as if they were the YAML of a run. */
 async function zooConfig(args: ModelArguments, { command, arch: usual }: Use<Model>): Promise<Config> {
-  const { model: arch = usual, 'model-type': type } = args;
+  const { model: arch = usual } = args;
   await loadClasses(args.plugin);
-  registry.getModelClass(arch);
+  const [first] = Object.keys(registry.getModelClass(arch).defaultConfigs);
+  const { 'model-type': type = first } = args;
   return loadConfig(
     { ...args, 'cfg-path': defaultConfigFile(arch, type) },
     {
@@ -118,7 +119,7 @@ async function zooConfig(args: ModelArguments, { command, arch: usual }: Use<Mod
       withoutTask: true,
       overrides: [
         { values: NO_RUN, origin: command },
-        { values: { model: { arch, ...(type ? { model_type: type } : {}) } }, origin: '--model' },
+        { values: { model: { arch, model_type: type } }, origin: '--model' },
       ],
     },
   );

@@ -27,15 +27,16 @@ export async function answerQuestions(
   const asked = questions.map((question) => textProcessor?.apply(question) ?? question);
   const all: string[][] = images.map(() => []);
   for await (const { image, indices } of imageBatches(processor, images, { batchSize, onError })) {
-    const image_embeds = model.encodeImages(image);
+    const image_embeds = model.encodeImages?.(image);
+    const seen = image_embeds ? { image_embeds } : { image };
     try {
       for (const question of asked) {
         const text_input = indices.map(() => question);
-        const answers = await model.predictAnswers({ image_embeds, text_input }, options);
+        const answers = await model.predictAnswers({ ...seen, text_input }, options);
         for (const [place, index] of indices.entries()) all[index].push(answers[place]);
       }
     } finally {
-      image_embeds.dispose();
+      image_embeds?.dispose();
     }
     for (const index of indices) await onAnswers?.(all[index], index);
   }

@@ -42,7 +42,6 @@ export {
   BlipVQA,
   type BlipVqaOutput,
   blipVqaSchema,
-  type QuestionSamples,
 } from './blip/blip_vqa.js';
 export type { Predictions } from './blip/classification_head.js';
 export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
@@ -111,6 +110,7 @@ export {
   type MatchModel,
   matchModel,
   type QuestionModel,
+  type QuestionSamples,
   questionModel,
 } from './uses.js';
 export { VisionTransformer, type VitConfig } from './vit.js';

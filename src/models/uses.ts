@@ -38,15 +38,22 @@ export interface AnswerOptions {
   minLength?: number;
 }
 
+/** Images, and a question about each. */
+export interface QuestionSamples {
+  /** [B, H, W, 3], normalised. */
+  image?: tf.Tensor4D;
+  /** What `encodeImages` made of the images, in place of them: several questions are asked of one encoding. */
+  image_embeds?: tf.Tensor3D;
+  /** The questions; one alone may be a string. */
+  text_input?: readonly string[] | string;
+}
+
 /** A model that answers questions about images. */
 export interface QuestionModel extends Model {
   /** What questions are read beside, [B, N, D]; the caller owns it. @param image [B, H, W, 3], normalised */
-  encodeImages(image: tf.Tensor4D): tf.Tensor3D;
+  encodeImages?(image: tf.Tensor4D): tf.Tensor3D;
   /** An answer to each question. */
-  predictAnswers(
-    samples: { image_embeds: tf.Tensor3D; text_input: readonly string[] },
-    options?: AnswerOptions,
-  ): Promise<string[]>;
+  predictAnswers(samples: QuestionSamples, options?: AnswerOptions): Promise<string[]>;
 }
 
 /** The model as one that describes images. @throws ConfigError where it does not. */
@@ -66,10 +73,7 @@ export const matchModel = (model: Model): MatchModel =>
 
 /** The model as one that answers questions. @throws ConfigError where it does not. */
 export const questionModel = (model: Model): QuestionModel =>
-  able<QuestionModel>(model, 'the model answers no questions', {
-    encodeImages: 'image',
-    predictAnswers: 'samples, options',
-  });
+  able<QuestionModel>(model, 'the model answers no questions', { predictAnswers: 'samples, options' });
 
 function able<M extends Model>(
   model: Model,

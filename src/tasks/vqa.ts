@@ -17,7 +17,7 @@ import {
   type VqaResult,
   vqaEvaluate,
 } from '../metrics/index.js';
-import type { AnswerOptions, Model, QuestionSamples } from '../models/index.js';
+import { type AnswerOptions, type Model, type QuestionSamples, questionModel } from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { evaluationId } from './captioning.js';
 import { type EvaluationResult, pythonJson, type ShownSample, type ShownSamples } from './results.js';
@@ -57,11 +57,6 @@ export interface VqaSettings extends Omit<AnswerOptions, 'answerList'> {
   questionFiles?: string | Record<string, string>;
 }
 
-/** A model that answers questions about images. */
-interface AnsweringModel extends Model {
-  predictAnswers(samples: QuestionSamples, options: AnswerOptions): Promise<string[]>;
-}
-
 interface VqaTruth {
   annotations: VqaAnnotations;
   questions?: VqaQuestions;
@@ -98,7 +93,7 @@ export class VqaTask extends BaseTask {
     const samples = toSamples(batch);
     const { annotationFiles: _, questionFiles: __, ...options } = this.settings;
     try {
-      return await answeringModel(model).predictAnswers(samples as QuestionSamples, {
+      return await questionModel(model).predictAnswers(samples as QuestionSamples, {
         ...options,
         answerList: answersOf(dataset),
       });
@@ -226,13 +221,4 @@ function* questionIds(dataset: Dataset): Generator<QuestionId> {
     const id = dataset.job?.(i).record.question_id;
     if (id !== undefined) yield evaluationId(id as QuestionId)!;
   }
-}
-
-/** @throws ConfigError for a model that answers nothing */
-function answeringModel(model: Model): AnsweringModel {
-  if ('predictAnswers' in model) return model as AnsweringModel;
-  throw new ConfigError('the model answers no questions', {
-    found: `${model.constructor.name}, without predictAnswers()`,
-    allowed: 'blip_vqa, or a model with predictAnswers(samples, options): Promise<string[]>',
-  });
 }

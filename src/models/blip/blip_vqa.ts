@@ -10,7 +10,7 @@ import { TextDecoder } from '../med/decoder.js';
 import { TextEncoder } from '../med/encoder.js';
 import type { ForwardPasses } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
-import type { AnswerOptions, QuestionModel } from '../uses.js';
+import type { AnswerOptions, QuestionModel, QuestionSamples } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { blipSchema, usualWords } from './config.js';
@@ -21,16 +21,6 @@ export const blipVqaSchema = blipSchema.extend({
   image_size: key(types.natural, 480, 'Pixels a side of an image; the processors have to agree.'),
   max_txt_len: key(types.natural, 35, 'Questions are cut to so many tokens.'),
 });
-
-/** Images, and a question about each. */
-export interface QuestionSamples {
-  /** [B, H, W, 3], normalised. */
-  image?: tf.Tensor4D;
-  /** What `encodeImages` made of the images, in place of them: several questions are asked of one encoding. */
-  image_embeds?: tf.Tensor3D;
-  /** The questions; one alone may be a string. */
-  text_input?: readonly string[] | string;
-}
 
 /** Questions with the answers that people gave. */
 export interface AnsweredSamples extends Omit<QuestionSamples, 'image_embeds'> {

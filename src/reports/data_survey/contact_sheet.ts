@@ -4,15 +4,19 @@ import { writeFileAtomic } from '../../common/files.js';
 import { quietlyUntilDone } from '../../common/quiet.js';
 import { Rng } from '../../common/random.js';
 import type { Dataset, Sample } from '../../datasets/index.js';
-import { CLIP_MEAN, CLIP_STD, type ImageArray } from '../../processors/index.js';
+import { CLIP_MEAN, CLIP_STD, type ImageArray, type RgbImage } from '../../processors/index.js';
 import { spread } from './images.js';
 
-/** Part of a sheet: some samples of a split under its name. */
+/** Part of a sheet: some pictures under a title. */
 export interface SheetPart {
   title: string;
-  samples: Sample[];
-  mean: readonly number[];
-  std: readonly number[];
+  cells: SheetCell[];
+}
+
+export interface SheetCell {
+  /** Called when it is drawn: not all pictures are in memory at once. */
+  picture: () => RgbImage | Promise<RgbImage>;
+  text: string;
 }
 
 const COLUMNS = 6;
@@ -41,16 +45,24 @@ export async function sheetPart(
     if (sample) samples.push(sample);
   }
   const raw = typeof side?.name !== 'string';
-  return {
-    title: dataset.name,
-    samples,
-    mean: raw ? [0, 0, 0] : ((side.mean as number[] | undefined) ?? CLIP_MEAN),
-    std: raw ? [1 / 255, 1 / 255, 1 / 255] : ((side.std as number[] | undefined) ?? CLIP_STD),
-  };
+  const mean = raw ? [0, 0, 0] : ((side.mean as number[] | undefined) ?? CLIP_MEAN);
+  const std = raw ? [1 / 255, 1 / 255, 1 / 255] : ((side.std as number[] | undefined) ?? CLIP_STD);
+  const cells = samples.map((sample) => ({
+    picture: () => pictureOf(sample.image as ImageArray, mean, std),
+    text: String(sample.text_input ?? `id ${sample.image_id ?? ''}`),
+  }));
+  return { title: dataset.name, cells };
+}
+
+/** The pixels as they were before the normalisation. */
+function pictureOf({ data, shape }: ImageArray, mean: readonly number[], std: readonly number[]): RgbImage {
+  const [height, width] = shape;
+  const bytes = Uint8ClampedArray.from(data, (value, i) => 255 * (value * std[i % 3] + mean[i % 3]));
+  return { data: new Uint8Array(bytes.buffer), width, height };
 }
 
 /**
- * Draws the parts below each other, captions under the pictures, as a PNG.
+ * Draws the parts below each other, their texts under the pictures, as a PNG.
  * @throws DataError where it cannot be written.
  */
 export async function drawSheet(parts: readonly SheetPart[], path: string): Promise<void> {
@@ -58,21 +70,20 @@ export async function drawSheet(parts: readonly SheetPart[], path: string): Prom
   const layers: OverlayOptions[] = [];
   const texts: string[] = [];
   let top = GAP;
-  for (const { title, samples, mean, std } of parts) {
+  for (const { title, cells } of parts) {
     texts.push(`<text x="${GAP}" y="${top + 22}" font-size="18" font-weight="bold">${escaped(title)}</text>`);
     top += TITLE;
-    for (const [i, sample] of samples.entries()) {
+    for (const [i, { picture, text }] of cells.entries()) {
       const left = GAP + (i % COLUMNS) * (CELL + GAP);
       const y = top + Math.floor(i / COLUMNS) * (CELL + TEXT);
-      layers.push({ input: await thumbnail(sample.image as ImageArray, mean, std), left, top: y });
-      const caption = String(sample.text_input ?? `id ${sample.image_id ?? ''}`);
-      wrapped(caption, 32, 3).forEach((line, row) => {
+      layers.push({ input: await thumbnail(await picture()), left, top: y });
+      wrapped(text, 32, 3).forEach((line, row) => {
         texts.push(
           `<text x="${left}" y="${y + CELL + 14 + row * 13}" font-size="12">${escaped(line)}</text>`,
         );
       });
     }
-    top += Math.ceil(samples.length / COLUMNS) * (CELL + TEXT);
+    top += Math.ceil(cells.length / COLUMNS) * (CELL + TEXT);
   }
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif">${texts.join('')}</svg>`;
   // A machine without fonts.conf is told so by the library that looks for fonts.
@@ -93,15 +104,9 @@ export async function drawSheet(parts: readonly SheetPart[], path: string): Prom
   });
 }
 
-/** The pixels as they were before the normalisation, as a PNG of the cell's size. */
-function thumbnail(
-  { data, shape }: ImageArray,
-  mean: readonly number[],
-  std: readonly number[],
-): Promise<Buffer> {
-  const [height, width] = shape;
-  const bytes = Uint8ClampedArray.from(data, (value, i) => 255 * (value * std[i % 3] + mean[i % 3]));
-  return sharp(bytes, { raw: { width, height, channels: 3 } })
+/** A picture as a PNG of the cell's size. */
+function thumbnail({ data, width, height }: RgbImage): Promise<Buffer> {
+  return sharp(data, { raw: { width, height, channels: 3 } })
     .resize(CELL, CELL, { fit: 'contain', background: '#ddd', kernel: width < CELL ? 'nearest' : 'lanczos3' })
     .png()
     .toBuffer();

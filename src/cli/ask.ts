@@ -1,0 +1,168 @@
+import { DataError } from '../common/errors.js';
+import { readText } from '../common/text_file.js';
+import { type AnswerOptions, answerQuestions, checkedOptions, questionModel } from '../models/index.js';
+import { VqaTask } from '../tasks/index.js';
+import { defineCommand, UsageError } from './command.js';
+import {
+  findImages,
+  imageOptions,
+  imagePositionals,
+  inBatches,
+  PASSED_OVER,
+  sourcesOf,
+} from './fetched_images.js';
+import { searchOptions } from './generation_options.js';
+import { formatOption, type ResultForm, ResultOutput } from './result_output.js';
+import { modelOptions, useModel } from './use_model.js';
+
+const METHODS = ['rank', 'generate'] as const;
+
+const options = {
+  ...modelOptions('blip_vqa', 'vqav2'),
+  question: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    demandOption: true,
+    describe: 'What is asked about every image; may be repeated',
+  },
+  answers: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Text file with an answer a line: the likeliest of them is chosen, in place of writing one',
+  },
+  'inference-method': {
+    choices: METHODS,
+    requiresArg: true,
+    defaultDescription: 'rank with --answers, else generate',
+    describe: 'rank: choose one of --answers; generate: write an answer',
+  },
+  'num-ans-candidates': {
+    type: 'number',
+    requiresArg: true,
+    defaultDescription: 'run.num_ans_candidates of the YAML, or its default',
+    describe: 'rank: how many answers, those that begin likeliest, are compared as a whole',
+  },
+  ...searchOptions('an answer, one for its start counted'),
+  ...imageOptions,
+  format: formatOption,
+} as const;
+
+interface Answered {
+  image: string;
+  question: string;
+  answer: string;
+}
+
+export const ask = defineCommand({
+  command: 'ask <images..>',
+  describe: 'Answer questions about images, with published weights or your own (--cfg-path)',
+  options,
+  positionals: imagePositionals,
+  examples: [
+    ['lavis ask photo.jpg --question "what is the man holding?"', 'with the published weights'],
+    [
+      'lavis ask photos --question "how many people are there?" --question "is it raining?" --format csv',
+      'a table of two questions about every photo of a folder',
+    ],
+    [
+      'lavis ask photo.jpg --question "what is the weather like?" --answers weather.txt',
+      'the likeliest of the answers in a file',
+    ],
+    ['lavis ask photo.jpg --question "what is this?" --model-type okvqa', 'with the weights for OK-VQA'],
+  ],
+  epilogue: PASSED_OVER,
+  async handler(args) {
+    const { question: questions } = args;
+    const empty = questions.some((question) => question.trim() === '');
+    if (empty) throw new UsageError('--question is empty: --question "what is in the picture?"');
+    const given = await answerOptions(args);
+    const images = await findImages(sourcesOf(args.images, 'lavis ask'), args);
+    let settings: AnswerOptions = given;
+    const { model, processor, textProcessor } = await useModel(args, {
+      command: 'lavis ask',
+      arch: 'blip_vqa',
+      textProcessor: 'blip_question',
+      check(config) {
+        const { numAnsCandidates, numBeams, maxLength, minLength } = VqaTask.setupTask(config).settings;
+        settings = { numAnsCandidates, numBeams, maxLength, minLength, ...given };
+        checkedOptions({
+          numBeams: settings.numBeams,
+          maxLength: settings.maxLength,
+          minLength: settings.minLength,
+        });
+      },
+      accept: questionModel,
+    });
+    const output = new ResultOutput<Answered>(args.format, formOf(questions.length));
+    const job = { size: args['batch-size'], title: 'Asking' };
+    const failures = await inBatches(images, job, ({ names, sources, passOver }) =>
+      answerQuestions(model, processor, sources, questions, {
+        ...settings,
+        textProcessor,
+        batchSize: sources.length || 1,
+        onError: passOver,
+        onAnswers: (answers, i) => {
+          for (const [k, answer] of answers.entries()) {
+            output.print({ image: names[i], question: questions[k], answer });
+          }
+        },
+      }),
+    );
+    output.end();
+    model.dispose();
+    return failures > 0 ? 1 : 0;
+  },
+});
+
+/** @param questions how many: with one, the answer alone is enough for people */
+const formOf = (questions: number): ResultForm<Answered> => ({
+  columns: ['image', 'question', 'answer'],
+  rows: ({ image, question, answer }) => [[image, question, answer]],
+  lines: ({ image, question, answer }) => [
+    questions === 1 ? `${image}: ${answer}` : `${image}: ${question} ${answer}`,
+  ],
+});
+
+interface AnswerArguments {
+  answers?: string;
+  'inference-method'?: (typeof METHODS)[number];
+  'num-ans-candidates'?: number;
+  'num-beams'?: number;
+  'max-length'?: number;
+  'min-length'?: number;
+}
+
+/**
+ * What a command line says of answers, without what it leaves to the YAML.
+ * @throws UsageError for what does not go together; DataError for a list that cannot be read
+ */
+async function answerOptions(args: AnswerArguments): Promise<AnswerOptions> {
+  const { answers, 'inference-method': method = answers === undefined ? 'generate' : 'rank' } = args;
+  if (method === 'rank' && answers === undefined) {
+    throw new UsageError('--inference-method rank chooses among answers: --answers FILE, one answer a line');
+  }
+  if (method === 'generate' && answers !== undefined) {
+    throw new UsageError(
+      '--answers is a list to choose from, and --inference-method generate writes answers',
+    );
+  }
+  const said = {
+    numAnsCandidates: args['num-ans-candidates'],
+    numBeams: args['num-beams'],
+    maxLength: args['max-length'],
+    minLength: args['min-length'],
+  };
+  return {
+    inferenceMethod: method,
+    answerList: answers === undefined ? undefined : await readAnswers(answers),
+    ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)),
+  };
+}
+
+async function readAnswers(file: string): Promise<string[]> {
+  const lines = (await readText(file, { what: 'a list of answers' })).split(/\r\n|\n|\r/);
+  const answers = [...new Set(lines.map((line) => line.trim()).filter(Boolean))];
+  if (answers.length > 0) return answers;
+  throw new DataError('a list of answers is empty', { where: file, allowed: 'an answer a line' });
+}

@@ -1,0 +1,232 @@
+import { type FileHandle, open, readFile, truncate, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder, writeAside } from '../common/files.js';
+import { log } from '../common/logging.js';
+
+/** What is kept of a file. */
+export interface Entry {
+  /** Below the folder, as `pathText` has it. */
+  path: string;
+  size: number;
+  mtime: number;
+  /** Of its bytes. */
+  hash: string;
+  /** Where its features are; undefined for a file that cannot be read as an image. */
+  row?: number;
+  /** Why it cannot be read. */
+  broken?: string;
+}
+
+/** The first line of the journal. */
+interface Head {
+  format: typeof FORMAT;
+  /** The folder, for people who look into the cache. */
+  folder: string;
+  /** Numbers of a row. */
+  width: number;
+  /** Name of the file with the rows. */
+  rows: string;
+}
+
+const FORMAT = 'lavis-search-1';
+const JOURNAL = 'files.jsonl';
+
+/**
+ * Features of a folder's images on disk: float32 rows in one flat file, and a journal that says which file has which
+ * row. Both only grow, rows before the lines that name them, so that whatever was written when a process is killed
+ * is used by the next. Rows that no file has any more are left out now and then, when the store is written anew.
+ */
+export class FeatureStore {
+  readonly #entries = new Map<string, Entry>();
+  readonly #rowOf = new Map<string, number>();
+  #rows = 0;
+  #lines = 0;
+  #head!: Head;
+
+  private constructor(private readonly folder: string) {}
+
+  /** @param about the folder that is indexed @param width numbers of a row */
+  static async open(
+    folder: string,
+    { about, width }: { about: string; width: number },
+  ): Promise<FeatureStore> {
+    makeFolder(folder);
+    const store = new FeatureStore(folder);
+    await store.#read({ format: FORMAT, folder: about, width, rows: 'rows-0.f32' });
+    return store;
+  }
+
+  get width(): number {
+    return this.#head.width;
+  }
+
+  entry(path: string): Entry | undefined {
+    return this.#entries.get(path);
+  }
+
+  entries(): IterableIterator<Entry> {
+    return this.#entries.values();
+  }
+
+  /** The row of a file with these bytes, wherever it lies or lay. */
+  rowOf(hash: string): number | undefined {
+    return this.#rowOf.get(hash);
+  }
+
+  /**
+   * Keeps entries and new rows.
+   * @param features of the entries that have no `row` and whose hash has none, in their order, one for each hash;
+   *   they get their rows here
+   */
+  async add(entries: readonly Entry[], features: Float32Array): Promise<void> {
+    const count = features.length / this.width;
+    if (count > 0) await append(this.#rowsFile, asBytes(features));
+    let next = this.#rows;
+    this.#rows += count;
+    for (const entry of entries) {
+      if (entry.broken === undefined) entry.row ??= this.rowOf(entry.hash) ?? next++;
+      this.#keep(entry);
+    }
+    await this.#write(entries);
+  }
+
+  /** Forgets files that have gone. */
+  async remove(paths: readonly string[]): Promise<void> {
+    for (const path of paths) this.#entries.delete(path);
+    await this.#write(paths.map((path) => ({ path, gone: true })));
+  }
+
+  /** All rows, those of no file among them, [rows * width]. */
+  async features(): Promise<Float32Array> {
+    if (this.#rows === 0) return new Float32Array(0);
+    const values = new Float32Array(this.#rows * this.width);
+    const bytes = asBytes(values);
+    const handle = await open(this.#rowsFile, 'r');
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesRead } = await handle.read(bytes, at, Math.min(bytes.length - at, 2 ** 30), at);
+        if (bytesRead === 0) throw new Error(`${this.#rowsFile} ends early`);
+        at += bytesRead;
+      }
+    } finally {
+      await handle.close();
+    }
+    return values;
+  }
+
+  /** Writes the store anew where most of it is of files that have changed or gone. */
+  async tidy(): Promise<void> {
+    const live = new Set([...this.entries()].flatMap(({ row }) => row ?? []));
+    const [idleRows, idleLines] = [this.#rows - live.size, this.#lines - this.#entries.size];
+    if (idleRows <= live.size && idleLines <= 2 * this.#entries.size + 1000) return;
+    const all = await this.features();
+    const places = new Map([...live].map((row, place) => [row, place]));
+    const old = this.#rowsFile;
+    const generation = Number(/\d+/.exec(this.#head.rows)?.[0] ?? 0) + 1;
+    this.#head = { ...this.#head, rows: `rows-${generation}.f32` };
+    await writeAside(this.#rowsFile, async (handle) => {
+      for (const row of live) {
+        await handle.write(asBytes(all.subarray(row * this.width, (row + 1) * this.width)));
+      }
+    });
+    const entries = [...this.entries()].map((entry) => ({
+      ...entry,
+      ...(entry.row === undefined ? {} : { row: places.get(entry.row) }),
+    }));
+    await writeAside(join(this.folder, JOURNAL), (handle) =>
+      handle.writeFile(lines([this.#head, ...entries])),
+    );
+    await unlink(old).catch(() => {});
+    await this.#read(this.#head);
+  }
+
+  get #rowsFile(): string {
+    return join(this.folder, this.#head.rows);
+  }
+
+  #keep(entry: Entry): void {
+    this.#entries.set(entry.path, entry);
+    if (entry.row !== undefined) this.#rowOf.set(entry.hash, entry.row);
+  }
+
+  /** Takes what is whole of the files; what a killed process left behind it is cut off. */
+  async #read(fresh: Head): Promise<void> {
+    this.#entries.clear();
+    this.#rowOf.clear();
+    const journal = join(this.folder, JOURNAL);
+    const text = await readFile(journal, 'utf8').catch(() => '');
+    const end = text.lastIndexOf('\n') + 1;
+    const [first, ...rest] = text.slice(0, end).split('\n');
+    const head = parsed<Head>(first);
+    this.#lines = 0;
+    if (head?.format !== FORMAT || head.width !== fresh.width) {
+      if (text !== '') log.warn(`${journal} cannot be used, and is begun anew`);
+      this.#head = fresh;
+      this.#rows = 0;
+      await writeAside(this.#rowsFile, async () => {});
+      await writeAside(journal, (handle) => handle.writeFile(lines([fresh])));
+      return;
+    }
+    this.#head = head;
+    const size = await sizeOf(this.#rowsFile);
+    const rowBytes = 4 * head.width;
+    this.#rows = Math.floor(size / rowBytes);
+    for (const line of rest) {
+      if (line === '') continue;
+      this.#lines++;
+      const entry = parsed<Entry & { gone?: true }>(line);
+      if (!entry) continue;
+      if (entry.gone) this.#entries.delete(entry.path);
+      else if (entry.row === undefined || entry.row < this.#rows) this.#keep(entry);
+    }
+    if (size > this.#rows * rowBytes) await truncate(this.#rowsFile, this.#rows * rowBytes);
+    if (Buffer.byteLength(text) > Buffer.byteLength(text.slice(0, end))) {
+      await truncate(journal, Buffer.byteLength(text.slice(0, end)));
+    }
+  }
+
+  async #write(objects: readonly object[]): Promise<void> {
+    if (objects.length === 0) return;
+    this.#lines += objects.length;
+    await append(join(this.folder, JOURNAL), lines(objects));
+  }
+}
+
+const lines = (objects: readonly object[]) => objects.map((one) => `${JSON.stringify(one)}\n`).join('');
+
+/** Floats as they lie in memory: little-endian wherever Node runs. */
+const asBytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
+  new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+
+/** Written and on the disk: lines are to name no rows that a power cut has taken. */
+async function append(path: string, data: string | Uint8Array): Promise<void> {
+  await withFile(path, 'a', async (handle) => {
+    await handle.appendFile(data);
+    await handle.datasync();
+  });
+}
+
+const sizeOf = (path: string) =>
+  withFile(path, 'r', async (handle) => (await handle.stat()).size).catch(() => 0);
+
+async function withFile<T>(
+  path: string,
+  flags: string,
+  work: (handle: FileHandle) => Promise<T>,
+): Promise<T> {
+  const handle = await open(path, flags);
+  try {
+    return await work(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** undefined for a line that is no JSON, after a power cut. */
+function parsed<T>(line: string): T | undefined {
+  try {
+    return JSON.parse(line) as T;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,288 @@
+import { createHash } from 'node:crypto';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { basename, join, relative, resolve } from 'node:path';
+import { fileSystemPath } from '../common/byte_paths.js';
+import { DataError, messageOf } from '../common/errors.js';
+import { cacheRoot } from '../common/paths.js';
+import { withFileLock } from '../fetch/index.js';
+import { type FeatureModel, featureModel, type Model, stacked } from '../models/index.js';
+import {
+  ALLOWED_FORMATS,
+  HEIC_HELP,
+  hasHeic,
+  type ImageArray,
+  type ImageProcessor,
+  imagesBelow,
+  inWords,
+  type LeftOut,
+  type TextProcessor,
+} from '../processors/index.js';
+import { type Entry, FeatureStore } from './feature_store.js';
+
+export interface IndexOptions {
+  /** What texts of queries go through first, such as `txtProcessors.eval`. */
+  textProcessor?: TextProcessor;
+  /** Images at a time; 16 unless given. */
+  batchSize?: number;
+  /** Whether folders in the folder are looked through too; true unless given. */
+  recursive?: boolean;
+  /** false answers from what is kept, without a look at the folder. */
+  update?: boolean;
+  /** Hears how many of the images that are new or changed are done. */
+  onProgress?: (done: number, total: number) => void;
+  /** Hears of each image that cannot be read. */
+  onBroken?: (path: string, reason: string) => void;
+  /** Hears that another process is indexing the folder, which is waited for. */
+  onWait?: (holder: string) => void;
+}
+
+/** The features of a folder's images, and what they were made with: what `search` looks through. */
+export interface ImageIndex {
+  /** Absolute. */
+  folder: string;
+  /** The images, below the folder, by name. */
+  paths: readonly string[];
+  /** Where the features of each are. */
+  rows: Int32Array;
+  /** [rows, width], each of length 1; some may belong to no image. */
+  features: Float32Array;
+  width: number;
+  /** How many features were made now; the others were kept. */
+  made: number;
+  model: FeatureModel;
+  processor: ImageProcessor;
+  textProcessor?: TextProcessor;
+}
+
+/**
+ * The features of all images of a folder. They are made once and kept in the cache, for these weights and this
+ * processor; a file that is new or has changed (by its size and time, then by a hash of its bytes) is read again,
+ * one that was moved or copied is not. What was made is kept as it is made: a process that is killed loses a second
+ * of work.
+ * @param model evaluated as it is: call `model.eval()` first
+ * @param processor what prepares images for the model, such as `visProcessors.eval`
+ * @throws DataError for a folder that is not there or without an image; ConfigError for a model without features
+ */
+export async function openIndex(
+  model: Model,
+  processor: ImageProcessor,
+  folder: string,
+  options: IndexOptions = {},
+): Promise<ImageIndex> {
+  const maker = { model: featureModel(model), processor };
+  const root = await realpath(folder).catch((cause: unknown) => {
+    throw new DataError('the folder is not there', { where: resolve(folder), cause });
+  });
+  if (!(await stat(root)).isDirectory()) {
+    throw new DataError('what is searched is not a folder', { where: root, found: 'a file' });
+  }
+  const place = join(
+    cacheRoot(),
+    'search',
+    `${basename(root)}-${sha256(root).slice(0, 12)}`,
+    await keyOf(maker),
+  );
+  const { store, made } = await withFileLock(
+    join(place, 'lock'),
+    async () => {
+      const about = { about: root, width: await widthOf(maker) };
+      const opened = await FeatureStore.open(place, about);
+      return { store: opened, made: await brought(opened, root, maker, options) };
+    },
+    { onWait: options.onWait },
+  );
+  const there: Entry[] = [];
+  for (const entry of store.entries()) {
+    if (entry.row !== undefined) there.push(entry);
+    else options.onBroken?.(join(root, entry.path), entry.broken ?? '');
+  }
+  if (there.length === 0) throw nothingIn(root, options);
+  there.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return {
+    folder: root,
+    paths: there.map(({ path }) => path),
+    rows: Int32Array.from(there, ({ row }) => row!),
+    features: await store.features(),
+    width: store.width,
+    made,
+    ...maker,
+    textProcessor: options.textProcessor,
+  };
+}
+
+interface Maker {
+  model: FeatureModel;
+  processor: ImageProcessor;
+}
+
+/** Brings a store up to date. @returns how many features were made */
+async function brought(
+  store: FeatureStore,
+  root: string,
+  maker: Maker,
+  { update = true, recursive, batchSize = 16, onProgress, onBroken }: IndexOptions,
+): Promise<number> {
+  if (!update) return 0;
+  const leftOut: LeftOut = new Map();
+  const found = await imagesBelow(root, { recursive, leftOut });
+  if (found.length === 0) throw noImage(root, leftOut);
+  const files = await statAll(
+    found.map((path) => relative(root, path)),
+    root,
+  );
+  const waiting = files.filter(({ path, size, mtime }) => {
+    const kept = store.entry(path);
+    return kept?.size !== size || kept.mtime !== mtime;
+  });
+  const seen = new Set<string>(); // copies of one file may come before its features are kept
+  let done = 0;
+  let pending: Entry[] = [];
+  let features: Float32Array[] = [];
+  let saved = Date.now();
+  const save = async () => {
+    await store.add(pending, joined(features));
+    [pending, features, saved] = [[], [], Date.now()];
+  };
+  const read = (start: number) =>
+    Promise.all(
+      waiting.slice(start, start + batchSize).map((file) => readFileOnce(file, root, store, maker)),
+    );
+  let reading = read(0);
+  for (let start = 0; start < waiting.length; start += batchSize) {
+    const results = await reading;
+    reading = read(start + batchSize); // while the model is at work
+    const fresh: ImageArray[] = [];
+    for (const { entry, pixels, unreadable } of results) {
+      if (unreadable !== undefined) onBroken?.(join(root, entry.path), unreadable);
+      else pending.push(entry);
+      if (!pixels || seen.has(entry.hash)) continue;
+      fresh.push(pixels);
+      seen.add(entry.hash);
+    }
+    if (fresh.length > 0) features.push(await featuresOf(maker, fresh));
+    done += results.length;
+    if (Date.now() - saved > 1000) await save();
+    onProgress?.(done, waiting.length);
+  }
+  await save();
+  const present = new Set(files.map(({ path }) => path));
+  await store.remove([...store.entries()].map(({ path }) => path).filter((path) => !present.has(path)));
+  await store.tidy();
+  return seen.size;
+}
+
+type File = Pick<Entry, 'path' | 'size' | 'mtime'>;
+
+/** Sizes and times, some at a time; a file that has gone meanwhile is left out. */
+async function statAll(paths: readonly string[], root: string): Promise<File[]> {
+  const files: File[] = [];
+  for (let at = 0; at < paths.length; at += 256) {
+    const some = paths.slice(at, at + 256);
+    const infos = await Promise.all(
+      some.map((path) => stat(fileSystemPath(join(root, path))).catch(() => undefined)),
+    );
+    for (const [i, info] of infos.entries()) {
+      if (info) files.push({ path: some[i], size: info.size, mtime: info.mtimeMs });
+    }
+  }
+  return files;
+}
+
+interface ReadOnce {
+  entry: Entry;
+  /** Of an image whose features are to be made. */
+  pixels?: ImageArray;
+  /** Why a file could not be opened; nothing is kept of it. */
+  unreadable?: string;
+}
+
+async function readFileOnce(
+  file: File,
+  root: string,
+  store: FeatureStore,
+  { processor }: Maker,
+): Promise<ReadOnce> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(fileSystemPath(join(root, file.path)));
+  } catch (thrown) {
+    return { entry: { ...file, hash: '' }, unreadable: messageOf(thrown) };
+  }
+  const entry: Entry = { ...file, hash: sha256(bytes).slice(0, 32) };
+  const row = store.rowOf(entry.hash);
+  if (row !== undefined) return { entry: { ...entry, row } };
+  try {
+    return { entry, pixels: await processor.process(bytes) };
+  } catch (thrown) {
+    if (!(thrown instanceof DataError)) throw thrown;
+    return { entry: { ...entry, broken: `${thrown.headline}: ${thrown.details.found}` } };
+  }
+}
+
+async function featuresOf({ model }: Maker, pixels: readonly ImageArray[]): Promise<Float32Array> {
+  const image = stacked(pixels);
+  const features = model.imageFeatures(image);
+  try {
+    return Float32Array.from(await features.data<'float32'>());
+  } finally {
+    image.dispose();
+    features.dispose();
+  }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+const sha256 = (data: string | Uint8Array) => createHash('sha256').update(data).digest('hex');
+
+/** Weights that by their names have no part in an image's features. */
+const OF_OTHERS = /^(text_|itm_head\.|cls_head\.|temp$|\w+_m\.|\w+_queue$|queue_ptr$)/;
+
+/** Stands for what a picture's features come from: the weights, and what the processor makes of a picture. */
+async function keyOf({ model, processor }: Maker): Promise<string> {
+  const hash = createHash('sha256').update(model.constructor.name);
+  for (const [name, variable] of model.stateDict()) {
+    if (OF_OTHERS.test(name)) continue;
+    const { buffer, byteOffset, byteLength } = await variable.data();
+    hash.update(`${name} ${variable.shape} `).update(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+  const { data, shape } = await samplePixels(processor);
+  hash.update(`${shape} `).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function widthOf(maker: Maker): Promise<number> {
+  return (await featuresOf(maker, [await samplePixels(maker.processor)])).length;
+}
+
+/** What the processor makes of a picture that is always the same. */
+function samplePixels(processor: ImageProcessor): Promise<ImageArray> {
+  const [width, height] = [60, 40];
+  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 37 + (i % 7) * 11) % 256);
+  return processor.process({ data, width, height });
+}
+
+function noImage(where: string, leftOut: LeftOut): DataError {
+  return new DataError('there is no image', {
+    where,
+    found: leftOut.size > 0 ? `only ${inWords(leftOut)}` : 'an empty folder',
+    allowed: ALLOWED_FORMATS,
+    help: hasHeic(leftOut) ? HEIC_HELP : undefined,
+  });
+}
+
+function nothingIn(where: string, { update = true }: IndexOptions): DataError {
+  return update
+    ? new DataError('none of the images can be read', { where })
+    : new DataError('the folder is not indexed yet for this model', {
+        where,
+        help: 'leave out --update=false',
+      });
+}
