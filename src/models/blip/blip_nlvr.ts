@@ -50,6 +50,7 @@ export interface BlipNlvrOutput {
 export class BlipNLVR extends BlipBase {
   static readonly defaultConfigs: Readonly<Record<string, string>> = {
     nlvr: 'configs/models/blip_nlvr.yaml',
+    shapes: 'configs/models/blip_nlvr_shapes.yaml',
   };
   static readonly configSchema = blipNlvrSchema;
 

@@ -50,6 +50,7 @@ export interface BlipPretrainOutput {
 export class BlipPretrain extends BlipContrastive {
   static readonly defaultConfigs: Readonly<Record<string, string>> = {
     base: 'configs/models/blip_pretrain_base.yaml',
+    shapes: 'configs/models/blip_pretrain_shapes.yaml',
   };
   static readonly configSchema = blipPretrainSchema;
   static readonly growsVocabulary = true;

@@ -73,6 +73,7 @@ export class BlipRetrieval extends BlipContrastive {
   static readonly defaultConfigs: Readonly<Record<string, string>> = {
     coco: 'configs/models/blip_retrieval_coco.yaml',
     flickr: 'configs/models/blip_retrieval_flickr.yaml',
+    shapes: 'configs/models/blip_retrieval_shapes.yaml',
   };
   static readonly configSchema = blipRetrievalSchema;
 

@@ -80,6 +80,7 @@ export class BlipVQA extends BlipBase implements QuestionModel {
     vqav2: 'configs/models/blip_vqav2.yaml',
     okvqa: 'configs/models/blip_vqa_okvqa.yaml',
     aokvqa: 'configs/models/blip_vqa_aokvqa.yaml',
+    shapes: 'configs/models/blip_vqa_shapes.yaml',
   };
   static readonly configSchema = blipVqaSchema;
 

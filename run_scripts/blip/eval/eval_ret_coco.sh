@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Evaluates BLIP base on retrieval with COCO with 8 workers.
+# More options go through: bash run_scripts/blip/eval/eval_ret_coco.sh --options run.k_test=64
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+exec node bin/lavis.js eval --cfg-path projects/blip/eval/ret_coco_eval.yaml --nproc-per-node 8 "$@"

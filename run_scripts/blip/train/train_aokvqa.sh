@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Fine-tunes BLIP base on A-OKVQA with 8 workers.
+# More options go through: bash run_scripts/blip/train/train_aokvqa.sh --options run.max_epoch=1
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+exec node bin/lavis.js train --cfg-path projects/blip/train/aokvqa_ft.yaml --nproc-per-node 8 "$@"
