@@ -8,5 +8,8 @@ export { NlvrBuilder } from './classification/nlvr.js';
 export { SnliVeBuilder } from './classification/snli_ve.js';
 export * from './retrieval/builders.js';
 export { ShapesCaptionBuilder } from './shapes/shapes_caption.js';
+export { ShapesNlvrBuilder } from './shapes/shapes_nlvr.js';
+export { ShapesRetrievalBuilder } from './shapes/shapes_retrieval.js';
+export { ShapesVqaBuilder } from './shapes/shapes_vqa.js';
 export { AokVqaBuilder } from './vqa/aok_vqa.js';
 export * from './vqa/builders.js';

@@ -36,6 +36,9 @@ export { RetrievalBuilder } from './retrieval/retrieval_builder.js';
 export { RetrievalEvalDataset, RetrievalTrainDataset } from './retrieval/retrieval_dataset.js';
 export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './shapes/captions.js';
 export { drawScene, scenesOf } from './shapes/draw.js';
+export { type Question, questionAnswers, questionsOf } from './shapes/questions.js';
+export { statedScenes } from './shapes/statements.js';
+export { shapesFamilyVocabulary } from './shapes/vocabulary.js';
 export { DOWNLOAD_SPLITS } from './sources.js';
 export type {
   Batch,

@@ -2,10 +2,14 @@ import { DataError } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
+import type { SampleKeys } from '../annotated/image_reader.js';
 import { NLVR2_IMAGES } from '../sources.js';
 import type { Sample, SampleReader, SampleRecord, Split } from '../types.js';
 import { ClassificationBuilder } from './classification_builder.js';
 import { LabelledDataset } from './labelled_dataset.js';
+
+export const NLVR_LABELS: readonly string[] = ['False', 'True'];
+export const NLVR_KEYS: SampleKeys = { images: ['image0', 'image1'], texts: ['text_input'] };
 
 /** Sentences about two images: `image0`, `image1`. Source: lavis/datasets/datasets/nlvr_datasets.py. */
 export class NlvrDataset extends LabelledDataset {
@@ -22,8 +26,12 @@ export class NlvrDataset extends LabelledDataset {
   }
 }
 
+/** Evaluation reads samples as they are. */
+export const flippingInTraining = (split: Split, reader: SampleReader): SampleReader =>
+  split === 'train' ? new FlippingReader(reader) : reader;
+
 /** Swaps the two images of every other sample, by its own random numbers, and "left" and "right" with them. */
-export class FlippingReader implements SampleReader {
+class FlippingReader implements SampleReader {
   readonly images?: readonly string[];
   readonly folder?: string;
   readonly #reader: SampleReader;
@@ -51,18 +59,15 @@ function flipped({ image0, image1, ...sample }: Sample): Sample {
 /** NLVR2: whether a sentence is true of two photographs. Source: arXiv:1811.00491. */
 @registry.registerBuilder('nlvr')
 export class NlvrBuilder extends ClassificationBuilder {
-  static readonly defaultConfigs: Readonly<Record<string, string>> = {
-    default: 'configs/datasets/nlvr/defaults.yaml',
-  };
-  readonly name: string = 'nlvr';
-  protected readonly classLabels = ['False', 'True'];
+  static readonly defaultConfigs = { default: 'configs/datasets/nlvr/defaults.yaml' };
+  readonly name = 'nlvr';
+  protected readonly classLabels = NLVR_LABELS;
   protected override readonly trainDataset = NlvrDataset;
   protected override readonly evalDataset = NlvrDataset;
   protected override readonly imageSource = NLVR2_IMAGES;
-  protected override readonly keys = { images: ['image0', 'image1'], texts: ['text_input'] };
+  protected override readonly keys = NLVR_KEYS;
 
   override reader(split: Split): SampleReader {
-    const reader = super.reader(split);
-    return split === 'train' ? new FlippingReader(reader) : reader;
+    return flippingInTraining(split, super.reader(split));
   }
 }

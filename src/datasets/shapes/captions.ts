@@ -1,16 +1,27 @@
 import { BACKGROUNDS, COLOURS, RELATIONS, type Scene, SHAPES, SIZES, type Thing } from './scene.js';
 
-const OPPOSITE = { above: 'below', below: 'above', 'left of': 'right of', 'right of': 'left of' } as const;
+export const OPPOSITE = {
+  above: 'below',
+  below: 'above',
+  'left of': 'right of',
+  'right of': 'left of',
+} as const;
 
-const phrase = (relation: Scene['relation']) =>
+export const phrase = (relation: Scene['relation']) =>
   relation === 'left of' || relation === 'right of' ? `to the ${relation}` : relation;
 
-const noun = ({ size, colour, shape }: Thing) => `${size} ${colour} ${shape}`;
+export const noun = ({ size, colour, shape }: Thing) => `${size} ${colour} ${shape}`;
+
+const ROWS = ['top', 'middle', 'bottom'] as const;
+const COLUMNS = ['left', 'center', 'right'] as const;
+
+/** Where a thing may be: 'top left' … */
+export const PLACES: readonly string[] = ROWS.flatMap((row) => COLUMNS.map((column) => `${row} ${column}`));
 
 /** Where in the image a thing is, by the third of height and width that its centre lies in. */
-function place({ x, y }: Thing): string {
-  const third = (at: number, words: [string, string, string]) => words[at < 0.4 ? 0 : at > 0.6 ? 2 : 1];
-  return `${third(y, ['top', 'middle', 'bottom'])} ${third(x, ['left', 'center', 'right'])}`;
+export function place({ x, y }: Thing): string {
+  const third = (at: number) => (at < 0.4 ? 0 : at > 0.6 ? 2 : 1);
+  return `${ROWS[third(y)]} ${COLUMNS[third(x)]}`;
 }
 
 /** Seven ways to tell a scene; all say the same. */
@@ -35,14 +46,18 @@ export function captionsOf({ background, things: [a, b], relation }: Scene): str
  * is taught, so that it need not guess which thing comes first.
  */
 export function orderedCaptionsOf(scene: Scene): { related: string[]; placed: string } {
-  const {
-    things: [a, b],
-    relation,
-  } = scene;
-  const backward = relation === 'below' || relation === 'right of';
-  const ordered: Scene = backward ? { ...scene, things: [b, a], relation: OPPOSITE[relation] } : scene;
-  const [there, , withBackground, , , placed] = captionsOf(ordered);
+  const [there, , withBackground, , , placed] = captionsOf(ordered(scene));
   return { related: [there, withBackground], placed };
+}
+
+/** The whole scene, its lower or right thing first. */
+export const backwardCaptionOf = (scene: Scene): string => captionsOf(ordered(scene))[3];
+
+/** The same scene with its upper or left thing first. */
+function ordered(scene: Scene): Scene {
+  const { things, relation } = scene;
+  const backward = relation === 'below' || relation === 'right of';
+  return backward ? { ...scene, things: [things[1], things[0]], relation: OPPOSITE[relation] } : scene;
 }
 
 /** Every word that captions and their prompt ("a picture of") use, sorted. */
@@ -56,9 +71,12 @@ export function captionWords(): string[] {
  * A WordPiece vocabulary for them, a token a line: BERT's special tokens, the letters with their
  * continuations (so that any word can be spelled), the words.
  */
-export function shapesVocabulary(): string[] {
+export const shapesVocabulary = (): string[] => vocabularyOf(captionWords());
+
+/** The same for several texts' words. */
+export function vocabularyOf(all: readonly string[]): string[] {
   const letters = [...'abcdefghijklmnopqrstuvwxyz'];
-  const words = captionWords().filter((word) => word.length > 1);
+  const words = all.filter((word) => !letters.includes(word));
   const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
   return [...special, ...letters, ...letters.map((letter) => `##${letter}`), ...words];
 }

@@ -4,10 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { makeFolderInside } from '../../common/files.js';
 import { Rng } from '../../common/random.js';
-import type { CaptionTruth } from '../caption/caption_dataset.js';
 import { mapConcurrently } from '../loading/executor.js';
-import { captionsOf, orderedCaptionsOf } from './captions.js';
-import { drawnScene, pairsOfSplit, type Scene, type ShapesSplit } from './scene.js';
+import { drawnScene, pairsOfSplit, type Scene, SHAPES_SPLITS, type ShapesSplit } from './scene.js';
 import { sceneSvg } from './svg.js';
 
 /** How many scenes, of which size; the same numbers give the same files. */
@@ -20,6 +18,24 @@ export interface ShapesOptions {
   imageSize: number;
 }
 
+/** A scene of a split as its annotations name it. */
+export interface DrawnScene {
+  scene: Scene;
+  /** Its place among the split's scenes. */
+  place: number;
+  /** Unique over the splits. */
+  id: number;
+  /** Its file, relative to the folder of images. */
+  image: string;
+}
+
+/** What a dataset makes of a split. */
+export interface Drawing {
+  scenes: readonly Scene[];
+  /** Annotation files by name, without `.json`. */
+  annotations(scenes: readonly DrawnScene[]): Record<string, unknown>;
+}
+
 /** The scenes of a split, in order. */
 export function scenesOf(split: ShapesSplit, { seed, ...options }: ShapesOptions): Scene[] {
   const pairs = pairsOfSplit(seed)[split];
@@ -30,14 +46,18 @@ export function scenesOf(split: ShapesSplit, { seed, ...options }: ShapesOptions
 const numberOf = { train: 1_000_000, val: 2_000_000, test: 3_000_000 } as const;
 
 /**
- * Draws all splits into `folder`: images/, and annotations/ as COCO's Karpathy files are. The folder
+ * Draws all splits into `folder`: images/, and annotations/ in the form that LAVIS has for them. The folder
  * appears at once and whole, whoever else draws at the same time.
  */
-export async function drawShapes(folder: string, options: ShapesOptions): Promise<void> {
+export async function drawShapes(
+  folder: string,
+  imageSize: number,
+  drawingOf: (split: ShapesSplit) => Drawing,
+): Promise<void> {
   const aside = makeFolderInside(dirname(folder), `.${basename(folder)}-`);
   try {
-    for (const part of ['images', 'annotations']) await mkdir(join(aside, part));
-    for (const split of ['train', 'val', 'test'] as const) await drawSplit(aside, split, options);
+    await mkdir(join(aside, 'annotations'));
+    for (const split of SHAPES_SPLITS) await drawSplit(aside, split, imageSize, drawingOf(split));
     await rename(aside, folder).catch((error) => {
       // Another process may have been faster and drawn the same; how that is told differs between systems.
       if (!existsSync(folder)) throw error;
@@ -54,48 +74,21 @@ export async function drawScene(scene: Scene, imageSize: number, path: string): 
     .toFile(path);
 }
 
-async function drawSplit(folder: string, split: ShapesSplit, options: ShapesOptions): Promise<void> {
-  const scenes = scenesOf(split, options);
-  const idOf = (i: number) => numberOf[split] + i;
-  const fileOf = (i: number) => `shapes_${split}_${String(idOf(i)).padStart(12, '0')}.jpg`;
-  await mkdir(join(folder, 'images', split));
-  await mapConcurrently(scenes, 8, (scene, i) =>
-    drawScene(scene, options.imageSize, join(folder, 'images', split, fileOf(i))),
+async function drawSplit(
+  folder: string,
+  split: ShapesSplit,
+  imageSize: number,
+  { scenes, annotations }: Drawing,
+): Promise<void> {
+  const drawn = scenes.map((scene, place): DrawnScene => {
+    const id = numberOf[split] + place;
+    return { scene, place, id, image: `${split}/shapes_${split}_${String(id).padStart(12, '0')}.jpg` };
+  });
+  await mkdir(join(folder, 'images', split), { recursive: true });
+  await mapConcurrently(drawn, 8, ({ scene, image }) =>
+    drawScene(scene, imageSize, join(folder, 'images', image)),
   );
-  const write = (name: string, value: unknown) =>
-    writeFile(join(folder, 'annotations', `${name}.json`), JSON.stringify(value));
-  const image = (i: number) => `${split}/${fileOf(i)}`;
-  if (split === 'train') {
-    await write(
-      'shapes_train',
-      scenes.flatMap((scene, i) =>
-        trainCaptions(scene, Rng.of(options.seed, 'captions', i)).map((caption) => ({
-          image: image(i),
-          image_id: `shapes_${idOf(i)}`,
-          caption,
-        })),
-      ),
-    );
-    return;
+  for (const [name, value] of Object.entries(annotations(drawn))) {
+    await writeFile(join(folder, 'annotations', `${name}.json`), JSON.stringify(value));
   }
-  const captions = scenes.map(captionsOf);
-  await write(
-    `shapes_${split}`,
-    captions.map((caption, i) => ({ image: image(i), image_id: `shapes_${idOf(i)}`, caption })),
-  );
-  await write(`shapes_${split}_gt`, groundTruth(captions, idOf));
-}
-
-/** How the two things lie to each other, and where each is. */
-function trainCaptions(scene: Scene, rng: Rng): string[] {
-  const { related, placed } = orderedCaptionsOf(scene);
-  return [related[rng.int(related.length)], placed];
-}
-
-function groundTruth(captions: string[][], idOf: (i: number) => number): CaptionTruth {
-  const flat = captions.flatMap((list, i) => list.map((caption) => ({ image_id: idOf(i), caption })));
-  return {
-    annotations: flat.map((entry, id) => ({ ...entry, id })),
-    images: captions.map((_, i) => ({ id: idOf(i) })),
-  };
 }

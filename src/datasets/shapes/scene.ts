@@ -6,7 +6,7 @@ export const SIZES = ['small', 'large'] as const;
 export const BACKGROUNDS = ['white', 'gray', 'black'] as const;
 export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const;
 
-type Relation = (typeof RELATIONS)[number];
+export type Relation = (typeof RELATIONS)[number];
 
 /** What a thing is, whatever its size and place. */
 export interface Kind {
@@ -31,7 +31,8 @@ export interface Scene {
   relation: Relation;
 }
 
-export type ShapesSplit = 'train' | 'val' | 'test';
+export const SHAPES_SPLITS = ['train', 'val', 'test'] as const;
+export type ShapesSplit = (typeof SHAPES_SPLITS)[number];
 
 /**
  * The pairs of kinds that each split may show: every pair belongs to one split, so that a caption of val

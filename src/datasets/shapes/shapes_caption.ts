@@ -1,79 +1,61 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { z } from 'zod';
-import { log } from '../../common/logging.js';
-import { cachePath } from '../../common/paths.js';
+import { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
-import { key, readSection, types } from '../../config/index.js';
-import type { Prepared } from '../annotated/annotation_builder.js';
-import type { Annotation } from '../annotated/annotations.js';
-import { annotatedSchema } from '../annotated/schema.js';
-import { CaptionBuilder } from '../caption/caption_builder.js';
-import { CaptionDataset, CaptionEvalDataset } from '../caption/caption_dataset.js';
-import type { Split } from '../types.js';
-import { drawShapes, type ShapesOptions } from './draw.js';
+import { CaptionDataset, CaptionEvalDataset, type CaptionTruth } from '../caption/caption_dataset.js';
+import { captionsOf, orderedCaptionsOf } from './captions.js';
+import { type Drawing, type DrawnScene, type ShapesOptions, scenesOf } from './draw.js';
+import type { Scene, ShapesSplit } from './scene.js';
+import { ShapesBuilder, shapesSchema } from './shapes_builder.js';
 
-const scenesSchema = z.strictObject({
-  seed: key(types.count, 42, 'Draws other scenes.'),
-  train: key(types.count, 3000, 'Scenes to train on.'),
-  val: key(types.count, 100, 'Scenes that choose the best checkpoint.'),
-  test: key(types.count, 200, 'Scenes for the last evaluation.'),
-  image_size: key(z.number().int().min(16), 96, 'Pixels a side of a scene.'),
-});
-
-const buildInfoSchema = z.strictObject({
-  storage: key(types.text, 'shapes_caption', 'The folder; a relative path is under the cache root.'),
-  scenes: key(scenesSchema, undefined, 'What is drawn.'),
-});
-
-/**
- * The demonstration: scenes of two coloured shapes, drawn from a seed into the cache, with captions that
- * tell their relation. The pairs of shapes in val and test never occur in train.
- */
+/** Scenes with captions that tell how their two shapes lie to each other, and where each is. */
 @registry.registerBuilder('shapes_caption')
-export class ShapesCaptionBuilder extends CaptionBuilder {
+export class ShapesCaptionBuilder extends ShapesBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/shapes/defaults_cap.yaml' };
-  static override readonly configSchema = annotatedSchema.extend({
-    build_info: key(buildInfoSchema, undefined, 'Where the scenes are drawn, and how many.'),
-  });
+  static override readonly configSchema = shapesSchema('shapes_caption');
   readonly name = 'shapes_caption';
+  protected readonly edition = 'placed';
   protected override readonly trainDataset = CaptionDataset;
   protected override readonly evalDataset = CaptionEvalDataset;
 
-  protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
-    const options = this.#options();
-    if (!existsSync(this.#root)) {
-      const count = options.train + options.val + options.test;
-      log.info(`drawing ${count} scenes into ${this.#root}`);
-      await drawShapes(this.#root, options);
-    }
-    const annotations = new Map<Split, Annotation[]>();
-    for (const split of ['train', 'val', 'test'] as const) {
-      if ((splits && !splits.includes(split)) || options[split] === 0) continue;
-      const path = join(this.#root, 'annotations', `shapes_${split}.json`);
-      const option = `datasets.${this.name}.build_info.scenes.${split}=N`;
-      annotations.set(split, await this.readFiles(split, [{ path, option }]));
-    }
-    return { annotations, missing: [] };
+  protected draw(split: ShapesSplit, options: ShapesOptions): Drawing {
+    const annotations = (scenes: readonly DrawnScene[]) =>
+      split === 'train' ? trainFile(scenes, options.seed) : evalFiles(split, scenes);
+    return { scenes: scenesOf(split, options), annotations };
   }
+}
 
-  protected override get folder(): string {
-    return join(this.#root, 'images');
-  }
+/** As COCO's Karpathy files are. */
+function trainFile(scenes: readonly DrawnScene[], seed: number) {
+  const entries = scenes.flatMap(({ scene, image, id, place }) =>
+    trainCaptions(scene, Rng.of(seed, 'captions', place)).map((caption) => ({
+      image,
+      image_id: `shapes_${id}`,
+      caption,
+    })),
+  );
+  return { shapes_train: entries };
+}
 
-  /** A folder of its own for every set of numbers, so that none is taken for another. */
-  get #root(): string {
-    const { seed, train, val, test, imageSize } = this.#options();
-    const { storage } = this.#buildInfo();
-    return join(cachePath(storage), `placed-seed${seed}-${train}-${val}-${test}-${imageSize}px`);
-  }
+function evalFiles(split: ShapesSplit, scenes: readonly DrawnScene[]) {
+  const entries = scenes.map(({ scene, image, id }) => ({
+    image,
+    image_id: `shapes_${id}`,
+    caption: captionsOf(scene),
+  }));
+  return { [`shapes_${split}`]: entries, [`shapes_${split}_gt`]: groundTruth(scenes) };
+}
 
-  #options(): ShapesOptions {
-    const { image_size: imageSize, ...counts } = scenesSchema.parse(this.#buildInfo().scenes ?? {});
-    return { ...counts, imageSize };
-  }
+/** How the two things lie to each other, and where each is. */
+function trainCaptions(scene: Scene, rng: Rng): string[] {
+  const { related, placed } = orderedCaptionsOf(scene);
+  return [related[rng.int(related.length)], placed];
+}
 
-  #buildInfo(): z.output<typeof buildInfoSchema> {
-    return readSection(`datasets.${this.name}.build_info`, buildInfoSchema, this.section.build_info);
-  }
+function groundTruth(scenes: readonly DrawnScene[]): CaptionTruth {
+  const flat = scenes.flatMap(({ scene, id }) =>
+    captionsOf(scene).map((caption) => ({ image_id: id, caption })),
+  );
+  return {
+    annotations: flat.map((entry, id) => ({ ...entry, id })),
+    images: scenes.map(({ id }) => ({ id })),
+  };
 }
