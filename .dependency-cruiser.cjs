@@ -9,6 +9,7 @@ const rooms = [
   'runners',
   'tasks',
   'search',
+  'export',
   'models',
   'datasets',
   'processors',

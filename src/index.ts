@@ -50,6 +50,7 @@ export {
   type Splits,
 } from './datasets/index.js';
 export { type Engine, type EngineOptions, noGrad, setupEngine, tf, valueAndGrads } from './engine/index.js';
+export { type ExportOptions, exportModel } from './export/index.js';
 export {
   cocoEvaluate,
   ptbTokenize,

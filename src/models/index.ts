@@ -70,6 +70,8 @@ export {
   topP,
 } from './generation/scores.js';
 export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
+export { modelSectionOf } from './hugging_face/config.js';
+export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
 export {
   defaultConfigFile,
   type LoadModelOptions,

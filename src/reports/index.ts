@@ -6,6 +6,6 @@ export { describeSplit, faultsOf, type SplitSurvey } from './data_survey/describ
 export { surveyIds } from './data_survey/ids.js';
 export { surveyImages, surveyStream } from './data_survey/images.js';
 export { comparePage } from './pages/compare_page.js';
-export { findRun, type RunData, readRun } from './read_run.js';
+export { findRun, lastEvaluations, type RunData, readRun } from './read_run.js';
 export { watchServer } from './watch_server.js';
 export { REPORT_IMAGES, reportAtEnd, writeReport } from './write_report.js';

@@ -1,12 +1,14 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, messageOf } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
+import type { PlainObject } from '../../config/index.js';
 import type { MedConfig } from '../med/config.js';
 import type { VitConfig } from '../vit.js';
 
 const count = z.number().int().min(1);
-const rate = z.number().min(0).max(1);
 
 /**
  * What transformers' `config.json` of a BLIP says, as far as a model here depends on it; what is absent has the value
@@ -14,18 +16,23 @@ const rate = z.number().min(0).max(1);
  */
 const schema = z.object({
   model_type: z.string().optional(),
+  architectures: z.array(z.string()).default([]),
+  image_text_hidden_size: count.default(256),
   text_config: z
     .object({
       num_attention_heads: count.default(8),
       hidden_act: z.string().default('gelu'),
       layer_norm_eps: z.number().default(1e-12),
-      hidden_dropout_prob: rate.default(0),
-      label_smoothing: rate.default(0),
     })
     .prefault({}),
   vision_config: z
     .object({
+      hidden_size: count.default(768),
+      intermediate_size: count.default(3072),
+      num_hidden_layers: count.default(12),
       num_attention_heads: count.default(12),
+      image_size: count.default(384),
+      patch_size: count.default(16),
       hidden_act: z.string().default('gelu'),
       layer_norm_eps: z.number().default(1e-5),
     })
@@ -86,4 +93,52 @@ export function checkHuggingFaceConfig(
       log.warn(`${where}: ${key} is ${found}, the model computes with ${used}; ${option} chooses the other`);
     }
   }
+}
+
+/** Models of ours by the class of transformers that reads the same weights. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  BlipForConditionalGeneration: 'blip_caption',
+  BlipForQuestionAnswering: 'blip_vqa',
+  BlipForImageTextRetrieval: 'blip_image_text_matching',
+};
+/** What LAVIS's captioners were trained with; no file of transformers says it. */
+const PROMPT = 'a picture of ';
+
+/**
+ * The `model` section that builds the model of a folder of transformers', by its config.json; its weights are not
+ * named in it. A folder without a vocab.txt has bert-base-uncased's.
+ * @returns undefined for a folder without the config.json of a BLIP
+ * @throws CheckpointError for a BLIP that cannot be built here
+ */
+export async function modelSectionOf(folder: string): Promise<PlainObject | undefined> {
+  const path = join(folder, 'config.json');
+  if (!existsSync(path)) return undefined;
+  const config = await readHuggingFaceConfig(path);
+  if (config.model_type !== 'blip') return undefined;
+  const { architectures, vision_config: vision } = config;
+  const arch = architectures.map((name) => ARCHITECTURES[name]).find(Boolean);
+  if (!arch || vision.intermediate_size !== 4 * vision.hidden_size) {
+    throw new CheckpointError('the folder does not hold a BLIP that can be built here', {
+      where: path,
+      found: architectures.join(', ') || 'no architectures',
+      allowed: Object.keys(ARCHITECTURES).join(', '),
+    });
+  }
+  const vocabulary = join(folder, 'vocab.txt');
+  return {
+    arch,
+    load_finetuned: false,
+    load_pretrained: false,
+    vit_type: 'custom',
+    vit_embed_dim: vision.hidden_size,
+    vit_depth: vision.num_hidden_layers,
+    vit_num_heads: vision.num_attention_heads,
+    vit_patch_size: vision.patch_size,
+    vit_layer_norm_eps: vision.layer_norm_eps,
+    image_size: vision.image_size,
+    med_config_path: path,
+    tokenizer: existsSync(vocabulary) ? vocabulary : 'bert-base-uncased',
+    ...(arch === 'blip_caption' && { prompt: PROMPT }),
+    ...(arch === 'blip_image_text_matching' && { embed_dim: config.image_text_hidden_size }),
+  };
 }

@@ -23,7 +23,10 @@ export interface MedConfig {
 const count = z.number().int().min(1);
 const rate = z.number().min(0).max(0.99);
 
-/** BERT's configuration file, as LAVIS's configs/models/med_config.json; other keys are not read. */
+/**
+ * BERT's configuration file, as LAVIS's configs/models/med_config.json; other keys are not read. In a config.json of
+ * transformers' BLIP it stands under `text_config`, with `encoder_hidden_size` for `encoder_width`.
+ */
 const fileSchema = z.object({
   hidden_size: count,
   num_hidden_layers: count,
@@ -60,7 +63,7 @@ export function readMedConfig(
   { vocabSize, encoderWidth, grows = false }: Surroundings,
 ): MedConfig {
   const where = resolveFile(path);
-  const parsed = fileSchema.safeParse(readJson(where));
+  const parsed = fileSchema.safeParse(bertPartOf(readJson(where)));
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError('the BERT configuration cannot be used', { where, found: problems.join('\n') });
@@ -100,6 +103,11 @@ export function readMedConfig(
     layerNormEps: file.layer_norm_eps,
     initializerRange: file.initializer_range,
   };
+}
+
+function bertPartOf(file: unknown): unknown {
+  const text = (file as { text_config?: Record<string, unknown> } | null)?.text_config;
+  return text ? { encoder_width: text.encoder_hidden_size, ...text } : file;
 }
 
 function readJson(path: string): unknown {

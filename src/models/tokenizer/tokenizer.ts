@@ -24,6 +24,9 @@ const ADDED = { bos: '[DEC]', enc: '[ENC]' } as const;
  */
 export class BertTokenizer {
   readonly #tokenizer: Tokenizer;
+  readonly #vocab: ReadonlyMap<string, number>;
+  /** The vocabulary's words, as the lines of vocab.txt; [DEC] and [ENC] only where they are among those. */
+  readonly words: readonly string[];
   /** The number of ids, added tokens included. */
   readonly length: number;
   readonly padId: number;
@@ -51,6 +54,8 @@ export class BertTokenizer {
       });
     }
     for (const token of Object.values(ADDED)) if (!vocab.has(token)) vocab.set(token, vocab.size);
+    this.words = words;
+    this.#vocab = vocab;
     this.length = vocab.size;
     this.padId = vocab.get(SPECIAL.pad)!;
     this.unkId = vocab.get(SPECIAL.unk)!;
@@ -59,6 +64,11 @@ export class BertTokenizer {
     this.bosId = vocab.get(ADDED.bos)!;
     this.encId = vocab.get(ADDED.enc)!;
     this.#tokenizer = new Tokenizer(tokenizerJson(vocab), { clean_up_tokenization_spaces: true });
+  }
+
+  /** Its tokenizer.json, as Hugging Face's libraries read it; [DEC] and [ENC] are special added tokens. */
+  toJson() {
+    return tokenizerJson(this.#vocab);
   }
 
   /** The ids of one text, [CLS] and [SEP] around it; cut to maxLength ids, the last of them [SEP]. */
@@ -99,13 +109,17 @@ export class BertTokenizer {
 }
 
 /** The tokenizer.json that bert-base-uncased would have with these words. */
-function tokenizerJson(vocab: Map<string, number>) {
+function tokenizerJson(vocab: ReadonlyMap<string, number>) {
   const special = [...Object.values(SPECIAL), ...Object.values(ADDED)];
-  const token = (content: string) => ({ SpecialToken: { id: content, type_id: 0 } });
+  const token = (content: string, type = 0) => ({ SpecialToken: { id: content, type_id: type } });
+  const text = (id: 'A' | 'B', type: number) => ({ Sequence: { id, type_id: type } });
   const template = (content: string) => ({ id: content, ids: [vocab.get(content)], tokens: [content] });
   return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
     added_tokens: special.map((content) => ({
-      id: vocab.get(content),
+      id: vocab.get(content)!,
       content,
       single_word: false,
       lstrip: false,
@@ -123,8 +137,8 @@ function tokenizerJson(vocab: Map<string, number>) {
     pre_tokenizer: { type: 'BertPreTokenizer' },
     post_processor: {
       type: 'TemplateProcessing',
-      single: [token(SPECIAL.cls), { Sequence: { id: 'A', type_id: 0 } }, token(SPECIAL.sep)],
-      pair: [],
+      single: [token(SPECIAL.cls), text('A', 0), token(SPECIAL.sep)],
+      pair: [token(SPECIAL.cls), text('A', 0), token(SPECIAL.sep), text('B', 1), token(SPECIAL.sep, 1)],
       special_tokens: { [SPECIAL.cls]: template(SPECIAL.cls), [SPECIAL.sep]: template(SPECIAL.sep) },
     },
     decoder: { type: 'WordPiece', prefix: '##', cleanup: false },
