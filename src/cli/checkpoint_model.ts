@@ -6,16 +6,16 @@ import { registry } from '../common/registry.js';
 import { isPlainObject, type PlainObject } from '../config/index.js';
 import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
-import { defaultConfigFile, locateWeights, type Model, modelSectionOf } from '../models/index.js';
+import {
+  defaultConfigFile,
+  locateWeights,
+  type Model,
+  modelSectionOf,
+  NO_NAMED_WEIGHTS,
+} from '../models/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
 import { UsageError } from './command.js';
-import {
-  type ConfigArguments,
-  configOptions,
-  loadClasses,
-  loadConfig,
-  NO_NAMED_WEIGHTS,
-} from './config_options.js';
+import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
 
 /** The options of commands that build the model of a checkpoint. */
 export const checkpointModelOptions = {

@@ -69,9 +69,9 @@ export {
   topK,
   topP,
 } from './generation/scores.js';
-export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
 export { modelSectionOf } from './hugging_face/config.js';
 export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
+export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
 export {
   defaultConfigFile,
   type LoadModelOptions,
