@@ -9,6 +9,27 @@ import { jobFolder } from './lavis.js';
 
 const folder = temporaryFolder();
 
+/** What pretraining and retrieval add: features of all ranks in the queue, noise and negatives of each rank's own. */
+const CONTRASTIVE = [
+  {
+    name: 'pretraining',
+    model: { arch: 'blip_pretrain', model_type: 'base', embed_dim: 8, queue_size: 8 },
+    run: { task: 'image_text_pretrain', valid_splits: [], test_splits: [] },
+    dataset: 'coco_caption',
+  },
+  {
+    name: 'retrieval, negatives of all ranks',
+    model: {
+      ...{ arch: 'blip_retrieval', model_type: 'coco', prompt: undefined },
+      embed_dim: 8,
+      queue_size: 8,
+      negative_all_rank: true,
+    },
+    run: { task: 'retrieval', k_test: 2, test_splits: [] },
+    dataset: 'coco_retrieval',
+  },
+];
+
 describe('lavis train --nproc-per-node 2', () => {
   let tiny: TinyRun;
   // What ranks draw for themselves is out of the comparison.
@@ -70,3 +91,78 @@ describe('lavis train --nproc-per-node 2', () => {
     }
   });
 });
+
+for (const { name, model, run, dataset } of CONTRASTIVE) {
+  describe(`lavis train --nproc-per-node 2: ${name}`, () => {
+    const parent = temporaryFolder();
+    let tiny: TinyRun;
+    const lavis = (output: string, argv: string[], options: string[], env = {}) => {
+      const plugin = ['--plugin', join(import.meta.dirname, 'stops.js')];
+      const rest = ['--device', 'cpu', ...argv, ...plugin, '--options', ...tiny.output(output), ...options];
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        ['bin/lavis.js', argv.includes('--checkpoint') ? 'eval' : 'train', '--cfg-path', tiny.yaml, ...rest],
+        { encoding: 'utf8', env: { ...process.env, LAVIS_THREADS: '1', ...env } },
+      );
+      return { status, stderr, job: () => jobFolder(join(parent, output)) };
+    };
+    const two = ['--nproc-per-node', '2'];
+    const options = ['run.runner=stops', 'run.batch_size_train=2'];
+    let whole: string;
+
+    before(async () => {
+      tiny = await tinyRun(parent, run, 0.1, { model, dataset });
+      const { status, stderr, job } = lavis('whole', two, options);
+      assert.equal(status, 0, stderr);
+      whole = job();
+    });
+
+    it('ends with the same bits on both ranks, queues of both among them', async () => {
+      const digest = (when: string, rank: number) =>
+        readFileSync(join(whole, `${when}_${rank}.digest`), 'utf8');
+      assert.equal(digest('end', 0), digest('end', 1));
+      assert.notEqual(digest('end', 0), digest('start', 0));
+      const { model: state } = (await contentOf(join(whole, 'checkpoint_1.pth'))) as Content;
+      // Five images a rank: two whole batches an epoch, of both ranks four pairs each.
+      assert.equal(Number(state.queue_ptr[0]), (2 * 2 * 4) % 8);
+      const columns = state.image_queue.length / 8;
+      for (let at = 0; at < 8; at++) {
+        const feature = Array.from({ length: columns }, (_, row) => state.image_queue[row * 8 + at]);
+        assert.ok(Math.abs(Math.hypot(...feature) - 1) < 1e-5, `column ${at}`);
+      }
+    });
+
+    it('stopped in the middle of an epoch and resumed, ends as one that was never stopped', async () => {
+      const stopped = lavis('stopped', two, options, { STOP: '1' });
+      assert.equal(stopped.status, 130, stopped.stderr);
+      const resumed = lavis('stopped', [...two, '--resume'], options);
+      assert.equal(resumed.status, 0, resumed.stderr);
+      assert.match(resumed.stderr, /Resumed from .*: epoch 0, step 1/);
+      assert.deepEqual(logLines(resumed.job()), logLines(whole));
+      const content = (job: string) => contentOf(join(job, 'checkpoint_1.pth'));
+      assert.deepEqual(await content(resumed.job()), await content(whole));
+    });
+
+    if (run.task === 'retrieval') {
+      it('evaluates to the scores of one worker, each row compared once', () => {
+        const scores = (output: string, argv: string[]) => {
+          const checkpoint = ['--checkpoint', join(whole, 'checkpoint_1.pth')];
+          const { status, stderr, job } = lavis(
+            output,
+            [...checkpoint, ...argv],
+            ["run.test_splits=['val','test']"],
+          );
+          assert.equal(status, 0, stderr);
+          return readFileSync(join(job(), 'evaluate.txt'), 'utf8');
+        };
+        const one = scores('one', []);
+        assert.equal(one.trim().split('\n').length, 2);
+        assert.equal(scores('shared', two), one);
+      });
+    }
+  });
+}
+
+interface Content {
+  model: Record<string, Float32Array>;
+}

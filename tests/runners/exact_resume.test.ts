@@ -18,7 +18,7 @@ function stopAfter(steps: number): RunHook {
 }
 
 const folder = temporaryFolder();
-const other = temporaryFolder();
+const [other, temporary] = [temporaryFolder(), temporaryFolder()];
 const QUIET = ['run.test_splits=[]'];
 
 /** Runs to the end; with `stops`, is stopped after each of them and resumed. @returns the job's folder */
@@ -133,5 +133,27 @@ describe('a run that is stopped and resumed ends with bit-equal weights, moments
     const expected = await train(pretraining, 'accumulated', accumulated);
     const resumed = await train(pretraining, 'accumulated_stopped', accumulated, stops);
     await assertSameRun(resumed, expected, 'checkpoint_1.pth');
+  });
+
+  it('of retrieval too, in the middle of comparing images with texts as well', async () => {
+    const model = {
+      arch: 'blip_retrieval',
+      prompt: undefined,
+      model_type: 'coco',
+      embed_dim: 8,
+      queue_size: 8,
+    };
+    const run = { task: 'retrieval', k_test: 2, valid_splits: ['val', 'test'] };
+    const retrieval = await tinyRun(temporary, run, 0.1, { model, dataset: 'coco_retrieval' });
+    const whole = await train(retrieval, 'whole', []);
+    for (const steps of [2, 7]) {
+      const resumed = await train(retrieval, `stopped_${steps}`, [], [stopAfter(steps)]);
+      await assertSameRun(resumed, whole, 'checkpoint_1.pth');
+    }
+    const hook: RunHook = {
+      afterEvaluation: (_, split) => void (split === 'val' && process.kill(process.pid, 'SIGINT')),
+    };
+    const resumed = await train(retrieval, 'stopped_evaluating', [], [hook]);
+    await assertSameRun(resumed, whole, 'checkpoint_1.pth');
   });
 });
