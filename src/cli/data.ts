@@ -15,6 +15,7 @@ import {
   type TextLimit,
   textLimit,
 } from '../reports/index.js';
+import { checkSplits, type DatasetsBySplit, runSettings } from '../runners/index.js';
 import { buildDataset, datasetNames, usedSplits } from '../tasks/index.js';
 import { defineCommand } from './command.js';
 import { configOptions, loadConfig } from './config_options.js';
@@ -46,16 +47,18 @@ export const data = defineCommand({
     ],
   ],
   epilogue:
-    'The exit code is 1 where images are missing or broken, captions have no word, or ids do not go with the ' +
-    'ground truth. ' +
+    'The exit code is 1 where images are missing or broken, captions have no word, ids do not go with the ' +
+    'ground truth, or a split of the run has no dataset. ' +
     'Truncated captions are cut at model.max_txt_len tokens in training.',
   async handler(args) {
     const config = await loadConfig(args);
     const limit = await textLimit(config);
     const parts: SheetPart[] = [];
     const surveys: SplitSurvey[] = [];
+    const datasets: DatasetsBySplit = {};
     for (const name of datasetNames(config)) {
       const splits = await buildDataset(config, name, usedSplits(config, { training: true }));
+      datasets[name] = splits;
       for (const [split, dataset] of Object.entries(splits)) {
         if (!dataset) continue;
         if ('iterable' in dataset) {
@@ -81,6 +84,7 @@ export const data = defineCommand({
       await drawSheet(parts, args.sheet);
       if (!args.json) console.log(`\nThe contact sheet is ${resolve(args.sheet)}`);
     }
+    checkSplits(datasets, runSettings(config));
     return surveys.some((one) => faultsOf(one) > 0) ? 1 : 0;
   },
 });

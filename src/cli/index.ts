@@ -102,7 +102,7 @@ async function run(argv: readonly string[]): Promise<number> {
       describe: command.describe,
       builder: (sub) => describe(sub, command),
       handler: async (args) => {
-        checkNumbers(command, args);
+        checkValues(command, args);
         code = (await command.handler(args as never)) ?? 0;
       },
     });
@@ -129,10 +129,15 @@ function withStdin(argv: readonly string[]): string[] {
   });
 }
 
-/** yargs makes NaN of what is no number. @throws UsageError */
-function checkNumbers({ options }: Command, args: Record<string, unknown>): void {
-  for (const [name, { type }] of Object.entries(options)) {
+/** yargs makes NaN of what is not a number, and a list of an option that is given twice. @throws UsageError */
+function checkValues({ options }: Command, args: Record<string, unknown>): void {
+  for (const [name, { type, array }] of Object.entries(options)) {
     const value = args[name];
+    if (Array.isArray(value) && !array) {
+      throw new UsageError(
+        `--${name} is given ${value.length} times: ${value.join(', ')}; it takes one value`,
+      );
+    }
     if (type !== 'number' || value === undefined || (Number.isInteger(value) && Number(value) >= 0)) continue;
     throw new UsageError(
       `--${name} is a whole number, at least 0, not ${Number.isNaN(value) ? 'a text' : value}`,

@@ -2,7 +2,7 @@
 
 export { AnnotatedDataset, type DatasetParts } from './annotated/annotated_dataset.js';
 export { AnnotationBuilder } from './annotated/annotation_builder.js';
-export { hasWords } from './annotated/annotations.js';
+export { hasWords, isNothing } from './annotated/annotations.js';
 export { checkSamples, sampleFaults } from './annotated/check_samples.js';
 export { imageId, numericId } from './annotated/image_id.js';
 export { type AnnotatedRecord, ImageReader, type SampleKeys } from './annotated/image_reader.js';

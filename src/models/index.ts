@@ -55,6 +55,7 @@ export {
   checkedOptions,
   GENERATION_DEFAULTS,
   type GenerateOptions,
+  generationConflicts,
   generationKeys,
   generationOptions,
 } from './generation/options.js';

@@ -143,6 +143,12 @@ function boxesEnd(bytes: Buffer): number {
 /** What a file's name says of it, for those who look through folders. */
 export type NameKind = 'image' | 'heic' | 'hidden' | 'other';
 
+/** The endings of an image's name, one or several: `.jpg`, `.jpg.png`. HEIC is an image here, decoded or not. */
+const ENDING = new RegExp(`(\\.(${[...TAKEN, 'hei[cf]s?'].join('|')}))+$`, 'i');
+
+/** A file's name without the endings that say that it is an image, in any case; as it is where it has none. */
+export const withoutImageEnding = (name: string): string => name.replace(ENDING, '');
+
 /** Whether a name is an image's that can be decoded, by its ending, in any case of its letters. */
 export function nameKind(name: string): NameKind {
   if (isHidden(name)) return 'hidden';

@@ -15,7 +15,14 @@ export {
   inWords,
   type LeftOut,
 } from './image_files.js';
-export { ALLOWED_FORMATS, HEIC_HELP, isHidden, type NameKind, nameKind } from './image_format.js';
+export {
+  ALLOWED_FORMATS,
+  HEIC_HELP,
+  isHidden,
+  type NameKind,
+  nameKind,
+  withoutImageEnding,
+} from './image_format.js';
 export { loadImageProcessor, loadProcessor, loadTextProcessor } from './load.js';
 export { CLIP_MEAN, CLIP_STD } from './normalize.js';
 export type { ImageArray, RgbImage } from './rgb_image.js';

@@ -24,9 +24,7 @@ export class Splits {
     private readonly comm: Pick<Communicator, 'rank' | 'worldSize'>,
     private readonly plugins: readonly string[],
   ) {
-    const { trainSplits, validSplits, testSplits, evaluate } = settings;
-    if (!evaluate) for (const split of trainSplits) this.#allOf(split);
-    for (const split of evaluate ? testSplits : [...validSplits, ...testSplits]) this.#of(split);
+    checkSplits(datasets, settings);
   }
 
   /** Shuffled batches of the train split; a last partial one is dropped. */
@@ -39,7 +37,7 @@ export class Splits {
         allowed: "['train']",
       });
     }
-    return trainSource(this.#allOf(trainSplits[0]), {
+    return trainSource(allOf(this.datasets, trainSplits[0]), {
       ...this.#loading(badSamples),
       batchSize: batchSizeTrain,
       ratios: trainDatasetRatios,
@@ -53,12 +51,17 @@ export class Splits {
   evalLoader(split: string, badSamples?: BadSamples, shared = true): BatchSource {
     const { batchSizeEval: batchSize, useDistEvalSampler } = this.settings;
     const alone = useDistEvalSampler && shared ? {} : { rank: 0, worldSize: 1 };
-    return new DataLoader({ ...this.#loading(badSamples), ...alone, dataset: this.#of(split), batchSize });
+    return new DataLoader({
+      ...this.#loading(badSamples),
+      ...alone,
+      dataset: oneOf(this.datasets, split),
+      batchSize,
+    });
   }
 
   /** The dataset of an evaluation split. */
   evaluated(split: string): Dataset {
-    return this.#of(split);
+    return oneOf(this.datasets, split);
   }
 
   /** What is trained on and what chooses the best checkpoint, as a checkpoint notes it. */
@@ -71,35 +74,44 @@ export class Splits {
     const { rank, worldSize } = this.comm;
     return { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
   }
+}
 
-  /** The one dataset of a split. @throws ConfigError when none has it, or several do, or it is a stream. */
-  #of(split: string): Dataset {
-    const [dataset, ...more] = this.#allOf(split);
-    if (more.length === 0 && !('iterable' in dataset)) return dataset;
-    const names = Object.keys(this.datasets).filter((name) => this.datasets[name][split]);
-    throw new ConfigError(
-      more.length > 0
-        ? `several datasets have the split '${split}'`
-        : `the split '${split}' of ${names[0]} is a stream, which cannot be evaluated`,
-      {
-        where: 'run.valid_splits or run.test_splits',
-        found: names.join(', '),
-        help: more.length
-          ? `--options datasets.${names[1]}.build_info.annotations.${split}=null leaves one out`
-          : undefined,
-      },
-    );
-  }
+/** @throws ConfigError for a split of the run that no dataset has, or that cannot be evaluated */
+export function checkSplits(
+  datasets: DatasetsBySplit,
+  { trainSplits, validSplits, testSplits, evaluate }: RunSettings,
+): void {
+  if (!evaluate) for (const split of trainSplits) allOf(datasets, split);
+  for (const split of evaluate ? testSplits : [...validSplits, ...testSplits]) oneOf(datasets, split);
+}
 
-  /** The datasets that have a split, in the order of the configuration. @throws ConfigError when none has. */
-  #allOf(split: string): (Dataset | IterableDataset)[] {
-    const having = Object.values(this.datasets).flatMap((splits) => splits[split] ?? []);
-    if (having.length > 0) return having;
-    const names = Object.keys(this.datasets);
-    const known = new Set(Object.values(this.datasets).flatMap((splits) => Object.keys(splits)));
-    throw new ConfigError(`no dataset has the split '${split}'`, {
-      where: 'run.train_splits, run.valid_splits or run.test_splits',
-      found: `${names.join(' and ')} with ${[...known].join(', ') || 'no splits'}`,
-    });
-  }
+/** The one dataset of a split. @throws ConfigError when none has it, or several do, or it is a stream. */
+function oneOf(datasets: DatasetsBySplit, split: string): Dataset {
+  const [dataset, ...more] = allOf(datasets, split);
+  if (more.length === 0 && !('iterable' in dataset)) return dataset;
+  const names = Object.keys(datasets).filter((name) => datasets[name][split]);
+  throw new ConfigError(
+    more.length > 0
+      ? `several datasets have the split '${split}'`
+      : `the split '${split}' of ${names[0]} is a stream, which cannot be evaluated`,
+    {
+      where: 'run.valid_splits or run.test_splits',
+      found: names.join(', '),
+      help: more.length
+        ? `--options datasets.${names[1]}.build_info.annotations.${split}=null leaves one out`
+        : undefined,
+    },
+  );
+}
+
+/** The datasets that have a split, in the order of the configuration. @throws ConfigError when none has. */
+function allOf(datasets: DatasetsBySplit, split: string): (Dataset | IterableDataset)[] {
+  const having = Object.values(datasets).flatMap((splits) => splits[split] ?? []);
+  if (having.length > 0) return having;
+  const names = Object.keys(datasets);
+  const known = new Set(Object.values(datasets).flatMap((splits) => Object.keys(splits)));
+  throw new ConfigError(`no dataset has the split '${split}'`, {
+    where: 'run.train_splits, run.valid_splits or run.test_splits',
+    found: `${names.join(' and ')} with ${[...known].join(', ') || 'no splits'}`,
+  });
 }

@@ -1,9 +1,10 @@
-import { RunInterrupted } from '../common/errors.js';
-import { log } from '../common/logging.js';
+import { resolve } from 'node:path';
+import { CheckpointError, RunInterrupted } from '../common/errors.js';
+import { expandHome } from '../common/paths.js';
 import type { Config, Overrides } from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
 import { NO_NAMED_WEIGHTS, namedWeights } from '../models/index.js';
-import type { BaseRunner, RunHook } from '../runners/index.js';
+import { type BaseRunner, newestCheckpoint, type RunHook, runSettings } from '../runners/index.js';
 import type { Metrics } from '../tasks/index.js';
 import { abandonJob, type Job } from './job.js';
 import { agreeOnJob, joinRun, makeRunner, prepareRun } from './prepare_run.js';
@@ -81,9 +82,6 @@ export async function evaluate(config: Config, options: EvaluateOptions = {}): P
     asked = asked.with(values, origin);
   }
   asked = ready(asked);
-  if (!asked.run.resume_ckpt_path && !namedWeights(asked.model)) {
-    log.warn('the YAML names no weights: those that are scored are random (--checkpoint FILE)');
-  }
   const comm = await joinRun(asked);
   const job = await agreeOnJob(comm, asked, { jobId: options.jobId });
   return carryOut(asked, options, { comm, job, training: false }, async (runner) => {
@@ -97,6 +95,21 @@ export const weightsToEvaluate = (checkpoint: string): Overrides => ({
   values: { run: { resume_ckpt_path: checkpoint }, model: NO_NAMED_WEIGHTS },
   origin: `--checkpoint ${checkpoint}`,
 });
+
+/**
+ * Scores of weights that were never trained mean nothing, as captions of them do.
+ * @throws CheckpointError when an evaluation has no weights; it names those that a run of the configuration made
+ */
+async function refuseUntrained(config: Config): Promise<void> {
+  if (config.run.resume_ckpt_path || namedWeights(config.model)) return;
+  const folder = resolve(expandHome(runSettings(config).outputDir));
+  const trained = await newestCheckpoint(folder, 'best');
+  throw new CheckpointError('there are no weights to evaluate', {
+    where: 'model.finetuned, model.pretrained, run.resume_ckpt_path',
+    found: trained ? `none are named; a run of this configuration made some: ${trained}` : 'none are named',
+    help: `--checkpoint ${trained ?? 'FILE'}`,
+  });
+}
 
 /** A configuration without faults, its cache root in use. */
 function ready(config: Config): Config {
@@ -119,6 +132,7 @@ async function carryOut<T>(
   work: (runner: BaseRunner) => Promise<T>,
 ): Promise<T> {
   const prepared = await prepareRun(config, { device, training, comm });
+  if (!training) await refuseUntrained(config);
   const runner = await makeRunner({ ...prepared, hooks }, job);
   try {
     const result = await work(runner);

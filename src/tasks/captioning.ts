@@ -11,6 +11,7 @@ import {
   captionModel,
   checkedOptions,
   type GenerateOptions,
+  generationConflicts,
   generationKeys,
   generationOptions,
   type Model,
@@ -45,6 +46,7 @@ const captioningSchema = z.strictObject({
 @registry.registerTask('captioning')
 export class CaptionTask extends BaseTask {
   static readonly configSchema = captioningSchema;
+  static readonly conflictsIn = generationConflicts;
   readonly resultKey = 'image_id';
   /** CIDEr by image id, of the results that were scored last. */
   readonly #ciders = new WeakMap<EvaluationResult[], Map<string, number>>();

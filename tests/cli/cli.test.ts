@@ -49,6 +49,19 @@ describe('the frame', () => {
       [['config'], /--cfg-path FILE is needed/],
       [['train'], /--cfg-path is needed/],
       [['config', '--cfg-path'], /--cfg-path needs a value/],
+      [
+        ['train', '--cfg-path', 'a.yaml', '--device', 'cpu', '--device', 'auto'],
+        /--device is given 2 times: cpu, auto; it takes one value/,
+      ],
+      [
+        ['config', '--cfg-path', 'a.yaml', '--cfg-path', 'b.yaml'],
+        /--cfg-path is given 2 times: a\.yaml, b\.yaml/,
+      ],
+      [
+        ['caption', 'a.jpg', '--num-beams', '3', '--num-beams', '4', '--model', 'blip_caption'],
+        /--num-beams is given 2 times: 3, 4/,
+      ],
+      [['convert', 'a.pth', 'b.pth', '--dtype', 'float16', '--dtype', 'float32'], /--dtype is given 2 times/],
     ];
     for (const [argv, message] of cases) {
       const { status, stderr } = lavis(...argv);

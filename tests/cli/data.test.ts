@@ -51,6 +51,20 @@ describe('lavis data', () => {
     assert.match(stdout, /GARBLED .*1 \("a cafÃ© ball"\)/);
     assert.match(stdout, /\[UNK\] +in \d of 4 captions; the words: \d \(.*\u{1F600}/u);
     assert.match(stderr, /1 of 4 captions have no word/);
+    writeFileSync(file, JSON.stringify([{ ...annotations[0], caption: 'nan' }, annotations[1]]));
+    const nothing = await survey(`datasets.coco_caption.build_info.annotations.train.storage=${file}`);
+    assert.match(nothing.stdout, /EMPTY +captions without a word: 1 \("nan" in/);
+    assert.equal(nothing.code, 1);
+  });
+
+  it('refuses a split that no dataset has, as a run does', async () => {
+    const { code, stdout, stderr } = await survey(
+      'datasets.coco_caption.build_info.annotations.val=null',
+      'run.test_splits=[]',
+    );
+    assert.equal(code, 1);
+    assert.match(stdout, /coco_caption train: 10 samples/);
+    assert.match(stderr, /ConfigError: no dataset has the split 'val'/);
   });
 
   it('draws what the model will see: the colours of the pictures, normalisation undone', async () => {

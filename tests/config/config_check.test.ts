@@ -37,7 +37,8 @@ register(registry.registerBuilder('coco_caption'), {
   configSchema: annotatedSchema,
 });
 register(registry.registerProcessor('blip_image_eval'), { configSchema: imageSchema });
-register(registry.registerTask('captioning'), { configSchema: CaptionTask.configSchema });
+const { configSchema, conflictsIn } = CaptionTask;
+register(registry.registerTask('captioning'), { configSchema, conflictsIn });
 register(registry.registerTask('my_task'), {});
 register(registry.registerRunner('runner_base'), { configSchema: trainingSchema });
 register(registry.registerRunner('runner_iter'), { configSchema: iterationsSchema });
@@ -216,6 +217,13 @@ describe('checking before anything starts', () => {
       '224, as model.image_size',
     ],
     ['lengths that cross', good, ['run.min_len=30', 'run.max_len=20'], 'run.min_len is above run.max_len'],
+    [
+      'a length above the default of the other',
+      good,
+      ['run.min_len=40'],
+      'run.min_len is above run.max_len',
+      'run.max_len is 30',
+    ],
     ['an interpolation that points at nothing', good, [`run.seed=\${run.sede}`], 'points at nothing'],
     [
       'the type of a dataset',

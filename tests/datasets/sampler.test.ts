@@ -72,3 +72,9 @@ test("an image's id is the number after the last underscore of its name", () => 
     assert.equal(imageId(image), mended[image] ?? result_image_id, image);
   }
 });
+
+test("an image's id is without whichever ending says that it is an image", () => {
+  for (const ending of ['jfif', 'JPE', 'dib', 'heic', 'avif', 'tif', 'jpg.png'])
+    assert.equal(imageId(`a/COCO_val2014_000000000042.${ending}`), 42, ending);
+  assert.equal(imageId('a/photo.v2'), 'photo.v2');
+});

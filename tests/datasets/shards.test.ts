@@ -226,6 +226,15 @@ const BAD_SAMPLES: [what: string, members: [string, Content][], message: RegExp]
     /a sample's caption is empty/,
   ],
   [
+    'the word for nothing',
+    [
+      ['0.jpg', JPEG],
+      ['0.txt', 'nan'],
+    ],
+    /a sample's caption is empty[\s\S]*the text 'nan'/,
+  ],
+  ['None in a list of JSON', caption({ caption: ['a', 'None'] }), /caption is empty[\s\S]*'None'/],
+  [
     'an empty image',
     [
       ['0.jpg', ''],

@@ -162,5 +162,14 @@ describe('bad input ends in one clear message', () => {
     assert.match(typeless.stderr, /no model type of blip_caption[\s\S]*did you mean 'base_coco'/);
     const twice = await lavis('caption', image, '--model-type', 'base_coco', '--cfg-path', tiny.yaml);
     assert.match(twice.stderr, /--model-type and --cfg-path both say which model it is/);
+    for (const [command, ...more] of [['eval'], ['train', 'run.evaluate=True']]) {
+      const options = ['--cfg-path', tiny.yaml, '--options', ...tiny.output('never'), ...more];
+      const scored = await lavis(command, ...options, 'run.test_splits=[val]');
+      assert.equal(scored.code, 1, scored.stderr);
+      assert.match(
+        scored.stderr,
+        /CheckpointError: there are no weights to evaluate[\s\S]*--checkpoint FILE/,
+      );
+    }
   });
 });

@@ -131,14 +131,25 @@ describe('a run', () => {
 });
 
 describe('a command whose output cannot be written', () => {
+  let tiny: TinyRun;
+  let weights: string;
+  before(async () => {
+    tiny = await tinyRun(temporaryFolder());
+    const runner = await tiny.runner('weights', [...SHORT, 'run.test_splits=[]']);
+    await runner.train();
+    weights = join(runner.folder.path, 'checkpoint_0.pth');
+  });
   const commands = [
     ['zoo'],
     ['data', '--cfg-path', 'TINY'],
     ['config', '--cfg-path', 'TINY'],
-    ['eval', '--cfg-path', 'TINY', '--device', 'cpu', '--options', `run.output_dir=${join(folder, 'eval')}`],
+    [
+      ...['eval', '--cfg-path', 'TINY', '--device', 'cpu', '--checkpoint', 'WEIGHTS'],
+      ...['--options', `run.output_dir=${join(folder, 'eval')}`],
+    ],
   ];
   for (const command of commands) {
-    const argv = () => command.map((word) => (word === 'TINY' ? join(folder, 'run.yaml') : word));
+    const argv = () => command.map((word) => ({ TINY: tiny.yaml, WEIGHTS: weights })[word] ?? word);
 
     it(`lavis ${command[0]} says that the disk is full, in a line`, { skip: !hasFullDevice }, async () => {
       const { ended, stderr } = lavis(argv(), { stdout: openSync('/dev/full', 'w') });

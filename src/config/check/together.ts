@@ -1,5 +1,5 @@
 import { didYouMean } from '../../common/suggest.js';
-import { schemaOf } from '../schema/compose.js';
+import { conflictsIn, schemaOf } from '../schema/compose.js';
 import { schemaAt, toJsonSchema } from '../schema/describe.js';
 import { isPlainObject, type PlainObject, type PlainValue } from '../tree.js';
 import { type Faults, found } from './faults.js';
@@ -7,7 +7,7 @@ import { type Faults, found } from './faults.js';
 /** Values that are right alone and wrong together. */
 export function checkTogether(faults: Faults, { model, datasets, run }: PlainObject): void {
   const [modelKeys, runKeys] = [mapping(model), mapping(run)];
-  checkLengths(faults, runKeys);
+  checkConflicts(faults, runKeys);
   checkSplits(faults, runKeys, mapping(datasets));
   const training = faults.options.training ?? runKeys.evaluate !== true;
   checkImageSizes(faults, modelKeys.image_size, mapping(datasets), training);
@@ -15,12 +15,10 @@ export function checkTogether(faults: Faults, { model, datasets, run }: PlainObj
 
 const mapping = (value: PlainValue | undefined): PlainObject => (isPlainObject(value) ? value : {});
 
-function checkLengths(faults: Faults, { min_len, max_len }: PlainObject): void {
-  if (typeof min_len !== 'number' || typeof max_len !== 'number' || min_len <= max_len) return;
-  faults.add(['run', 'min_len'], 'run.min_len is above run.max_len', {
-    found: `${min_len}, and run.max_len is ${max_len}`,
-    allowed: `at most ${max_len}`,
-  });
+/** What the classes that `run` chooses say of its values. */
+function checkConflicts(faults: Faults, run: PlainObject): void {
+  for (const { key, headline, ...details } of conflictsIn(faults.registry, run))
+    faults.add(['run', key], headline, details);
 }
 
 /** Splits that no dataset has. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Kind, Registry } from '../../common/registry.js';
-import type { HasSchema } from './key.js';
+import type { Conflict, HasSchema } from './key.js';
 import { launchSchema } from './launch.js';
 
 /** The keys that a registered class takes; undefined where it does not say. */
@@ -37,6 +37,14 @@ export function runSchema(registry: Registry, chosen: Chosen = {}): z.ZodObject 
   }
   for (const name of namesOf(chosen.hooks)) Object.assign(shape, schemaOf(registry, 'hook', name)?.shape);
   return open ? z.looseObject(shape) : z.strictObject(shape);
+}
+
+/** Values of `run` that do not go together, as the task, runner and scheduler that it chooses say. */
+export function conflictsIn(registry: Registry, run: Chosen): Conflict[] {
+  return RUN_CLASSES.flatMap(([key, kind]) => {
+    const name = chosenName(registry, key, kind, run);
+    return (name && (registry.get(kind, name) as HasSchema).conflictsIn?.(run)) || [];
+  });
 }
 
 /** Keys of `run` that only other classes than this one have. */

@@ -56,7 +56,20 @@ export const types = {
   colour: z.tuple([z.number(), z.number(), z.number()]),
 } as const;
 
-/** A registered class may say which keys its section has; unknown ones are refused then. */
+/** Values of a section that are right alone and wrong together. */
+export interface Conflict {
+  /** The key at which it is told. */
+  key: string;
+  headline: string;
+  found: string;
+  allowed: string;
+}
+
+/**
+ * A registered class may say which keys its section has; unknown ones are refused then. And which values of
+ * them do not go together: it is asked before the section is read, so they may be of any type.
+ */
 export interface HasSchema {
   readonly configSchema?: z.ZodObject;
+  conflictsIn?(section: Readonly<Record<string, unknown>>): Conflict[];
 }

@@ -6,7 +6,7 @@ import type { TextProcessor } from '../../processors/index.js';
 import { collate } from '../loading/collate.js';
 import { readerId } from '../loading/readers.js';
 import type { Batch, Dataset, ReaderSpec, Sample, SampleJob, SampleReader, SampleSource } from '../types.js';
-import { type Annotation, hasWords, placeOf, requireKey } from './annotations.js';
+import { type Annotation, hasWords, isNothing, placeOf, requireKey } from './annotations.js';
 import type { AnnotatedRecord } from './image_reader.js';
 
 export interface DatasetParts {
@@ -121,9 +121,11 @@ export function textsOf(annotation: Annotation, key: string): string[] {
   });
 }
 
-/** Texts of punctuation alone are trained on as empty ones, as the reference does; say so. */
+/** Texts of punctuation alone are trained on as empty ones, as the reference does, and "nan" as a word; say so. */
 export function warnOfWordless({ name, records }: AnnotatedDataset, what: string): void {
-  const empty = records.filter(({ text_input: text }) => typeof text === 'string' && !hasWords(text));
+  const empty = records.filter(
+    ({ text_input: text }) => typeof text === 'string' && (!hasWords(text) || isNothing(text)),
+  );
   if (empty.length === 0) return;
   const [{ text_input, source }] = empty;
   log.warn(

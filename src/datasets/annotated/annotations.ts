@@ -120,3 +120,10 @@ const someHave = (list: unknown, key: string) =>
 
 /** Whether a text has a letter or a digit: of punctuation alone a text processor leaves nothing to learn. */
 export const hasWords = (text: string): boolean => /[\p{L}\p{N}]/u.test(text);
+
+/** What pandas and others write where there is nothing. */
+const NOTHING = /^\s*(|nan|none|null|n\/a|#n\/a|<na>|na|undefined)\s*$/i;
+
+/** Whether a value is no caption at all: absent, blank, or the word that a program writes for that. */
+export const isNothing = (value: unknown): boolean =>
+  value === undefined || value === null || (typeof value === 'string' && NOTHING.test(value));

@@ -1,7 +1,10 @@
-const EXTENSION = /(\.(jpe?g|png|gif|bmp|webp|tiff?|avif))+$/i;
+import { withoutImageEnding } from '../../processors/index.js';
 
-/** The name of an image file, with Flickr8k's number of the caption behind it or not. */
-export const IMAGE_FILE = /\.(jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?|avif|heic|heif)(#\d+)?$/i;
+/** Whether a name is an image file's, with Flickr8k's number of the caption behind it or not: `a.jpg#0`. */
+export function isImageFile(name: string): boolean {
+  const file = name.replace(/#\d+$/, '');
+  return withoutImageEnding(file) !== file;
+}
 
 /**
  * The evaluation id of an image: what follows the last "_" of its file name, its extension taken off, as
@@ -9,7 +12,7 @@ export const IMAGE_FILE = /\.(jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?|avif|heic|he
  * eats names such as `g123.jpg`. Source: COCOCapEvalDataset and CaptionTask.valid_step.
  */
 export function imageId(file: string): number | string {
-  const base = file.slice(file.lastIndexOf('/') + 1).replace(EXTENSION, '');
+  const base = withoutImageEnding(file.slice(file.lastIndexOf('/') + 1));
   return numericId(base.slice(base.lastIndexOf('_') + 1));
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, extname, join, parse, resolve } from 'node:path';
-import { IMAGE_FILE } from './image_id.js';
+import { deceptiveIn } from '../../config/index.js';
+import { isImageFile } from './image_id.js';
 
 /** A file that a name may have meant. */
 export interface NearMiss {
@@ -81,8 +82,14 @@ function decoded(name: string): string {
 }
 
 /** As two names are compared that look alike. */
-const alike = (name: string) => name.normalize('NFC').toLowerCase().trim().replaceAll(/\s+/g, ' ');
-const stemOf = (name: string) => alike(IMAGE_FILE.test(name) ? name.slice(0, -extname(name).length) : name);
+const alike = (name: string) =>
+  name
+    .normalize('NFC')
+    .replaceAll(/\p{Cf}/gu, '')
+    .toLowerCase()
+    .trim()
+    .replaceAll(/\s+/g, ' ');
+const stemOf = (name: string) => alike(isImageFile(name) ? name.slice(0, -extname(name).length) : name);
 
 /** The file of nearly that path in a folder. */
 function walk(folder: string, path: string): string | undefined {
@@ -100,7 +107,7 @@ function walk(folder: string, path: string): string | undefined {
       const names = namesIn(at);
       const near =
         names.find((name) => alike(name) === alike(part)) ??
-        (last ? names.find((name) => IMAGE_FILE.test(name) && stemOf(name) === stemOf(part)) : undefined);
+        (last ? names.find((name) => isImageFile(name) && stemOf(name) === stemOf(part)) : undefined);
       if (near === undefined) return undefined;
       at = join(at, near);
     }
@@ -140,7 +147,7 @@ function differences(written: string, there: string, over: number): string {
   const [nameA, nameB] = [a.base.normalize('NFC'), b.base.normalize('NFC')];
   if (nameA !== nameB) {
     if (nameA.toLowerCase() === nameB.toLowerCase()) told.push('upper and lower case differ');
-    else if (!IMAGE_FILE.test(a.base)) told.push(`the extension ${b.ext} is missing`);
+    else if (!isImageFile(a.base)) told.push(`the extension ${b.ext} is missing`);
     else if (a.ext !== b.ext) told.push(`the extension is ${b.ext}, not ${a.ext}`);
   } else if (alike(slashed) === alike(there) && slashed.normalize('NFC').trim() !== there.normalize('NFC')) {
     told.push('upper and lower case differ');
@@ -150,5 +157,8 @@ function differences(written: string, there: string, over: number): string {
       told.push('accents are written otherwise in Unicode (composed, NFC, and decomposed, NFD)');
     }
   }
-  return told.length > 0 ? told.join('; ') : 'the names differ';
+  const [odd, oddThere] = [deceptiveIn(written.trim()), deceptiveIn(there)];
+  if (odd && odd !== oddThere) told.push(`the name holds ${odd}`);
+  else if (oddThere && odd !== oddThere) told.push(`the file's name holds ${oddThere}`);
+  return told.length > 0 ? told.join('; ') : 'the blanks in the names differ';
 }

@@ -2,10 +2,11 @@ import { readdir } from 'node:fs/promises';
 import { join, parse, relative } from 'node:path';
 import { DataError } from '../../common/errors.js';
 import { readText } from '../../common/text_file.js';
-import { IMAGE_FILE } from '../annotated/image_id.js';
+import { isHidden } from '../../processors/index.js';
+import { isNothing } from '../annotated/annotations.js';
+import { isImageFile } from '../annotated/image_id.js';
 import type { OwnImage } from '../own/assign_splits.js';
 import { SPLIT_NAMES } from '../own/assign_splits.js';
-import { isNothing } from '../own/cell_text.js';
 import type { OwnTables } from '../own/own_table.js';
 
 /** What captions beside their images end in. */
@@ -28,7 +29,7 @@ export async function readSidecars(
   const bare: string[] = [];
   const used = new Set<string>();
   for (const path of files) {
-    if (!IMAGE_FILE.test(path)) continue;
+    if (!isImageFile(path)) continue;
     const file = sidecarOf(path, there, extensions, folder);
     if (!file) {
       bare.push(path);
@@ -106,5 +107,5 @@ async function filesBelow(folder: string): Promise<string[]> {
   const paths = entries
     .filter((entry) => !entry.isDirectory())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
-  return paths.filter((path) => !path.split('/').some((part) => part.startsWith('.'))).sort();
+  return paths.filter((path) => !path.split('/').some(isHidden)).sort();
 }

@@ -1,10 +1,3 @@
-/** What pandas and others write where there is nothing. */
-const NOTHING = /^\s*(|nan|none|null|n\/a|#n\/a|<na>|na|undefined)\s*$/i;
-
-/** Whether a value is no caption at all: absent, blank, or the word that a program writes for that. */
-export const isNothing = (value: unknown): boolean =>
-  value === undefined || value === null || (typeof value === 'string' && NOTHING.test(value));
-
 /** Whether there is no text: of an answer, "none" is one. */
 export const isBlank = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === 'string' && /^\s*(|nan|null)\s*$/i.test(value));

@@ -1,6 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import { didYouMean } from '../../common/suggest.js';
-import { IMAGE_FILE } from '../annotated/image_id.js';
+import { isImageFile } from '../annotated/image_id.js';
 
 /** Names of the columns or keys: of `image`, `split` and the form's roles; the usual ones are found when absent. */
 export type TableKeys = Readonly<Record<string, string | undefined>>;
@@ -100,8 +100,7 @@ export function findSome(
   keys: TableKeys,
   sample: Readonly<Record<string, unknown>> = {},
 ): Omit<Columns, 'image'> & { image?: string } {
-  const isFile = (name: string) =>
-    !/(^|_)?id$/.test(plainName(name)) || IMAGE_FILE.test(String(sample[name]));
+  const isFile = (name: string) => !/(^|_)?id$/.test(plainName(name)) || isImageFile(String(sample[name]));
   const images = columnsOf(names, keys.image ? [keys.image] : IMAGE);
   // Questions are mostly asked about numbered images: COCO's.
   const byId = roles.question_id && images.find((name) => plainName(name) !== 'id');

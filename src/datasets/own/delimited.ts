@@ -1,6 +1,6 @@
 import { type CsvError, type Options, parse } from 'csv-parse/sync';
 import { DataError } from '../../common/errors.js';
-import { IMAGE_FILE } from '../annotated/image_id.js';
+import { isImageFile } from '../annotated/image_id.js';
 
 /** A row of a table, and the line it begins on. */
 export interface Row {
@@ -91,7 +91,7 @@ function refuseSwallowed(rows: readonly Row[], delimiter: Delimiter, file: strin
     const swallowed = cells.find(
       (cell) =>
         LINE_END.test(cell) &&
-        cell.split(LINE_END).some((part, i) => i > 0 && IMAGE_FILE.test(part.split(delimiter)[0].trim())),
+        cell.split(LINE_END).some((part, i) => i > 0 && isImageFile(part.split(delimiter)[0].trim())),
     );
     if (swallowed === undefined) continue;
     throw new DataError('a quoted cell runs over other rows', {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, parse, relative, resolve } from 'node:path';
-import { IMAGE_FILE } from '../annotated/image_id.js';
+import { isImageFile } from '../annotated/image_id.js';
 import type { OwnImage } from './assign_splits.js';
 
 /**
@@ -33,7 +33,7 @@ export function locateImages(images: OwnImage[], folder: string): string[] {
 function namesByStem(folder: string): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-    if (!IMAGE_FILE.test(name)) continue;
+    if (!isImageFile(name)) continue;
     const { name: stem } = parse(name);
     for (const key of new Set([stem, numberOf(stem)])) names.set(key, [...(names.get(key) ?? []), name]);
   }

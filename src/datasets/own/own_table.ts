@@ -1,11 +1,11 @@
 import { extname, posix } from 'node:path';
 import { DataError } from '../../common/errors.js';
 import { readText } from '../../common/text_file.js';
-import { type Annotation, placeOf } from '../annotated/annotations.js';
-import { IMAGE_FILE } from '../annotated/image_id.js';
+import { type Annotation, isNothing, placeOf } from '../annotated/annotations.js';
+import { isImageFile } from '../annotated/image_id.js';
 import type { Split } from '../types.js';
 import { type OwnImage, splitName } from './assign_splits.js';
-import { isBlank, isNothing, listInCell } from './cell_text.js';
+import { isBlank, listInCell } from './cell_text.js';
 import { type Columns, findColumns, type Role, type TableForm, type TableKeys } from './columns.js';
 import { readJsonEntries, STEM } from './json_entries.js';
 import { readTable } from './table_file.js';
@@ -127,7 +127,7 @@ function imageOf(entry: Annotation, columns: Columns, form: TableForm, faults: F
     image: imagePath(name),
     rows: [{ ...place, texts }],
     split: isNothing(split) ? undefined : splitName(String(split)),
-    stem: STEM in values || (/id$/i.test(columns.image) && !IMAGE_FILE.test(name)),
+    stem: STEM in values || (/id$/i.test(columns.image) && !isImageFile(name)),
   };
 }
 

@@ -1,6 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import type { Annotation } from '../annotated/annotations.js';
-import { IMAGE_FILE } from '../annotated/image_id.js';
+import { isImageFile } from '../annotated/image_id.js';
 import { findSome, fitOf, plainName, type TableForm, type TableKeys } from './columns.js';
 import { DELIMITERS, type Delimiter, parseDelimited, type Row } from './delimited.js';
 
@@ -56,7 +56,7 @@ function delimiterOf(text: string, file: string, form: TableForm, keys: TableKey
         .trim(),
     );
     const columns = fitOf(findSome(cells, form, keys), form);
-    const named = cells.length > 1 && cells.some((cell) => IMAGE_FILE.test(cell) && !/[,;|]/.test(cell));
+    const named = cells.length > 1 && cells.some((cell) => isImageFile(cell) && !/[,;|]/.test(cell));
     return { delimiter, score: columns === 2 ? 4 : named ? 3 : columns, count: cells.length - 1 };
   });
   const usual = usualDelimiter(file);
@@ -70,7 +70,7 @@ function delimiterOf(text: string, file: string, form: TableForm, keys: TableKey
 /** The names of the columns and the rows below them. */
 function headerOf(rows: readonly Row[], file: string, form: TableForm, keys: TableKeys, told: string[]) {
   const [{ line, cells }, ...rest] = rows;
-  const at = cells.findIndex((cell) => IMAGE_FILE.test(cell));
+  const at = cells.findIndex((cell) => isImageFile(cell));
   if (fitOf(findSome(cells, form, keys), form) === 0 && at >= 0) {
     const filled = cells.filter((cell, i) => i !== at && cell !== '');
     const roles = Object.keys(form.roles);

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { ConfigError } from '../../common/errors.js';
-import { key, types as t } from '../../config/index.js';
+import { type Conflict, key, types as t } from '../../config/index.js';
 import type { MedConfig } from '../med/config.js';
 
 /** How captions are made. Lengths count the prompt's tokens, [DEC] included. */
@@ -96,6 +96,21 @@ export const generationKeys = {
     'Sample instead of searching with beams.',
   ),
 };
+
+/** What of these keys does not go together, for the `conflictsIn` of tasks. */
+export function generationConflicts(section: Readonly<Record<string, unknown>>): Conflict[] {
+  const { min_len } = section;
+  const max_len = section.max_len ?? RUN_DEFAULTS.maxLength;
+  if (typeof min_len !== 'number' || typeof max_len !== 'number' || min_len <= max_len) return [];
+  return [
+    {
+      key: 'min_len',
+      headline: 'run.min_len is above run.max_len',
+      found: `${min_len}, and run.max_len is ${max_len}`,
+      allowed: `at most ${max_len}`,
+    },
+  ];
+}
 
 type GenerationKeys = { [K in keyof typeof generationKeys]: z.output<(typeof generationKeys)[K]> };
 

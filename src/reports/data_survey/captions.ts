@@ -3,7 +3,7 @@ import { messageOf } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { resolveFile } from '../../common/paths.js';
 import type { Config } from '../../config/index.js';
-import { type Dataset, hasWords } from '../../datasets/index.js';
+import { type Dataset, hasWords, isNothing } from '../../datasets/index.js';
 import { type BertTokenizer, loadTokenizer } from '../../models/index.js';
 import { loadTextProcessor, type TextProcessor } from '../../processors/index.js';
 
@@ -69,7 +69,7 @@ export function surveyCaptions(
   for (const { caption, where } of captionsOf(dataset)) {
     const text = processor?.apply(caption) ?? caption;
     survey.count++;
-    if (!hasWords(caption)) survey.empty.push(`${JSON.stringify(caption)} in ${where}`);
+    if (!hasWords(caption) || isNothing(caption)) survey.empty.push(`${JSON.stringify(caption)} in ${where}`);
     if (GARBLED.test(caption)) survey.garbled.push(JSON.stringify(caption));
     survey.words.push(caption.trim().split(/\s+/).length);
     const ids = trained?.tokenizer.encode(text);

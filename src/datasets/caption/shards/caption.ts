@@ -1,6 +1,7 @@
 import { DataError, LavisError } from '../../../common/errors.js';
 import { parseJson } from '../../../common/json.js';
 import { decodeText } from '../../../common/text_file.js';
+import { isNothing } from '../../annotated/annotations.js';
 
 /** Keys of a sample's JSON under which its caption, or a list of them, is looked for, in this order. */
 const KEYS = ['caption', 'captions', 'text', 'texts', 'description', 'sentence', 'sentences'];
@@ -19,10 +20,11 @@ export function captionsOf(bytes: Buffer, isJson: boolean, where: string): strin
     throw new DataError("a sample's caption is too long", { where, found: `${bytes.length} bytes` });
   }
   const captions = isJson ? fromJson(decode(bytes, where), where) : [decode(bytes, where).trim()];
-  if (captions.every(Boolean)) return captions;
+  const nothing = captions.find(isNothing);
+  if (nothing === undefined) return captions;
   throw new DataError("a sample's caption is empty", {
     where,
-    found: `${bytes.length} bytes without a word`,
+    found: nothing === '' ? `${bytes.length} bytes without a word` : `the text '${nothing}'`,
   });
 }
 

@@ -1,10 +1,13 @@
 import { basename } from 'node:path';
 import { log } from '../../../common/logging.js';
+import { counted } from '../../../common/progress.js';
 
 /** Counts what of shards does not come into a sample, by kind, with the first of each. */
 export class PassedOver {
   /** Shards whose files of one sample do not stand together. */
   readonly unsorted: string[] = [];
+  /** Captions of punctuation alone, each with its shard and sample. */
+  readonly wordless: string[] = [];
   readonly #kinds = new Map<string, { count: number; first: string }>();
   #lost = false;
 
@@ -41,6 +44,10 @@ export class PassedOver {
           'but readers that go through from front to back need tar --sort=name',
       );
     }
+    const [bare] = this.wordless;
+    if (bare !== undefined)
+      log.warn(`${name}: ${counted(this.wordless.length, 'caption')} without a word: ${bare}, for one`);
+    this.wordless.length = 0;
     this.#kinds.clear();
     this.unsorted.length = 0;
   }

@@ -1,5 +1,6 @@
 import { LavisError } from '../../../common/errors.js';
 import { isHidden, nameKind } from '../../../processors/index.js';
+import { hasWords } from '../../annotated/annotations.js';
 import type { SampleFault } from '../../types.js';
 import { captionsOf } from './caption.js';
 import type { PassedOver } from './passed_over.js';
@@ -47,7 +48,7 @@ export async function indexShard(shard: string, passed: PassedOver): Promise<Sha
         caption: caption.span,
         json: caption.kind === 'json',
       });
-      const fault = faultOf(sample, `${shard}, ${sample.key}`);
+      const fault = faultOf(sample, `${shard}, ${sample.key}`, passed);
       if (fault) faults.push(fault);
     }
   }
@@ -140,10 +141,12 @@ function isBeside({ stem }: Member, whole: ReadonlyMap<string, Complete>): boole
 
 const named = ({ stem, extension }: Member) => `${stem}.${extension}`;
 
-function faultOf({ image, caption }: Complete, where: string): SampleFault | undefined {
+function faultOf({ image, caption }: Complete, where: string, passed: PassedOver): SampleFault | undefined {
   if (image.span.size === 0) return { what: "a sample's image is empty", where, found: '0 bytes' };
   try {
-    captionsOf(caption.bytes!, caption.kind === 'json', where);
+    const captions = captionsOf(caption.bytes!, caption.kind === 'json', where);
+    const bare = captions.filter((one) => !hasWords(one));
+    passed.wordless.push(...bare.map((one) => `${JSON.stringify(one)} in ${where}`));
     return undefined;
   } catch (thrown) {
     if (!(thrown instanceof LavisError)) throw thrown;
