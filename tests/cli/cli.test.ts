@@ -23,7 +23,7 @@ describe('the frame', () => {
     const names = [...stdout.matchAll(/^ {2}lavis ([a-z]+)(?: [[<].*[\]>])? {2,}(\w.{8,})/gm)].map(
       ([, name]) => name,
     );
-    assert.equal(names.length, 14, stdout);
+    assert.ok(names.length >= 14, stdout);
     for (const name of names.filter((other) => other !== 'completion')) {
       const help = lavis(name, '--help');
       assert.equal(help.status, 0, name);

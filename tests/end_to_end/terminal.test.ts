@@ -9,6 +9,7 @@ import { temporaryFolder } from '../support.js';
 import { jobFolder } from './lavis.js';
 
 const folder = temporaryFolder();
+const other = temporaryFolder();
 const STACK = /\n\s+at \S/;
 /** More steps than any test waits for. */
 const LONG = ['run.max_epoch=100000', 'run.save_freq=0', 'run.valid_splits=[]', 'run.keep_last=1'];
@@ -134,7 +135,7 @@ describe('a command whose output cannot be written', () => {
   let tiny: TinyRun;
   let weights: string;
   before(async () => {
-    tiny = await tinyRun(temporaryFolder());
+    tiny = await tinyRun(other);
     const runner = await tiny.runner('weights', [...SHORT, 'run.test_splits=[]']);
     await runner.train();
     weights = join(runner.folder.path, 'checkpoint_0.pth');
