@@ -57,7 +57,7 @@ export function checkMachine(): Check {
 const ENGINE_PACKAGES: Record<string, string[]> = {
   cuda: ['@tensorflow/tfjs-node-gpu'],
   webgpu: ['webgpu', '@tensorflow/tfjs-backend-webgpu'],
-  cpu: ['onnxruntime-node', '@tensorflow/tfjs'],
+  cpu: ['onnxruntime-node', '@tensorflow/tfjs-core'],
 };
 
 export async function checkEngine(device: string): Promise<Check> {

@@ -1,3 +1,4 @@
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import { tf } from '#src/engine/index.js';
 
 /** A kernel as something called it. */
@@ -15,7 +16,7 @@ const NAME = 'recorder';
  */
 export async function useRecorder(): Promise<KernelRun[]> {
   const runs = new Map<string, KernelRun>();
-  const backend = new tf.MathBackendCPU();
+  const backend = new MathBackendCPU();
   tf.registerBackend(NAME, () => backend);
   for (const { kernelName, kernelFunc } of tf.getKernelsForBackend('cpu')) {
     const recording: tf.KernelFunc = (call) => {

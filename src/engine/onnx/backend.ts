@@ -1,4 +1,4 @@
-import { tf } from '../tf.js';
+import { MathBackendCPU, tf } from '../tf.js';
 import { isLarge } from './memory.js';
 import { BufferPool } from './pool.js';
 import { type OrtData, type OrtValue, ort, Sessions } from './sessions.js';
@@ -20,7 +20,7 @@ export type NumericType = keyof typeof ARRAYS;
  * TensorFlow.js's cpu backend with ONNX Runtime under its hot kernels. Tensors are plain typed arrays, so
  * each kernel may be either one's.
  */
-export class OnnxBackend extends tf.MathBackendCPU {
+export class OnnxBackend extends MathBackendCPU {
   sessions: Sessions;
   readonly pool = new BufferPool();
   #keepsArrays = false;
