@@ -9,6 +9,11 @@ import { type LazyTensor, OrderedDict, type TensorRef } from './values.js';
 export interface ConvertOptions {
   /** What floating-point tensors become; as they are where absent. Other tensors stay as they are. */
   dtype?: 'float32' | 'float16' | 'bfloat16';
+  /**
+   * Given all tensors by name: what takes the place of each, of its shape, such as a weight with an adapter in it. Its
+   * numbers are rounded to the type of the tensor whose place it takes.
+   */
+  replace?: (tensors: ReadonlyMap<string, TensorRef>) => (name: string, tensor: TensorRef) => LazyTensor;
 }
 
 export interface Converted {
@@ -41,8 +46,18 @@ export async function convertCheckpoint(
     const state = checkpoint.stateDict();
     const wrapped = sharedWrappers([...state.keys()]);
     const nameOf = (name: string) => withoutInnerWrappers(name.slice(wrapped));
+    const named = new Map([...state].map(([name, tensor]) => [nameOf(name), tensor]));
+    const replaced = options.replace?.(named);
     const tensors = new OrderedDict<string, LazyTensor>();
-    for (const [name, tensor] of state) tensors.set(nameOf(name), converted(tensor, options.dtype));
+    for (const [name, tensor] of named) {
+      tensors.set(
+        name,
+        converted(
+          replaced?.(name, tensor) ?? tensor,
+          options.dtype ?? FLOATS.find((float) => float === tensor.dtype),
+        ),
+      );
+    }
     if (to.endsWith('.safetensors')) await saveSafetensors(to, tensors, { format: 'pt' });
     else {
       if (wrapped === 0) tensors.attributes = checkpoint.attributes();
@@ -57,8 +72,10 @@ export async function convertCheckpoint(
   }
 }
 
-function converted(tensor: TensorRef, dtype: ConvertOptions['dtype']): LazyTensor {
-  if (!dtype || !isFloat(tensor.dtype)) return tensor;
+const FLOATS = ['float32', 'float16', 'bfloat16'] as const;
+
+function converted(tensor: LazyTensor, dtype: ConvertOptions['dtype']): LazyTensor {
+  if (!dtype || dtype === tensor.dtype || !isFloat(tensor.dtype)) return tensor;
   return { ...tensor, dtype, read: async () => convertFloat(await tensor.read(), dtype) };
 }
 

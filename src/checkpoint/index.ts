@@ -3,6 +3,14 @@
 export type { Checkpoint, CheckpointFormat } from './checkpoint.js';
 export { type Converted, type ConvertOptions, convertCheckpoint } from './convert.js';
 export { openCheckpoint } from './open.js';
+export {
+  type LowRankPair,
+  openPeftAdapter,
+  type PeftAdapter,
+  type PeftConfig,
+  sha256OfWeights,
+  writePeftAdapter,
+} from './peft.js';
 export { saveSafetensors, saveTorch } from './save.js';
 export { indexOfShard, shardOf } from './shards.js';
 export { withoutInnerWrappers } from './state_dict.js';

@@ -22,6 +22,14 @@ export function fileInFolder(path: string): string {
 
 export const isIndex = (path: string): boolean => path.endsWith('.index.json');
 
+/** The files that hold the numbers of weights: one, or the parts that an index names, by name. */
+export async function filesOfWeights(place: string): Promise<string[]> {
+  const path = fileInFolder(place);
+  if (!isIndex(path)) return [path];
+  const parts = new Set((await readIndex(path)).map(([, file]) => file));
+  return [...parts].sort().map((file) => join(dirname(path), file));
+}
+
 /** Which part of how many a file's name says it is: "model-00001-of-00002.safetensors". */
 export function shardOf(path: string): { number: number; count: number } | undefined {
   const found = /-(\d+)-of-(\d+)\.[a-z]+$/i.exec(basename(path));

@@ -7,11 +7,11 @@ import { isPlainObject, type PlainObject } from '../config/index.js';
 import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
 import {
+  beneathCheckpoint,
   defaultConfigFile,
   locateWeights,
   type Model,
   modelSectionOf,
-  NO_NAMED_WEIGHTS,
 } from '../models/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
 import { UsageError } from './command.js';
@@ -31,12 +31,18 @@ export const checkpointModelOptions = {
     describe: 'Architecture of lavis zoo, for weights without a record: blip_caption',
   },
   'model-type': { type: 'string', requiresArg: true, describe: 'Type of --model: base_coco' },
+  adapter: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Folder of a LoRA adapter (of a run or of PEFT), which becomes part of the weights',
+  },
 } as const;
 
 export interface CheckpointModelArguments extends Omit<ConfigArguments, 'cfg-path'> {
   'cfg-path'?: string;
   model?: string;
   'model-type'?: string;
+  adapter?: string;
 }
 
 /** A checkpoint's model, and what its run says of it. */
@@ -67,10 +73,13 @@ export async function loadCheckpointModel(
   const section = tableAt(config, 'model');
   const { description } = await setupEngine({ device: 'cpu' });
   log.debug(description);
+  const asked = args.adapter === undefined ? section : { ...section, lora: null, adapter: null };
   const model = await registry
     .getModelClass(String(section.arch))
-    .fromConfig({ ...section, ...NO_NAMED_WEIGHTS }, { training: false });
+    .fromConfig({ ...asked, ...beneathCheckpoint(asked) }, { training: false });
   await model.loadCheckpoint(path);
+  if (args.adapter !== undefined) await model.loadAdapter?.(args.adapter);
+  model.mergeAdapter?.();
   model.eval();
   return {
     model,

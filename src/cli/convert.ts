@@ -1,7 +1,8 @@
-import { convertCheckpoint, savedState, saveTorch } from '../checkpoint/index.js';
+import { convertCheckpoint, openPeftAdapter, savedState, saveTorch } from '../checkpoint/index.js';
 import { log } from '../common/logging.js';
 import { formatCount } from '../common/progress.js';
 import { exportModel } from '../export/index.js';
+import { mergedTensors } from '../models/index.js';
 import {
   type CheckpointModelArguments,
   checkpointModelOptions,
@@ -55,11 +56,16 @@ export const convert = defineCommand({
       'lavis convert hf:Salesforce/blip-image-captioning-large blip.pth --to lavis',
       "for LAVIS, BLIP's own code and what is built on it",
     ],
+    ['lavis convert base.pth merged.pth --adapter adapter_best', 'weights with an adapter in them'],
   ],
   epilogue: 'Weights alone go over: optimizer, configuration and epoch stay behind.',
   async handler(args) {
     if (args.to) return convertModel(args.in, args.out, args.to, args.dtype, args);
-    const { tensors, elements, leftOut } = await convertCheckpoint(args.in, args.out, { dtype: args.dtype });
+    const adapter = args.adapter === undefined ? undefined : await openPeftAdapter(args.adapter);
+    const { tensors, elements, leftOut } = await convertCheckpoint(args.in, args.out, {
+      dtype: args.dtype,
+      replace: adapter && ((state) => mergedTensors(adapter, state)),
+    }).finally(() => adapter?.close());
     for (const [name, kind] of leftOut ?? []) log.warn(`${name} is left out: it is ${kind}`);
     console.log(`${args.out}: ${tensors} tensors, ${formatCount(elements)} numbers`);
   },

@@ -32,8 +32,11 @@ export const evaluate = defineCommand({
   async handler(args) {
     const { checkpoint, device, 'job-id': jobId } = args;
     const overrides: Overrides[] = [{ values: { run: { evaluate: true } }, origin: 'lavis eval' }];
-    if (checkpoint) overrides.push(weightsToEvaluate(checkpoint));
-    const config = await loadConfig(args, { overrides });
+    let config = await loadConfig(args, { overrides });
+    if (checkpoint) {
+      const { values, origin } = weightsToEvaluate(checkpoint, config.model);
+      config = config.with(values, origin);
+    }
     const ended = await launchWorkers('eval', args, config, { job: () => findJob(config, { jobId }) });
     if (ended !== undefined) return ended;
     await showResult(await runEvaluation(config, { device, jobId }));

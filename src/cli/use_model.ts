@@ -3,7 +3,13 @@ import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { type Config, isPlainObject, type PlainObject } from '../config/index.js';
-import { BaseModel, defaultConfigFile, type Model, NO_NAMED_WEIGHTS, namedWeights } from '../models/index.js';
+import {
+  BaseModel,
+  beneathCheckpoint,
+  defaultConfigFile,
+  type Model,
+  namedWeights,
+} from '../models/index.js';
 import {
   type ImageProcessor,
   loadImageProcessor,
@@ -41,6 +47,12 @@ export const modelOptions = (arch: string, type: string) =>
       requiresArg: true,
       describe: 'Weights; with --cfg-path the best that its run made, else those that the YAML names',
     },
+    adapter: {
+      type: 'string',
+      requiresArg: true,
+      describe:
+        'Folder of a LoRA adapter, of a run or of PEFT, over the weights that --model or the YAML names',
+    },
     device: { type: 'string', requiresArg: true, describe: 'auto, cpu, cuda or webgpu' },
   }) as const;
 
@@ -49,6 +61,7 @@ export interface ModelArguments extends Omit<ConfigArguments, 'cfg-path'> {
   model?: string;
   'model-type'?: string;
   checkpoint?: string;
+  adapter?: string;
   device?: string;
 }
 
@@ -83,8 +96,11 @@ export async function useModel<M extends Model>(args: ModelArguments, use: Use<M
   const { 'cfg-path': path } = args;
   const given = path === undefined ? await zooConfig(args, use) : await runConfig(args, path, use);
   refuseOthers(String(given.model.arch), use);
-  const checkpoint = args.checkpoint ?? (path === undefined ? undefined : await trainedBy(given));
-  const model = { ...(checkpoint ? NO_NAMED_WEIGHTS : {}), ...use.values?.model };
+  const { adapter } = args;
+  const named = path === undefined || adapter !== undefined; // an adapter goes over the base that the YAML names
+  const checkpoint = args.checkpoint ?? (named ? undefined : await trainedBy(given));
+  const asked = { ...use.values?.model, ...(adapter === undefined ? {} : { lora: null, adapter: null }) };
+  const model = { ...(checkpoint ? beneathCheckpoint({ ...given.model, ...asked }) : {}), ...asked };
   const origin = checkpoint ? `--checkpoint ${checkpoint}` : use.command;
   const config = given.with({ model, run: use.values?.run ?? {} }, origin);
   use.check?.(config);
@@ -93,8 +109,15 @@ export async function useModel<M extends Model>(args: ModelArguments, use: Use<M
   await chooseEngine(config, args.device);
   const built = use.accept(await buildModel(config, { training: false }));
   if (checkpoint) await built.loadCheckpoint(checkpoint);
+  if (adapter !== undefined) await withAdapter(built, resolve(expandHome(adapter)));
+  built.mergeAdapter?.();
   built.eval();
   return { model: built, processor, textProcessor };
+}
+
+async function withAdapter(model: Model, folder: string): Promise<void> {
+  if (model.loadAdapter) return model.loadAdapter(folder);
+  throw new UsageError(`--adapter is not for ${model.constructor.name}, which takes none`);
 }
 
 /** Says of an architecture of ours, before its weights are fetched, that it is of no use. @throws ConfigError */

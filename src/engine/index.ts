@@ -18,10 +18,10 @@ export { addInto } from './fused/in_place.js';
 export { layerNorm } from './fused/layer_norm.js';
 export { linear } from './fused/linear.js';
 export { linearParts } from './fused/linear_parts.js';
+export { type Dropout, type LinearWeights, type LowRank, project, projectParts } from './fused/low_rank.js';
 export {
   appendKeysAndValues,
   attentionPart,
-  type Dropout,
   feedForwardPart,
   type KeysAndValues,
   postNorm,

@@ -1,13 +1,30 @@
 import { Rng } from '../common/random.js';
 import { Module } from '../nn/index.js';
 import type { ParamGroup } from '../optim/index.js';
-import { type Exchanged, fillMissing, type Model, type ModelOutput, type Samples } from './model.js';
+import { adapt, type BaseWeights, type LoraSection, loadAdapter, mergeAdapters } from './lora.js';
+import {
+  type Exchanged,
+  fillMissing,
+  type Model,
+  type ModelAdapter,
+  type ModelOutput,
+  type Samples,
+} from './model.js';
 import { optimizerGroups } from './optimizer_groups.js';
-import { loadWeights, type MayLack, type StateRefs, type WeightsReport } from './weights.js';
+import {
+  holdsAdapters,
+  loadWeights,
+  locateWeights,
+  type MayLack,
+  type StateRefs,
+  type WeightsReport,
+} from './weights.js';
 
 /** What every model has beside its layers: training or evaluation, a generator, parameter groups, weights. */
 export abstract class BaseModel extends Module implements Model {
   #training = true;
+  #base?: BaseWeights;
+  #adapter?: ModelAdapter;
   readonly #rng: Rng;
 
   /** @param seed of dropout, stochastic depth and whatever else is drawn while the model is used */
@@ -90,8 +107,47 @@ export abstract class BaseModel extends Module implements Model {
     return [];
   }
 
+  /** What is trained of the model beside its weights; undefined where it is they. */
+  get adapter(): ModelAdapter | undefined {
+    return this.#adapter;
+  }
+
+  /**
+   * Loads a LoRA adapter that PEFT or a run here saved: where `model.lora` made adapters, into them; else it becomes
+   * part of the weights, and a second one comes on top of it.
+   * @throws CheckpointError when it does not fit, or is of another kind
+   */
+  async loadAdapter(folder: string): Promise<void> {
+    await loadAdapter(this, folder, this.#base);
+  }
+
+  /** Makes adapters parts of the weights, which inference is quicker with; they are trained no more. */
+  mergeAdapter(): void {
+    mergeAdapters(this);
+    this.#adapter = undefined;
+  }
+
+  /** Whether a checkpoint is to have a weight. @param given the checkpoint's names */
+  expects(name: string, given: ReadonlySet<string>): boolean {
+    if (!this.#adapter) return true;
+    const own = this.#adapter.state();
+    return holdsAdapters(given) ? own.has(name) : !own.has(name);
+  }
+
+  /**
+   * Trains adapters from here on, and what the base lacked, in place of the weights.
+   * @throws ConfigError for a target that is none
+   */
+  protected adapt(settings: LoraSection, startedAnew: ReadonlySet<string>, seed: number): void {
+    const { adapter, drawn } = adapt(this, settings, startedAnew, () => this.#base);
+    this.initialize(seed, drawn);
+    this.#adapter = adapter;
+  }
+
   protected async load(place: string, option: string, mayLack: MayLack): Promise<WeightsReport> {
-    const report = await loadWeights(this, place, { arch: this.constructor.name, option, mayLack });
+    const path = await locateWeights(place, option);
+    const report = await loadWeights(this, path, { arch: this.constructor.name, option, mayLack });
+    if (!report.adapterAlone) this.#base = { place, path };
     fillMissing(this, report.missing);
     return report;
   }

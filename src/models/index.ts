@@ -74,6 +74,7 @@ export { modelSectionOf } from './hugging_face/config.js';
 export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
 export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
 export {
+  beneathCheckpoint,
   defaultConfigFile,
   type LoadModelOptions,
   loadModel,
@@ -81,9 +82,9 @@ export {
   type ModelAndPreprocess,
   modelZoo,
   type NamedModels,
-  NO_NAMED_WEIGHTS,
   namedWeights,
 } from './load.js';
+export { mergedTensors } from './lora.js';
 export { type ImageMatch, type MatchImagesOptions, matchImages } from './match_images.js';
 export { type MedConfig, readMedConfig } from './med/config.js';
 export { TextDecoder } from './med/decoder.js';
@@ -96,6 +97,7 @@ export {
   type ForwardPasses,
   fillMissing,
   type Model,
+  type ModelAdapter,
   type ModelClass,
   type ModelOutput,
   type Samples,

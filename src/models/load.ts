@@ -76,7 +76,7 @@ export async function loadModel(
   { isEval = false, checkpoint, model: replaced = {}, ...options }: LoadModelOptions = {},
 ): Promise<Model> {
   const { model: section = {} } = readDefaults(name, modelType);
-  if (checkpoint) Object.assign(section, NO_NAMED_WEIGHTS);
+  if (checkpoint) Object.assign(section, beneathCheckpoint({ ...section, ...replaced }));
   const model = await registry
     .getModelClass(name)
     .fromConfig({ ...section, ...replaced }, { training: !isEval, ...options });
@@ -119,8 +119,12 @@ export async function loadModelAndPreprocess(
   return { model: await loadModel(name, modelType, options), visProcessors, txtProcessors };
 }
 
-/** Of the model section, beside a checkpoint: it holds all weights, and none are loaded before it. */
-export const NO_NAMED_WEIGHTS = { load_finetuned: false, load_pretrained: false } as const;
+/**
+ * What a `model` section says of weights where a checkpoint comes on top: it holds them all, and none are loaded
+ * before it; unless it holds the adapters of `model.lora`, beside the base that the section names.
+ */
+export const beneathCheckpoint = (model: PlainObject): PlainObject =>
+  model.lora ? {} : { load_finetuned: false, load_pretrained: false };
 
 /** The weights that a `model` section names and loads; undefined where it starts from none. */
 export function namedWeights(model: PlainObject): unknown {

@@ -62,6 +62,16 @@ export interface Exchanged {
   rank: number;
 }
 
+/** What a run trains and saves of a model whose other weights stay as they are. */
+export interface ModelAdapter {
+  /** What a checkpoint holds in place of `stateDict`: live tensors. */
+  state(): Map<string, tf.Variable>;
+  /** What has to be the same when a run goes on, by name: the base that the adapter belongs to, its settings. */
+  facts(): Promise<Record<string, string>>;
+  /** Writes it into a folder as PEFT reads it. */
+  save(folder: string): Promise<void>;
+}
+
 /** What tasks, runners and commands ask of a registered model; a `Module` has half of it. */
 export interface Model {
   /**
@@ -82,6 +92,12 @@ export interface Model {
   loadCheckpoint(place: string): Promise<LoadReport>;
   /** Loads what fits of it. */
   loadFromPretrained(place: string): Promise<LoadReport>;
+  /** Of a model of which only adapters are trained. */
+  readonly adapter?: ModelAdapter;
+  /** Loads an adapter, a folder of PEFT's, over the weights that are there. */
+  loadAdapter?(folder: string): Promise<void>;
+  /** Makes adapters parts of the weights, for inference. */
+  mergeAdapter?(): void;
   /**
    * Gives a value to what a checkpoint did not have and the model can tell by itself: momentum copies start from
    * the weights that they follow.

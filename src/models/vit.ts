@@ -120,9 +120,9 @@ class VitAttention extends Module {
   }
 
   /** @param x [B, N, D] */
-  forward(x: tf.Tensor): tf.Tensor {
-    const [query, key, value] = this.qkv.forwardParts(x, 3); // [B, N, D] each
-    return this.proj.forward(attention(query, key, value, { numHeads: this.heads }));
+  forward(x: tf.Tensor, rng?: Rng): tf.Tensor {
+    const [query, key, value] = this.qkv.forwardParts(x, 3, rng); // [B, N, D] each
+    return this.proj.forward(attention(query, key, value, { numHeads: this.heads }), rng);
   }
 }
 
@@ -149,11 +149,11 @@ class VitBlock extends Module {
   forward(x: tf.Tensor, rng?: Rng): tf.Tensor {
     const attended = residual(
       x,
-      dropPathIn(rng, this.attn.forward(this.norm1.forward(x)), this.dropPathRate),
+      dropPathIn(rng, this.attn.forward(this.norm1.forward(x), rng), this.dropPathRate),
     );
     return residual(
       attended,
-      dropPathIn(rng, this.mlp.forward(this.norm2.forward(attended)), this.dropPathRate),
+      dropPathIn(rng, this.mlp.forward(this.norm2.forward(attended), rng), this.dropPathRate),
     );
   }
 }

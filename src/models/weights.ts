@@ -22,7 +22,13 @@ import { interpolatePosEmbed } from './pos_embed.js';
 export interface WeightsReport extends LoadReport {
   /** Tensors of the checkpoint whose shape is not the model's; they are missing too. */
   dropped: string[];
+  /** The checkpoint holds adapters without the weights that they belong to. */
+  adapterAlone: boolean;
 }
+
+/** Whether names are those of adapters, among which there are no whole weights. */
+export const holdsAdapters = (names: Iterable<string>): boolean =>
+  [...names].some((name) => /\.lora_[AB]\./.test(name));
 
 /** What a checkpoint may lack of a model. */
 export type MayLack =
@@ -54,6 +60,8 @@ export interface LoadableModel {
   namedBuffers?(): Map<string, tf.Variable>;
   mapCheckpoint?(state: StateRefs): StateRefs;
   mayStartNew?(name: string): boolean;
+  /** Whether a checkpoint of these names is to have a weight: it may hold adapters alone, or their base. */
+  expects?(name: string, given: ReadonlySet<string>): boolean;
   /** Gives the second name of a tied weight numbers of its own; false where it cannot. */
   untie?(name: string): boolean;
   /**
@@ -106,10 +114,13 @@ async function copyWeights(
   const dropped = shared.filter((name) => !fits(name));
   const taken = shared.filter(fits);
   const loaded = new Set(taken.map((name) => own.get(name)));
+  const givenNames = new Set(given.keys());
+  const missing = [...own].filter(([, variable]) => !loaded.has(variable)).map(([name]) => name);
   const report = {
-    missing: [...own].filter(([, variable]) => !loaded.has(variable)).map(([name]) => name),
-    unexpected: [...given.keys()].filter((name) => !own.has(name)),
+    missing: missing.filter((name) => model.expects?.(name, givenNames) ?? true),
+    unexpected: [...givenNames].filter((name) => !own.has(name)),
     dropped,
+    adapterAlone: holdsAdapters(givenNames),
   };
   const lacking = lackingOf(model, report.missing, options.mayLack);
   if (taken.length === 0 || lacking.length > 0) {

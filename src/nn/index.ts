@@ -1,8 +1,17 @@
 /** Module and layers, with PyTorch's parameter names, shapes and layouts. */
 export { assignValues } from './assign.js';
-export { freezeNamed } from './freeze.js';
+export { freezeNamed, keepFrozenStill } from './freeze.js';
 export { type Initializer, normal, ones, truncatedNormal, uniformFanIn, zeros } from './init.js';
-export { dropoutIn, dropoutOf, dropPathIn, Embedding, LayerNorm, Linear, Mlp } from './layers.js';
+export {
+  dropoutIn,
+  dropoutOf,
+  dropPathIn,
+  Embedding,
+  LayerNorm,
+  Linear,
+  type LoraSettings,
+  Mlp,
+} from './layers.js';
 export {
   firstFew,
   type LoadReport,

@@ -1,27 +1,105 @@
 import type { Rng } from '../common/random.js';
-import { type Dropout, dropout, gelu, layerNorm, linear, linearParts, tf } from '../engine/index.js';
-import { type Initializer, normal, ones, zeros } from './init.js';
+import {
+  type Dropout,
+  dropout,
+  gelu,
+  type LinearWeights,
+  layerNorm,
+  project,
+  projectParts,
+  tf,
+} from '../engine/index.js';
+import { type Initializer, normal, ones, uniformFanIn, zeros } from './init.js';
 import { Module } from './module.js';
 
-/** y = x Wᵀ + b. weight [out, in], bias [out]. */
+/** How a linear layer is adapted. */
+export interface LoraSettings {
+  /** Of the matrices that are trained in place of the weight. */
+  r: number;
+  /** What their product is multiplied by. */
+  scale: number;
+  /** Of the input, on the adapter's way alone. */
+  dropout: number;
+}
+
+/** One of an adapter's two matrices: a linear layer without a bias. weight [out, in]. */
+class Factor extends Module {
+  readonly weight: tf.Variable;
+
+  constructor(inFeatures: number, outFeatures: number, init: Initializer) {
+    super();
+    this.weight = this.parameter('weight', [outFeatures, inFeatures], init);
+  }
+}
+
+/** y = x Wᵀ + b. weight [out, in], bias [out]; with an adapter lora_A.weight [r, in] and lora_B.weight [out, r] too. */
 export class Linear extends Module {
   readonly weight: tf.Variable;
   readonly bias: tf.Variable;
+  #lora?: LoraSettings & { down: Factor; up: Factor };
 
-  constructor(inFeatures: number, outFeatures: number, init: Initializer) {
+  constructor(
+    readonly inFeatures: number,
+    readonly outFeatures: number,
+    init: Initializer,
+  ) {
     super();
     this.weight = this.parameter('weight', [outFeatures, inFeatures], init);
     this.bias = this.parameter('bias', [outFeatures], zeros);
   }
 
+  /**
+   * Puts a low-rank adapter beside the weight, which begins as nothing: W + scale · B · A. Its first values are
+   * those of PEFT (A Kaiming uniform with a = √5, B zero), once `initialize` draws them. Source: arXiv:2106.09685.
+   */
+  adapt(settings: LoraSettings): void {
+    if (this.#lora) throw new RangeError('the layer is adapted already');
+    const { inFeatures, outFeatures } = this;
+    const down = this.child('lora_A', new Factor(inFeatures, settings.r, uniformFanIn(inFeatures)));
+    const up = this.child('lora_B', new Factor(settings.r, outFeatures, zeros));
+    this.#lora = { ...settings, down, up };
+  }
+
+  /** The rank of the adapter; undefined where there is none. */
+  get rank(): number | undefined {
+    return this.#lora?.r;
+  }
+
+  /** Adds a low-rank product to the weight. @param down [r, in] @param up [out, r] */
+  add(down: tf.Tensor, up: tf.Tensor, scale: number): void {
+    tf.tidy(() => {
+      const product = tf.matMul(up as tf.Tensor2D, down as tf.Tensor2D).mul(scale);
+      this.weight.assign(this.weight.add(product));
+    });
+  }
+
+  /** Makes the adapter a part of the weight; without one, nothing. */
+  merge(): void {
+    if (!this.#lora) return;
+    const { down, up, scale } = this.#lora;
+    this.add(down.weight, up.weight, scale);
+    this.#lora = undefined;
+    this.removeChild('lora_A');
+    this.removeChild('lora_B');
+  }
+
+  /** The layer as operations take it. @param rng in training, for the adapter's dropout */
+  weights(rng?: Rng): LinearWeights {
+    const { weight, bias } = this;
+    if (!this.#lora) return { weight, bias, adapter: undefined };
+    const { down, up, scale, dropout: rate } = this.#lora;
+    const drop = dropoutOf(this.noiseFrom(rng), rate);
+    return { weight, bias, adapter: { down: down.weight, up: up.weight, scale, dropout: drop } };
+  }
+
   /** @param x [..., in]; returns [..., out]. */
-  forward(x: tf.Tensor): tf.Tensor {
-    return linear(x, this.weight, this.bias);
+  forward(x: tf.Tensor, rng?: Rng): tf.Tensor {
+    return project(x, this.weights(rng));
   }
 
   /** @param x [..., in]; returns `parts` tensors [..., out / parts]. */
-  forwardParts(x: tf.Tensor, parts: number): tf.Tensor[] {
-    return linearParts(x, this.weight, this.bias, parts);
+  forwardParts(x: tf.Tensor, parts: number, rng?: Rng): tf.Tensor[] {
+    return projectParts(x, this.weights(rng), parts);
   }
 }
 
@@ -70,8 +148,8 @@ export class Mlp extends Module {
     this.fc2 = this.child('fc2', new Linear(hidden, size, init));
   }
 
-  forward(x: tf.Tensor): tf.Tensor {
-    return this.fc2.forward(gelu(this.fc1.forward(x)));
+  forward(x: tf.Tensor, rng?: Rng): tf.Tensor {
+    return this.fc2.forward(gelu(this.fc1.forward(x, rng)), rng);
   }
 }
 

@@ -182,6 +182,12 @@ export abstract class Module {
     return module;
   }
 
+  /** Takes a module below this one away, and frees it. */
+  protected removeChild(name: string): void {
+    this.#children.get(name)?.dispose();
+    this.#children.delete(name);
+  }
+
   /** Declares a list of modules, named name.0, name.1, … */
   protected childList<M extends Module>(name: string, modules: M[]): M[] {
     modules.forEach((module, i) => {

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { removeOldCheckpoints } from './checkpoints.js';
+import { removeCheckpoint, removeOldCheckpoints } from './checkpoints.js';
 import type { Run, RunHook } from './hooks.js';
 import { isCheckpointDue } from './plan.js';
 
@@ -42,7 +41,7 @@ export class CheckpointHook implements RunHook {
     if (run.comm.rank !== 0) return;
     const path = (name: string) => join(run.folder.path, `checkpoint_${name}.pth`);
     const last = path(String(run.numberAfter(run.rounds)));
-    if (existsSync(last)) await rm(path('latest'), { force: true });
+    if (existsSync(last)) await removeCheckpoint(path('latest'));
   }
 
   async #saveNumbered(run: Run): Promise<void> {

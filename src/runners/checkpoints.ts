@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   type CheckpointValue,
   dictMember,
@@ -34,16 +34,35 @@ export interface CheckpointParts {
   accumulated: ReadonlyMap<string, tf.Tensor>;
 }
 
-/** Writes the file that LAVIS's runner would write, and the run state beside it; whole or not at all. */
+/**
+ * Writes the file that LAVIS's runner would write, and the run state in it; whole or not at all. Of a model that
+ * is trained by an adapter it holds the adapter alone, which is written beside it for other libraries too.
+ */
 export async function writeCheckpoint(path: string, parts: CheckpointParts): Promise<void> {
+  const { adapter } = parts.model;
+  await adapter?.save(adapterFolder(path)); // first: where there is a checkpoint, there is its adapter
   await saveTorch(path, {
-    model: savedState(parts.model.stateDict()),
+    model: savedState(adapter?.state() ?? parts.model.stateDict()),
     optimizer: parts.optimizer.stateDict(),
     config: parts.config as CheckpointValue,
     scaler: parts.scaler?.stateDict() ?? null,
     ...parts.position,
-    [STATE_KEY]: { state: serializeState(parts.state), accumulated: savedState(parts.accumulated) },
+    [STATE_KEY]: {
+      state: serializeState(parts.state),
+      accumulated: savedState(parts.accumulated),
+      adapter: await adapter?.facts(),
+    },
   });
+}
+
+/** Where the adapter of a checkpoint lies: adapter_best for checkpoint_best.pth. */
+const adapterFolder = (path: string): string =>
+  join(dirname(path), basename(path).replace(/^checkpoint_(.*)\.pth$/, 'adapter_$1'));
+
+/** Removes a checkpoint, and the adapter beside it. */
+export async function removeCheckpoint(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await rm(adapterFolder(path), { force: true, recursive: true });
 }
 
 /** What a checkpoint says of the run it belongs to. */
@@ -74,6 +93,7 @@ export async function readCheckpoint(
         },
       );
     }
+    await refuseOtherBase(path, model, dictMember(dictMember(root, STATE_KEY), 'adapter'));
     await loadWeights(path, model);
     await optimizer.loadStateDict(dictMember(root, 'optimizer'));
     scaler?.loadStateDict(dictMember(root, 'scaler'));
@@ -88,6 +108,19 @@ export async function readCheckpoint(
   } finally {
     await checkpoint.close();
   }
+}
+
+/** @throws CheckpointError where an adapter goes on beside other weights, or as another one */
+async function refuseOtherBase(path: string, { adapter }: Model, saved: unknown): Promise<void> {
+  if (!adapter || saved === undefined || saved === null) return;
+  const now = await adapter.facts();
+  const differing = Object.keys(now).filter((name) => dictMember(saved, name) !== now[name]);
+  if (differing.length === 0) return;
+  throw new CheckpointError('the adapter of the checkpoint was trained otherwise', {
+    where: path,
+    found: differing.map((name) => `${name}: ${dictMember(saved, name)} then, ${now[name]} now`).join('\n'),
+    help: 'give model.lora and the base weights as they were; or begin a new run with model.adapter=FOLDER',
+  });
 }
 
 /**
@@ -149,8 +182,7 @@ export async function removeOldCheckpoints(folder: string, keep: number): Promis
     .filter((number) => number !== undefined)
     .map(Number)
     .sort((a, b) => b - a);
-  for (const number of numbers.slice(keep))
-    await rm(join(folder, `checkpoint_${number}.pth`), { force: true });
+  for (const number of numbers.slice(keep)) await removeCheckpoint(join(folder, `checkpoint_${number}.pth`));
 }
 
 async function tensorsOf(stored: unknown): Promise<Gradients> {

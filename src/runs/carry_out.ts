@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { CheckpointError, RunInterrupted } from '../common/errors.js';
 import { expandHome } from '../common/paths.js';
-import type { Config, Overrides } from '../config/index.js';
+import type { Config, Overrides, PlainObject } from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
-import { NO_NAMED_WEIGHTS, namedWeights } from '../models/index.js';
+import { beneathCheckpoint, namedWeights } from '../models/index.js';
 import { type BaseRunner, newestCheckpoint, type RunHook, runSettings } from '../runners/index.js';
 import type { Metrics } from '../tasks/index.js';
 import { abandonJob, type Job } from './job.js';
@@ -78,7 +78,7 @@ export async function train(config: Config, options: TrainOptions = {}): Promise
 export async function evaluate(config: Config, options: EvaluateOptions = {}): Promise<RunResult> {
   let asked = config.run.evaluate ? config : config.with({ run: { evaluate: true } }, 'evaluate()');
   if (options.checkpoint) {
-    const { values, origin } = weightsToEvaluate(options.checkpoint);
+    const { values, origin } = weightsToEvaluate(options.checkpoint, asked.model);
     asked = asked.with(values, origin);
   }
   asked = ready(asked);
@@ -91,8 +91,8 @@ export async function evaluate(config: Config, options: EvaluateOptions = {}): P
 }
 
 /** What an evaluation of a checkpoint changes in a configuration. */
-export const weightsToEvaluate = (checkpoint: string): Overrides => ({
-  values: { run: { resume_ckpt_path: checkpoint }, model: NO_NAMED_WEIGHTS },
+export const weightsToEvaluate = (checkpoint: string, model: PlainObject): Overrides => ({
+  values: { run: { resume_ckpt_path: checkpoint }, model: beneathCheckpoint(model) },
   origin: `--checkpoint ${checkpoint}`,
 });
 

@@ -159,6 +159,8 @@ const PARTS: PartCase[] = [
   { batch: 2, tokens: 3, keys: 0, heads: 2, width: 8 },
 ];
 
+const plain = (weight: tf.Tensor, bias: tf.Tensor) => ({ weight, bias, adapter: undefined });
+
 /** Parts of a post-norm layer: the kernel against the composition, which the other engines run. */
 const postNormCases = PARTS.flatMap((one): Case[] => {
   const { batch, tokens, keys, heads, width, mask, split } = one;
@@ -179,7 +181,7 @@ const postNormCases = PARTS.flatMap((one): Case[] => {
         const attend = { numHeads: heads, mask: masked && tf.tensor(masked.values, mask) };
         return attentionPart({
           ...{ x, memory: { key, value }, ...attend },
-          ...{ query: { weight: qw, bias: qb }, output: { weight: ow, bias: ob } },
+          ...{ query: plain(qw, qb), output: plain(ow, ob) },
           norm: { weight: nw, bias: nb, eps },
         });
       },
@@ -193,7 +195,7 @@ const postNormCases = PARTS.flatMap((one): Case[] => {
       name: `feedForwardPart ${name}`,
       f: (x, iw, ib, ow, ob, nw, nb) =>
         feedForwardPart({
-          ...{ x, intermediate: { weight: iw, bias: ib }, output: { weight: ow, bias: ob } },
+          ...{ x, intermediate: plain(iw, ib), output: plain(ow, ob) },
           norm: { weight: nw, bias: nb, eps },
         }),
       inputs: [x, ...weights(3 * width, width, 10), ...weights(width, 3 * width, 12), ...norm],
@@ -203,11 +205,7 @@ const postNormCases = PARTS.flatMap((one): Case[] => {
       name: `appendKeysAndValues ${name}`,
       f: (x, pastKey, pastValue, kw, kb, vw, vb) => {
         const past = { key: pastKey, value: pastValue };
-        const [keyWeights, valueWeights] = [
-          { weight: kw, bias: kb },
-          { weight: vw, bias: vb },
-        ];
-        const { key, value } = appendKeysAndValues({ x, key: keyWeights, value: valueWeights, past });
+        const { key, value } = appendKeysAndValues({ x, key: plain(kw, kb), value: plain(vw, vb), past });
         return [key, value];
       },
       inputs: [

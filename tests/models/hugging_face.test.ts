@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { before, describe, it, test } from 'node:test';
 import { openCheckpoint, savedState, saveTorch } from '#src/checkpoint/index.js';
 import { CheckpointError } from '#src/common/errors.js';
-import type { HostTensor } from '#src/common/host_tensor.js';
 import { setupEngine, tf } from '#src/engine/index.js';
 import { fromHuggingFace, toHuggingFace } from '#src/models/hugging_face/names.js';
 import { BlipCaption } from '#src/models/index.js';
 import { fixture, fixtureJson, temporaryFolder } from '../support.js';
 import { images, maxDifference, readTensors, tinyModel, tinySection } from './tiny.js';
+import { logitsOf } from './train_tiny.js';
 
 interface Expected {
   prompt_ids: number[];
@@ -28,25 +28,6 @@ const loaded = async (place: string, overrides = {}) => {
   await model.loadCheckpoint(place);
   return model.eval();
 };
-
-/** Logits of the fixture's texts. */
-async function logitsOf(model: BlipCaption): Promise<tf.Tensor> {
-  const given = await readTensors('hf_caption', 'expected.safetensors');
-  const image = images((await readTensors('tiny_caption', 'inputs.safetensors')).get('image')!);
-  const rows = ({ shape, data }: HostTensor) =>
-    Array.from({ length: shape[0] }, (_, row) =>
-      Array.from(data as BigInt64Array, Number).slice(row * shape[1], (row + 1) * shape[1]),
-    );
-  const text = {
-    inputIds: rows(given.get('input_ids')!),
-    attentionMask: rows(given.get('attention_mask')!),
-  };
-  const logits = tf.tidy(() => {
-    return model.textDecoder.forward(text, { states: model.visualEncoder.forward(image) });
-  });
-  image.dispose();
-  return logits;
-}
 
 describe("what transformers saved gives transformers' logits", () => {
   const cases = [

@@ -3,7 +3,7 @@ import type { HostTensor } from '#src/common/host_tensor.js';
 import { adamwUpdate, tf, valueAndGrads } from '#src/engine/index.js';
 import type { BlipCaption } from '#src/models/index.js';
 import { fixtureJson } from '../support.js';
-import { images } from './tiny.js';
+import { images, readTensors } from './tiny.js';
 
 export const { texts } = fixtureJson<{ texts: string[] }>('tiny_caption', 'forward.json');
 
@@ -51,4 +51,23 @@ export function assertNear(actual: number[], expected: number[], relative: numbe
       `${actual} for ${expected}`,
     );
   }
+}
+
+/** Logits of the texts of hf_caption. */
+export async function logitsOf(model: BlipCaption): Promise<tf.Tensor> {
+  const given = await readTensors('hf_caption', 'expected.safetensors');
+  const image = images((await readTensors('tiny_caption', 'inputs.safetensors')).get('image')!);
+  const rows = ({ shape, data }: HostTensor) =>
+    Array.from({ length: shape[0] }, (_, row) =>
+      Array.from(data as BigInt64Array, Number).slice(row * shape[1], (row + 1) * shape[1]),
+    );
+  const text = {
+    inputIds: rows(given.get('input_ids')!),
+    attentionMask: rows(given.get('attention_mask')!),
+  };
+  const logits = tf.tidy(() => {
+    return model.textDecoder.forward(text, { states: model.visualEncoder.forward(image) });
+  });
+  image.dispose();
+  return logits;
 }

@@ -9,25 +9,15 @@ import { attention } from './attention.js';
 import { dropout } from './dropout.js';
 import { gelu } from './gelu.js';
 import { layerNorm } from './layer_norm.js';
-import { linear } from './linear.js';
+import { type Dropout, type LinearWeights, project } from './low_rank.js';
 import { residual } from './residual.js';
 import { hasKernel, runKernel, runKernels } from './run.js';
 
-/** weight [O, I], bias [O] */
-export interface LinearWeights {
+/** weight [D], bias [D] */
+export interface NormWeights {
   weight: tf.Tensor;
   bias: tf.Tensor;
-}
-
-/** weight [D], bias [D] */
-export interface NormWeights extends LinearWeights {
   eps: number;
-}
-
-/** What is zeroed at random: a share of the elements, chosen by the seed. */
-export interface Dropout {
-  rate: number;
-  seed: number;
 }
 
 /** Keys and values [B, Tk, D], or with their heads split, [B, H, Tk, D / H]. */
@@ -39,9 +29,13 @@ export type KeysAndValues = {
 /** Longer texts have products that are worth a kernel each. */
 const MOST_TOKENS = 32;
 
-/** @param x [B, T, D] */
-const inOneKernel = (name: string, x: tf.Tensor): boolean =>
-  hasKernel(name) && !isTaping() && x.size > 0 && x.shape[1]! <= MOST_TOKENS;
+/** @param x [B, T, D] @param layers which no kernel adapts */
+const inOneKernel = (name: string, x: tf.Tensor, ...layers: LinearWeights[]): boolean =>
+  hasKernel(name) &&
+  !isTaping() &&
+  x.size > 0 &&
+  x.shape[1]! <= MOST_TOKENS &&
+  layers.every(({ adapter }) => !adapter);
 
 /** The end of both parts: layerNorm(x + dropout(output(branch))). */
 export interface PostNorm {
@@ -55,7 +49,7 @@ export interface PostNorm {
 
 /** @param branch [B, T, I] @returns [B, T, D] */
 export function postNorm(branch: tf.Tensor, { x, output, norm, dropout: drop }: PostNorm): tf.Tensor {
-  const projected = linear(branch, output.weight, output.bias);
+  const projected = project(branch, output);
   const kept = drop ? dropout(projected, drop.rate, drop.seed) : projected;
   return layerNorm(residual(kept, x), norm.weight, norm.bias, norm.eps);
 }
@@ -80,8 +74,8 @@ export interface AttentionPartAttrs {
 export function attentionPart(part: AttentionPart): tf.Tensor {
   const { x, query, memory, mask, numHeads, output, norm, attentionDropout } = part;
   const certain = !attentionDropout && !part.dropout;
-  if (!certain || !inOneKernel('LavisAttentionPart', x) || memory.key.size === 0) {
-    const queries = linear(x, query.weight, query.bias);
+  if (!certain || !inOneKernel('LavisAttentionPart', x, query, output) || memory.key.size === 0) {
+    const queries = project(x, query);
     const options = { numHeads, mask, dropout: attentionDropout };
     return postNorm(attention(queries, memory.key, memory.value, options), part);
   }
@@ -97,8 +91,8 @@ export interface FeedForwardPart extends PostNorm {
 /** layerNorm(x + output(gelu(intermediate(x)))). @returns [B, T, D] */
 export function feedForwardPart(part: FeedForwardPart): tf.Tensor {
   const { x, intermediate, output, norm } = part;
-  if (part.dropout || !inOneKernel('LavisFeedForwardPart', x)) {
-    return postNorm(gelu(linear(x, intermediate.weight, intermediate.bias)), part);
+  if (part.dropout || !inOneKernel('LavisFeedForwardPart', x, intermediate, output)) {
+    return postNorm(gelu(project(x, intermediate)), part);
   }
   const weights = {
     ...named('intermediate', intermediate),
@@ -119,9 +113,8 @@ export interface AppendedPart {
 
 /** Keys and values of x behind those of the past. @returns [B, past + T, D] each */
 export function appendKeysAndValues({ x, key, value, past }: AppendedPart): KeysAndValues {
-  if (!inOneKernel('LavisRememberedPart', x)) {
-    const joined = (before: tf.Tensor, { weight, bias }: LinearWeights) =>
-      tf.concat([before, linear(x, weight, bias)], 1);
+  if (!inOneKernel('LavisRememberedPart', x, key, value)) {
+    const joined = (before: tf.Tensor, layer: LinearWeights) => tf.concat([before, project(x, layer)], 1);
     return { key: joined(past.key, key), value: joined(past.value, value) };
   }
   const inputs = {
@@ -135,7 +128,7 @@ export function appendKeysAndValues({ x, key, value, past }: AppendedPart): Keys
   return { key: keys, value: values };
 }
 
-const named = (name: string, { weight, bias }: LinearWeights) => ({
+const named = (name: string, { weight, bias }: Pick<LinearWeights, 'weight' | 'bias'>) => ({
   [`${name}Weight`]: weight,
   [`${name}Bias`]: bias,
 });

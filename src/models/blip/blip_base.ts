@@ -1,5 +1,7 @@
 import type { z } from 'zod';
 import { ConfigError, DataError, messageOf } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
+import { resolveFile } from '../../common/paths.js';
 import { type PlainObject, readSection } from '../../config/index.js';
 import { freezeNamed } from '../../nn/index.js';
 import { BaseModel, FINETUNED_OPTION, PRETRAINED_OPTION } from '../base_model.js';
@@ -66,7 +68,7 @@ export abstract class BlipBase extends BaseModel {
     const vit = vitConfigOf(config);
     const source = weightsOf(config, training);
     // Before the model takes its memory, and both, so that one message tells all that is not there.
-    const [tokenizer, path] = await together(
+    const [tokenizer] = await together(
       loadTokenizer(config.tokenizer),
       source && locateWeights(source.place, source.option),
     );
@@ -77,7 +79,14 @@ export abstract class BlipBase extends BaseModel {
     });
     const model = new this({ section: config, vit, med, tokenizer, seed });
     try {
-      await model.#start(seed, path && source ? { ...source, place: path } : undefined);
+      const anew = await model.#start(seed, source);
+      if (config.lora) model.adapt(config.lora, anew, seed);
+      if (config.lora && training && !source) {
+        log.warn(
+          'model.lora adapts weights that are drawn at random: model.pretrained=FILE names trained ones',
+        );
+      }
+      if (config.adapter) await model.loadAdapter(resolveFile(config.adapter));
       model.#freeze(config, training);
     } catch (thrown) {
       model.dispose();
@@ -106,12 +115,14 @@ export abstract class BlipBase extends BaseModel {
     }
   }
 
-  /** Loads what there is to load, and draws the rest. */
-  async #start(seed: number, source: WeightsSource | undefined): Promise<void> {
+  /** Loads what there is to load, and draws the rest. @returns what the loaded weights lacked */
+  async #start(seed: number, source: WeightsSource | undefined): Promise<Set<string>> {
     const report = source && (await this.load(source.place, source.option, source.mayLack));
-    this.initialize(seed, report && this.undrawn(report.missing));
+    const anew = report && this.undrawn(report.missing);
+    this.initialize(seed, anew);
     this.fillMissing(report?.missing ?? [...this.stateDict().keys()]);
     this.begin();
+    return anew ?? new Set();
   }
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../../common/errors.js';
 import { key, types } from '../../config/index.js';
+import { loraSchema } from '../lora.js';
 import type { VitConfig } from '../vit.js';
 
 /** What the `model` section of every BLIP may say. Keys as LAVIS's; those for `vit_type: custom` are ours. */
@@ -51,6 +52,12 @@ export const blipSchema = z.strictObject({
     types.texts,
     undefined,
     'What else is not trained: names of modules or parameters, or globs such as `visual_encoder.blocks.{0..7}`.',
+  ),
+  lora: key(loraSchema, undefined, 'Train small matrices beside the weights instead of the weights (LoRA).'),
+  adapter: key(
+    types.text,
+    undefined,
+    'Folder of a LoRA adapter, of a run or of PEFT, that is loaded over the weights.',
   ),
   image_size: key(types.natural, 384, 'Pixels a side of an image; the processors have to agree.'),
   med_config_path: key(

@@ -18,8 +18,8 @@ class HeadTransform extends Module {
     this.layerNorm = this.child('LayerNorm', new LayerNorm(hiddenSize, layerNormEps));
   }
 
-  forward(x: tf.Tensor): tf.Tensor {
-    return this.layerNorm.forward(gelu(this.dense.forward(x)));
+  forward(x: tf.Tensor, rng?: Rng): tf.Tensor {
+    return this.layerNorm.forward(gelu(this.dense.forward(x, rng)));
   }
 }
 
@@ -56,8 +56,8 @@ class PredictionHead extends Module {
   }
 
   /** @param x [B, T, D]; returns logits [B, T, V]. */
-  forward(x: tf.Tensor): tf.Tensor3D {
-    return linear(this.transform.forward(x), this.decoder.weight, this.decoder.bias) as tf.Tensor3D;
+  forward(x: tf.Tensor, rng?: Rng): tf.Tensor3D {
+    return linear(this.transform.forward(x, rng), this.decoder.weight, this.decoder.bias) as tf.Tensor3D;
   }
 }
 
@@ -102,7 +102,7 @@ export class TextDecoder extends Module {
       const x = embeddings.forward(idsTensor(inputIds), undefined, rng); // [B, T, D]
       const mask = causalMask(attentionMask);
       const inputs = { mask, states: beside.states, statesMask: crossMask(beside) };
-      return this.cls.predictions.forward(encoder.forward(x, inputs, rng));
+      return this.cls.predictions.forward(encoder.forward(x, inputs, rng), rng);
     });
   }
 

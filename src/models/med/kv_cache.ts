@@ -28,7 +28,7 @@ export class LayerCache {
   append(x: tf.Tensor, { key, value }: Projections): KeysAndValues {
     const past = this.#past;
     const all = past
-      ? appendKeysAndValues({ x, key, value, past })
+      ? appendKeysAndValues({ x, key: key.weights(), value: value.weights(), past })
       : { key: key.forward(x), value: value.forward(x) };
     this.#past = kept(all);
     tf.dispose(past);

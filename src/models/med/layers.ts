@@ -32,15 +32,15 @@ export class MedSelfAttention extends Module {
   }
 
   /** @param states [B, Tk, from]; returns [B, Tk, D] each. */
-  projectKV(states: tf.Tensor): KeysAndValues {
-    return { key: this.key.forward(states), value: this.value.forward(states) };
+  projectKV(states: tf.Tensor, rng?: Rng): KeysAndValues {
+    return { key: this.key.forward(states, rng), value: this.value.forward(states, rng) };
   }
 
   /** @param x [B, T, D]; @param mask added to the scores, [B, 1, T or 1, Tk]; returns [B, T, D]. */
   forward(x: tf.Tensor, { key, value }: KeysAndValues, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
     const { heads, attentionDropout } = this.config;
     const dropout = dropoutOf(this.noiseFrom(rng), attentionDropout);
-    return attention(this.query.forward(x), key, value, { numHeads: heads, mask, dropout });
+    return attention(this.query.forward(x, rng), key, value, { numHeads: heads, mask, dropout });
   }
 }
 
@@ -101,12 +101,12 @@ export class MedAttention extends Module implements CrossAttention {
     const { heads, attentionDropout } = this.config;
     return attentionPart({
       x,
-      query: this.self.query,
-      memory: seen instanceof tf.Tensor ? this.self.projectKV(seen) : seen,
+      query: this.self.query.weights(rng),
+      memory: seen instanceof tf.Tensor ? this.self.projectKV(seen, rng) : seen,
       mask,
       numHeads: heads,
       attentionDropout: dropoutOf(this.noiseFrom(rng), attentionDropout),
-      output: this.output.dense,
+      output: this.output.dense.weights(rng),
       dropout: this.output.dropout(rng),
       norm: this.output.layerNorm,
     });
@@ -114,7 +114,7 @@ export class MedAttention extends Module implements CrossAttention {
 
   /** What comes after attending. @param seen [B, T, D], what `self` gave for x. */
   finish(seen: tf.Tensor, x: tf.Tensor): tf.Tensor {
-    return postNorm(seen, { x, output: this.output.dense, norm: this.output.layerNorm });
+    return postNorm(seen, { x, output: this.output.dense.weights(), norm: this.output.layerNorm });
   }
 }
 
@@ -165,7 +165,7 @@ export class MedLayer<C extends CrossAttention = MedAttention> extends Module {
 
   /** @param x [B, T, D] */
   forward(x: tf.Tensor, { mask, states, statesMask, cache }: LayerInputs, rng?: Rng): tf.Tensor {
-    const read = cache ? cache.append(x, this.attention.self) : this.attention.self.projectKV(x);
+    const read = cache ? cache.append(x, this.attention.self) : this.attention.self.projectKV(x, rng);
     const attended = this.attention.attend(x, read, mask, rng);
     const seen = cache?.cross ?? states;
     const grounded = seen ? this.crossattention.attend(attended, seen, statesMask, rng) : attended;
@@ -176,8 +176,8 @@ export class MedLayer<C extends CrossAttention = MedAttention> extends Module {
   feedForward(x: tf.Tensor, rng?: Rng): tf.Tensor {
     return feedForwardPart({
       x,
-      intermediate: this.intermediate.dense,
-      output: this.output.dense,
+      intermediate: this.intermediate.dense.weights(rng),
+      output: this.output.dense.weights(rng),
       dropout: this.output.dropout(rng),
       norm: this.output.layerNorm,
     });

@@ -33,9 +33,9 @@ class TwinOutput extends Module {
 
   /** @param x the input of the attention; all [B, T, D] */
   forward(x: tf.Tensor, attended0: tf.Tensor, attended1: tf.Tensor, rng?: Rng): tf.Tensor {
-    const [said0, said1] = [this.dense0.forward(attended0), this.dense1.forward(attended1)];
+    const [said0, said1] = [this.dense0.forward(attended0, rng), this.dense1.forward(attended1, rng)];
     const merged = this.mergeLayer
-      ? this.mergeLayer.forward(tf.concat([said0, said1], -1))
+      ? this.mergeLayer.forward(tf.concat([said0, said1], -1), rng)
       : said0.add(said1).div(2);
     const kept = dropoutIn(this.noiseFrom(rng), merged, this.config.hiddenDropout);
     return this.layerNorm.forward(kept.add(x));
@@ -59,8 +59,8 @@ export class TwinCrossAttention extends Module implements CrossAttention {
   /** @param x [B, T, D]; @param images [2, B, N, encoderWidth] */
   attend(x: tf.Tensor, images: tf.Tensor, mask?: tf.Tensor, rng?: Rng): tf.Tensor {
     const [image0, image1] = tf.unstack(images);
-    const attended0 = this.self0.forward(x, this.self0.projectKV(image0), mask, rng);
-    const attended1 = this.self1.forward(x, this.self1.projectKV(image1), mask, rng);
+    const attended0 = this.self0.forward(x, this.self0.projectKV(image0, rng), mask, rng);
+    const attended1 = this.self1.forward(x, this.self1.projectKV(image1, rng), mask, rng);
     return this.output.forward(x, attended0, attended1, rng);
   }
 }
