@@ -3,8 +3,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { openCheckpoint, openPeftAdapter, savedState, saveTorch } from '#src/checkpoint/index.js';
-import { CheckpointError } from '#src/common/errors.js';
-import { type RunHook, RunInterrupted } from '#src/runners/index.js';
+import { CheckpointError, RunInterrupted } from '#src/common/errors.js';
+import type { RunHook } from '#src/runners/index.js';
 import { temporaryFolder } from '../support.js';
 import { contentOf, logLines, type TinyRun, tinyRun } from './tiny_run.js';
 
