@@ -33,7 +33,7 @@ export async function readAnnotations(files: readonly string[]): Promise<Annotat
         throw new DataError('an annotation is not an object', {
           where: placeOf({ file, index, line }),
           found: JSON.stringify(value)?.slice(0, 80),
-          allowed: '{"image": "…", "caption": "…", …}',
+          allowed: '{"image": "…", …}',
         });
       }
       all.push({ values: value as Record<string, unknown>, file, index, line });
@@ -87,12 +87,21 @@ export function requireKey<T extends 'string' | 'number'>(
   return value as T extends 'string' ? string : number;
 }
 
-/** Files of captions that are not lists of `image` and `caption`. */
-const FORMS: readonly [name: string, is: (root: Record<string, unknown>) => boolean][] = [
-  ["Karpathy's own (images with their sentences)", ({ images }) => someHave(images, 'sentences')],
-  ["COCO's own (images and annotations)", ({ images, annotations }) => isList(images) && isList(annotations)],
-  ["COCO's own, without annotations", ({ images }) => someHave(images, 'file_name')],
-  ["TextCaps's own (data)", ({ data }) => isTextCaps(data)],
+/** Files that are not lists of entries, and the dataset that reads them. */
+const FORMS: readonly [name: string, reader: string, is: (root: Record<string, unknown>) => boolean][] = [
+  [
+    "Karpathy's own (images with their sentences)",
+    'custom_caption',
+    ({ images }) => someHave(images, 'sentences'),
+  ],
+  [
+    "COCO's own (images and annotations)",
+    'custom_caption',
+    ({ images, annotations }) => isList(images) && isList(annotations),
+  ],
+  ["COCO's own, without annotations", 'custom_caption', ({ images }) => someHave(images, 'file_name')],
+  ["TextCaps's own (data)", 'custom_caption', ({ data }) => isTextCaps(data)],
+  ["VQA's own (questions)", 'custom_vqa', ({ questions }) => someHave(questions, 'question_id')],
 ];
 
 /** The entries of TextCaps's `data`. */
@@ -101,15 +110,16 @@ export const isTextCaps = (data: unknown): data is Record<string, unknown>[] =>
 
 /** @throws DataError that names the form of a file that another dataset reads */
 export function refuseOtherForm(root: object, file: string): void {
-  const form = FORMS.find(([, is]) => is(root as Record<string, unknown>));
+  const form = FORMS.find(([, , is]) => is(root as Record<string, unknown>));
   if (!form) return;
+  const [name, reader] = form;
   throw new DataError("an annotation file is not in LAVIS's form", {
     where: file,
-    found: `${form[0]}: keys ${Object.keys(root).join(', ').slice(0, 120)}`,
-    allowed: '[{"image": "…", "caption": "…", …}, …]',
+    found: `${name}: keys ${Object.keys(root).join(', ').slice(0, 120)}`,
+    allowed: '[{"image": "…", …}, …]',
     help:
-      'the dataset custom_caption reads it (datasets.custom_caption.build_info.annotations); ' +
-      "coco_caption takes LAVIS's coco_karpathy_*.json, which it downloads",
+      `the dataset ${reader} reads it (datasets.${reader}.build_info.annotations); ` +
+      'the others take the files that LAVIS hands out, and download them',
   });
 }
 

@@ -1,6 +1,6 @@
 import { withoutImageEnding } from '../../processors/index.js';
 
-/** Whether a name is an image file's, with Flickr8k's number of the caption behind it or not: `a.jpg#0`. */
+/** Whether a name is an image file's, with Flickr8k's number of the text behind it or not: `a.jpg#0`. */
 export function isImageFile(name: string): boolean {
   const file = name.replace(/#\d+$/, '');
   return withoutImageEnding(file) !== file;

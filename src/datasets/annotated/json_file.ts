@@ -8,7 +8,8 @@ export interface JsonLine {
 }
 
 const WHAT = 'an annotation file';
-const HELP = 'fetch it again if it was cut short; tables (.csv, .tsv, .txt): the dataset custom_caption';
+const HELP =
+  'fetch it again if it was cut short; tables (.csv, .tsv, .txt) are read by the datasets custom_…';
 
 /**
  * The root of a JSON file, or the values of JSON Lines, whichever the text is: the name does not decide.

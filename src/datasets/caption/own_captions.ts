@@ -1,11 +1,23 @@
 import type { Annotation } from '../annotated/annotations.js';
 import { imageId } from '../annotated/image_id.js';
 import { type OwnImage, textsOfRole } from '../own/assign_splits.js';
-import { CAPTIONS, type TableKeys } from '../own/columns.js';
+import type { TableForm, TableKeys } from '../own/columns.js';
 import { columnKey, isOneFolder, OwnTableBuilder, relocate, tableKeys } from '../own/own_builder.js';
 import { type OwnTables, readOwnTables } from '../own/own_table.js';
 import type { Split } from '../types.js';
 import { readSidecars } from './sidecars.js';
+
+const CAPTION = [
+  ...['caption', 'captions', 'text', 'texts', 'description', 'comment', 'comments', 'sentence', 'sentences'],
+  ...['raw', 'caption_str'],
+];
+
+/** Images with captions. */
+export const CAPTIONS: TableForm = {
+  dataset: 'custom_caption',
+  what: 'captions',
+  roles: { caption: { names: CAPTION, several: true } },
+};
 
 /** Keys of a dataset of one's own captions. */
 export const captionKeys = { ...tableKeys, caption_key: columnKey('caption, or captions') };

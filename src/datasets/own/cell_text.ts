@@ -19,7 +19,7 @@ export function listInCell(text: string): unknown[] | undefined {
   const inner = trimmed.slice(1, -1).trim();
   if (inner === '') return [];
   if (LITERALS.test(inner)) return [...inner.matchAll(LITERAL)].map(([literal]) => unquoted(literal));
-  // Brackets alone may be a caption's own.
+  // Brackets alone may be a text's own.
   if (!/^['"{[]|['"}\]]$/.test(inner)) return undefined;
   throw new RangeError('it looks like a list, but is neither JSON nor a list of texts as Python writes it');
 }

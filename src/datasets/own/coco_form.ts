@@ -24,7 +24,7 @@ export function fromCoco(
   const listed = new CocoImages(images.map(tableOf), file);
   const used = new Set<Table>();
   const entries = captions.map((annotation, index): Annotation => {
-    const { image_id, caption } = annotation;
+    const { image_id, ...texts } = annotation;
     const place = `${file}, annotations entry ${index}`;
     if (!isId(image_id)) throw lacking('annotation', 'image_id', annotation, place);
     const image = listed.find(image_id);
@@ -37,7 +37,7 @@ export function fromCoco(
     }
     used.add(image);
     const split = image.split === undefined ? {} : { split: image.split };
-    return { values: { image: nameOf(image), caption, ...split }, file, index };
+    return { values: { ...texts, image: nameOf(image), ...split }, file, index };
   });
   const left = images.length - used.size;
   if (left > 0) log.warn(`${file}: ${left} of ${images.length} images have no caption and are left out`);

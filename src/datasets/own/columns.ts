@@ -12,7 +12,7 @@ export interface Role {
   /** Whether an entry may have several: in numbered columns, or as a list. */
   readonly several?: boolean;
   readonly optional?: boolean;
-  /** Whether "none" and "n/a" are texts, not what a program writes for nothing. */
+  /** Whether numbers, true, "none" and "n/a" are texts, not what a program writes for nothing. */
   readonly literal?: boolean;
 }
 
@@ -35,30 +35,7 @@ const IMAGE = [
   ...['image', 'file_name', 'filename', 'file', 'filepath', 'file_path', 'image_path', 'image_file'],
   ...['image_name', 'path', 'img', 'img_path', 'img_name', 'image_id', 'imageid', 'id'],
 ];
-const CAPTION = [
-  ...['caption', 'captions', 'text', 'texts', 'description', 'comment', 'comments', 'sentence', 'sentences'],
-  ...['raw', 'caption_str'],
-];
-const ANSWER = ['answer', 'answers', 'label', 'labels', 'direct_answers', 'multiple_choice_answer'];
 const SPLIT = ['split'];
-
-/** Images with captions. */
-export const CAPTIONS: TableForm = {
-  dataset: 'custom_caption',
-  what: 'captions',
-  roles: { caption: { names: CAPTION, several: true } },
-};
-
-/** Images with questions and their answers. */
-export const QUESTIONS: TableForm = {
-  dataset: 'custom_vqa',
-  what: 'questions',
-  roles: {
-    question: { names: ['question', 'questions', 'query', 'prompt'] },
-    answer: { names: ANSWER, several: true, optional: true, literal: true },
-    question_id: { names: ['question_id', 'questionid', 'qid'], optional: true },
-  },
-};
 
 /** As a header is compared: 'File Name' is file_name. */
 export const plainName = (name: string) =>
@@ -67,7 +44,7 @@ export const plainName = (name: string) =>
     .toLowerCase()
     .replaceAll(/[\s-]+/g, '_');
 
-/** 'caption_0' and 'Caption 1' belong to 'caption', 'captions1' to 'captions'. */
+/** 'answer_0' and 'Answer 1' belong to 'answer', 'answers1' to 'answers'. */
 const NUMBERED = /^(.*?)_?(\d+)$/;
 
 /**

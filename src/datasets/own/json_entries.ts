@@ -13,7 +13,7 @@ const isTable = (value: unknown): value is Table =>
 const isTables = (value: unknown): value is Table[] => Array.isArray(value) && value.every(isTable);
 
 /**
- * The entries of JSON or JSON Lines: a list of objects; an object of image -> caption, captions or values;
+ * The entries of JSON or JSON Lines: a list of objects; an object of image -> text, texts or values;
  * COCO's `images` and `annotations`; Karpathy's `images` with their `sentences`; TextCaps's `data`; columns, as pandas writes
  * them; or one of these lists under a key of its own (`data`, `train`).
  * @throws DataError naming file and line or entry.
@@ -43,7 +43,9 @@ function entriesOf(root: unknown, file: string, form: TableForm, keys: TableKeys
     return root.images.map((image, i) => fromKarpathy(image, `${file}, images entry ${i}`));
   }
   if (isTables(root.data) && isTextCaps(root.data)) return fromTextCaps(root.data, file);
-  return fromColumns(root, file, form, keys) ?? fromLists(root) ?? fromIds(root, form) ?? fromNames(root);
+  return (
+    fromColumns(root, file, form, keys) ?? fromLists(root) ?? fromIds(root, form) ?? fromNames(root, form)
+  );
 }
 
 /** One of the `images` of Karpathy's dataset_coco.json, dataset_flickr8k.json and dataset_flickr30k.json. */
@@ -102,10 +104,11 @@ function fromIds(root: Table, { roles }: TableForm): Table[] | undefined {
 /** The key under which an image that is named by its file's stem says so: kohya's trainers leave the extension off. */
 export const STEM = Symbol('named by its stem');
 
-/** An object of image -> caption, captions or values. */
-function fromNames(root: Table): Table[] {
+/** An object of image -> text, texts or values. */
+function fromNames(root: Table, { roles }: TableForm): Table[] {
+  const text = Object.keys(roles).find((role) => !roles[role].optional) ?? 'text';
   return Object.entries(root).map(([name, value]) => {
-    const values = isTable(value) ? { image: name, ...value } : { image: name, caption: value };
+    const values = isTable(value) ? { image: name, ...value } : { image: name, [text]: value };
     return isTable(value) && extname(name) === '' ? { ...values, [STEM]: true } : values;
   });
 }
@@ -114,6 +117,6 @@ function refuse(value: unknown, where: string): never {
   throw new DataError('an annotation is not an object', {
     where,
     found: JSON.stringify(value)?.slice(0, 80),
-    allowed: '{"image": "…", "caption": "…", …}',
+    allowed: '{"image": "…", …}',
   });
 }

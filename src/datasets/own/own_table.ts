@@ -145,7 +145,7 @@ function textsUnder(
     const given = entry.values[name];
     if ((columns.length > 1 || optional) && isEmpty(given)) continue;
     for (const listed of listOf(given, entry, name)) {
-      const one = optional ? plainText(listed, role) : listed;
+      const one = optional || literal ? plainText(listed, role) : listed;
       if (optional && isEmpty(one)) continue;
       if (typeof one !== 'string' || isEmpty(one)) {
         return faults.add(entry, `no ${role} under '${name}'`, one);
@@ -184,7 +184,7 @@ function listOf(value: unknown, entry: Annotation, name: string): unknown[] {
   }
 }
 
-/** One spelling for `./a.jpg` and `a.jpg`; Flickr8k's number of the caption, `a.jpg#0`, is taken off. */
+/** One spelling for `./a.jpg` and `a.jpg`; Flickr8k's number of the text, `a.jpg#0`, is taken off. */
 function imagePath(name: string): string {
   const path = name.replace(/(\.\w+)#\d+$/, '$1');
   return /^[a-z][a-z0-9+.-]*:/i.test(path) ? path : posix.normalize(path);

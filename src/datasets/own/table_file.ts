@@ -93,16 +93,17 @@ function headerOf(rows: readonly Row[], file: string, form: TableForm, keys: Tab
     (name, i) => name && names.findIndex((one) => plainName(one) === plainName(name)) < i,
   );
   if (repeated.length > 0) {
+    const [several] = Object.keys(form.roles).filter((role) => form.roles[role].several);
     throw new DataError('a table has two columns of one name', {
       where: `${file}:${line}`,
       found: names.join(', '),
-      allowed: 'each name once; several captions as caption_0, caption_1, …',
+      allowed: `each name once${several ? `; several ${several}s as ${several}_0, ${several}_1, …` : ''}`,
     });
   }
   return { names, rows: rest };
 }
 
-/** The cells of a row as wide as the header, where only empty ones or further captions are missing or over. */
+/** The cells of a row as wide as the header, where only empty ones or further texts are missing or over. */
 function fitted({ cells }: Row, names: readonly string[], width: number): string[] | undefined {
   if (cells.length === width) return cells;
   if (cells.length > width)
