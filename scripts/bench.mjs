@@ -5,6 +5,7 @@
  *     npm run bench                                              ours alone, some 20 minutes on 2 cores
  *     npm run bench -- --peer torch_blip.py --rounds 5 --steps 3 beside PyTorch (Debian's python3-torch)
  *     npm run bench -- --work base,caption --profile             time of each graph of a step, of a batch of captions
+ *     npm run bench -- --work search --rounds 1                  indexing folders of pictures, asking 100,000
  *     npm run bench -- --small --image 96 --rounds 1             tries the benchmark itself, in a minute
  *
  * With `--peer` PyTorch does the same work in turns with us, round by round, so that a machine whose speed
@@ -19,9 +20,10 @@ import { growth } from './lib/bench/growth.mjs';
 import { machine } from './lib/bench/machine.mjs';
 import { base, caption, large } from './lib/bench/model_works.mjs';
 import { checkpoint, loading, startup } from './lib/bench/run_works.mjs';
+import { search } from './lib/bench/search_works.mjs';
 import { tableLines } from './lib/bench/table.mjs';
 
-const WORKS = { base, large, caption, loading, startup, checkpoint, growth };
+const WORKS = { base, large, caption, loading, startup, checkpoint, growth, search };
 
 const { values: args } = parseArgs({
   options: {
@@ -39,6 +41,9 @@ const { values: args } = parseArgs({
     'growth-image': { type: 'string', default: '224' },
     'long-image': { type: 'string', default: '64' },
     'long-steps': { type: 'string', default: '200' },
+    /** Pictures of the folders that are indexed, and of the index that is asked. */
+    pictures: { type: 'string', default: '100,1000,10000' },
+    kept: { type: 'string', default: '100000' },
     small: { type: 'boolean', default: false },
     /** Where checkpoints are written; the system's folder for temporary files unless given. */
     folder: { type: 'string' },

@@ -58,34 +58,45 @@ export interface QuestionModel extends Model {
 
 /** The model as one that describes images. @throws ConfigError where it does not. */
 export const captionModel = (model: Model): CaptionModel =>
-  able<CaptionModel>(model, 'the model writes no captions', { generate: 'samples, options' });
+  able<CaptionModel>(model, 'the model writes no captions', {
+    methods: { generate: 'samples, options' },
+    such: 'blip_caption',
+  });
 
 /** The model as one that compares images and texts. @throws ConfigError where it does not. */
 export const featureModel = (model: Model): FeatureModel =>
   able<FeatureModel>(model, 'the model does not compare images with texts', {
-    imageFeatures: 'image',
-    textFeatures: 'texts',
+    methods: { imageFeatures: 'image', textFeatures: 'texts' },
+    such: 'blip_image_text_matching, blip_feature_extractor, blip_retrieval or blip_pretrain',
   });
 
 /** The model as one that matches texts with images. @throws ConfigError where it does not. */
 export const matchModel = (model: Model): MatchModel =>
-  able<MatchModel>(model, 'the model does not match texts with images', { matchPairs: 'image, texts' });
+  able<MatchModel>(model, 'the model does not match texts with images', {
+    methods: { matchPairs: 'image, texts' },
+    such: 'blip_image_text_matching, blip_retrieval or blip_pretrain',
+  });
 
 /** The model as one that answers questions. @throws ConfigError where it does not. */
 export const questionModel = (model: Model): QuestionModel =>
-  able<QuestionModel>(model, 'the model answers no questions', { predictAnswers: 'samples, options' });
+  able<QuestionModel>(model, 'the model answers no questions', {
+    methods: { predictAnswers: 'samples, options' },
+    such: 'blip_vqa',
+  });
 
-function able<M extends Model>(
-  model: Model,
-  headline: string,
-  methods: Partial<Record<keyof M & string, string>>,
-): M {
+/** What a use needs: methods with their parameters, and the architectures that have them. */
+interface Needed<M extends Model> {
+  methods: Partial<Record<keyof M & string, string>>;
+  such: string;
+}
+
+function able<M extends Model>(model: Model, headline: string, { methods, such }: Needed<M>): M {
   const isThere = (name: string) => typeof (model as unknown as Record<string, unknown>)[name] === 'function';
   const missing = Object.keys(methods).filter((name) => !isThere(name));
   if (missing.length === 0) return model as M;
   const shown = Object.entries(methods).map(([name, parameters]) => `${name}(${parameters})`);
   throw new ConfigError(headline, {
     found: `${model.constructor.name}, without ${missing.map((name) => `${name}()`).join(' and ')}`,
-    allowed: `a model with ${shown.join(' and ')}`,
+    allowed: `a model with ${shown.join(' and ')}: ${such}`,
   });
 }

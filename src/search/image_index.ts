@@ -76,12 +76,7 @@ export async function openIndex(
   if (!(await stat(root)).isDirectory()) {
     throw new DataError('what is searched is not a folder', { where: root, found: 'a file' });
   }
-  const place = join(
-    cacheRoot(),
-    'search',
-    `${basename(root)}-${sha256(root).slice(0, 12)}`,
-    await keyOf(maker),
-  );
+  const place = await placeOf(root, maker);
   const { store, made } = await withFileLock(
     join(place, 'lock'),
     async () => {
@@ -108,6 +103,12 @@ export async function openIndex(
     ...maker,
     textProcessor: options.textProcessor,
   };
+}
+
+/** Where in the cache the features of a folder lie. @param root its real path */
+export async function placeOf(root: string, maker: Maker): Promise<string> {
+  const name = `${basename(root)}-${sha256(root).slice(0, 12)}`;
+  return join(cacheRoot(), 'search', name, await keyOf(maker));
 }
 
 interface Maker {

@@ -37,13 +37,14 @@ export const PROMPT = 'a picture of ';
 export const CAPTION = 'a picture of a brown dog that runs over green grass with a ball';
 
 /** The keys of the `model` section of a captioner with random weights. */
-export const modelSection = ({ size, image, recompute = 0, vocab }) => ({
-  arch: 'blip_caption',
+export const modelSection = (options) => ({ ...sizedSection(options), arch: 'blip_caption', prompt: PROMPT });
+
+/** The keys that every model of the family has, without weights. */
+export const sizedSection = ({ size, image, recompute = 0, vocab }) => ({
   load_finetuned: false,
   load_pretrained: false,
   ...SIZES[size],
   image_size: image,
-  prompt: PROMPT,
   vit_grad_ckpt: recompute > 0,
   vit_ckpt_layer: recompute,
   // A file that is not there is fetched by its name.
