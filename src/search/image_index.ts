@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { type Stats, stat as statFile } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
-import { basename, join, relative, resolve } from 'node:path';
+import { basename, join, resolve, sep } from 'node:path';
 import { fileSystemPath } from '../common/byte_paths.js';
 import { DataError, messageOf } from '../common/errors.js';
 import { cacheRoot } from '../common/paths.js';
@@ -127,10 +128,7 @@ async function brought(
   const leftOut: LeftOut = new Map();
   const found = await imagesBelow(root, { recursive, leftOut });
   if (found.length === 0) throw noImage(root, leftOut);
-  const files = await statAll(
-    found.map((path) => relative(root, path)),
-    root,
-  );
+  const files = await statAll(found, root);
   const waiting = files.filter(({ path, size, mtime }) => {
     const kept = store.entry(path);
     return kept?.size !== size || kept.mtime !== mtime;
@@ -175,19 +173,24 @@ async function brought(
 type File = Pick<Entry, 'path' | 'size' | 'mtime'>;
 
 /** Sizes and times, some at a time; a file that has gone meanwhile is left out. */
-async function statAll(paths: readonly string[], root: string): Promise<File[]> {
+async function statAll(found: readonly string[], root: string): Promise<File[]> {
   const files: File[] = [];
-  for (let at = 0; at < paths.length; at += 256) {
-    const some = paths.slice(at, at + 256);
-    const infos = await Promise.all(
-      some.map((path) => stat(fileSystemPath(join(root, path))).catch(() => undefined)),
-    );
+  const below = root.length + (root.endsWith(sep) ? 0 : 1);
+  for (let at = 0; at < found.length; at += 256) {
+    const some = found.slice(at, at + 256);
+    const infos = await Promise.all(some.map(infoOf));
     for (const [i, info] of infos.entries()) {
-      if (info) files.push({ path: some[i], size: info.size, mtime: info.mtimeMs });
+      if (info) files.push({ path: some[i].slice(below), size: info.size, mtime: info.mtimeMs });
     }
   }
   return files;
 }
+
+/** By the callback: the promise of node:fs takes twice as long, which counts over 100,000 files. */
+const infoOf = (path: string) =>
+  new Promise<Stats | undefined>((done) => {
+    statFile(fileSystemPath(path), (error, info) => done(error ? undefined : info));
+  });
 
 interface ReadOnce {
   entry: Entry;
@@ -216,7 +219,9 @@ async function readFileOnce(
     return { entry, pixels: await processor.process(bytes) };
   } catch (thrown) {
     if (!(thrown instanceof DataError)) throw thrown;
-    return { entry: { ...entry, broken: `${thrown.headline}: ${thrown.details.found}` } };
+    return {
+      entry: { ...entry, broken: [thrown.headline, thrown.details.found].filter(Boolean).join(': ') },
+    };
   }
 }
 

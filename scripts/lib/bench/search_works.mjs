@@ -1,5 +1,5 @@
 /** What `lavis search` takes: an image's share of indexing a folder, and a query. */
-import { rowsOf } from './rounds.mjs';
+import { duration, rowsOf } from './rounds.mjs';
 import { median, spread } from './statistics.mjs';
 
 export async function search(context) {
@@ -9,13 +9,16 @@ export async function search(context) {
     Object.fromEntries(
       counts.map((count) => [
         `of ${count}`,
-        () => indexed(context.ours('bench_search', '--pictures', count)),
+        () => withNote(context.ours('bench_search', '--pictures', count)),
       ]),
     ),
   );
   const kept = Number(context.args.kept);
   const runs = Array.from({ length: context.rounds }, () => context.ours('bench_search', '--kept', kept));
-  const part = (name, note) => [name, runs.map((run) => ({ ...run, seconds: run.parts[name], note }))];
+  const part = (name, what) => [
+    name,
+    runs.map(({ parts, peakGb }) => ({ ...withNote(parts[name], what), peakGb })),
+  ];
   const asking = rowsOf(
     `${kept} pictures are kept`,
     new Map([
@@ -32,7 +35,7 @@ export async function search(context) {
   return { rows: [...indexing, ...asking], lines };
 }
 
-const indexed = (result) => ({
-  ...result,
-  note: `${(1000 * result.processor).toFixed(2)} ms of processor time`,
+const withNote = (times, what) => ({
+  ...times,
+  note: [`${duration(times.processor)} of processor time`, what].filter(Boolean).join(': '),
 });
