@@ -43,6 +43,10 @@ export class AokVqaTask extends VqaTask {
     this.checkAnswerList(dataset);
   }
 
+  override async compareIds(): Promise<undefined> {
+    return undefined;
+  }
+
   override async afterEvaluation(
     given: EvaluationResult[],
     { split, resultDir, writeLine }: EvaluationContext,

@@ -5,6 +5,7 @@ import { type Batch, type Dataset, isNumericArray } from '../datasets/index.js';
 import type { Communicator } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import type { Exchanged, Model, Samples } from '../models/index.js';
+import type { IdComparison } from './evaluation_ids.js';
 import { type EvaluationResult, mergeResults, type ShownSamples } from './results.js';
 
 /** Scores by name. `agg_metrics` chooses the best checkpoint. */
@@ -109,6 +110,14 @@ export abstract class BaseTask {
    * @throws DataError for what would fail once the results are there
    */
   async checkEvaluation(_split: string, _dataset: Dataset): Promise<void> {}
+
+  /**
+   * How the ids of a split go with what its results are scored against; undefined where no ids are compared.
+   * @throws DataError for ground truth that cannot be used
+   */
+  async compareIds(_split: string, _dataset: Dataset): Promise<IdComparison | undefined> {
+    return undefined;
+  }
 
   /**
    * The results of an evaluation as people are shown them, on rank 0: in reports, on the live page, after a dry

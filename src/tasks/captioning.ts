@@ -133,13 +133,12 @@ export class CaptionTask extends BaseTask {
     refuseIds(dataset.name, await this.compareIds(split, dataset), this.#givenTruth(split));
   }
 
-  /**
-   * How the ids of a split go with what its captions are scored against.
-   * @throws DataError for ground truth that cannot be used
-   */
-  async compareIds(split: string, dataset: Dataset): Promise<IdComparison> {
+  override async compareIds(split: string, dataset: Dataset): Promise<IdComparison> {
     const truth = this.reportMetric ? (this.#givenTruth(split) ?? dataset.groundTruth?.()) : undefined;
-    return compareIds(dataset, truth === undefined ? undefined : await readReferences(truth));
+    return compareIds(
+      dataset.sources?.() ?? [],
+      truth === undefined ? undefined : await readReferences(truth),
+    );
   }
 
   /** The file of `run.annotation_file`. */

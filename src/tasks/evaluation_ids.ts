@@ -1,7 +1,7 @@
 import { DataError } from '../common/errors.js';
 import { counted, some } from '../common/progress.js';
-import type { Dataset, SampleSource } from '../datasets/index.js';
-import { type CaptionsById, idKey } from '../metrics/index.js';
+import type { SampleSource } from '../datasets/index.js';
+import { idKey } from '../metrics/index.js';
 
 /** How the ids of an evaluation split go with what its captions are scored against. */
 export interface IdComparison {
@@ -18,10 +18,16 @@ export interface IdComparison {
   references?: number;
 }
 
-/** Compares a split's ids with each other, and with the references where there are some. */
-export function compareIds(dataset: Dataset, references?: CaptionsById): IdComparison {
+/** What people said, by `idKey`. */
+export type ReferencesById = ReadonlyMap<string, { readonly captions: readonly string[] }>;
+
+/**
+ * Compares a split's ids with each other, and with the references where there are some.
+ * @param samples with the ids of their results
+ */
+export function compareIds(samples: Iterable<SampleSource>, references?: ReferencesById): IdComparison {
   const byId = new Map<string, SampleSource[]>();
-  for (const source of dataset.sources?.() ?? []) {
+  for (const source of samples) {
     if (source.image_id === undefined) continue;
     const key = idKey(source.image_id);
     const same = byId.get(key);

@@ -6,9 +6,10 @@ import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { type Config, key, section, types } from '../config/index.js';
-import type { Batch, Dataset, VqaDataset } from '../datasets/index.js';
+import type { Batch, Dataset, SampleSource, VqaDataset } from '../datasets/index.js';
 import {
   checkQuestions,
+  idKey,
   type QuestionId,
   readVqaAnnotations,
   readVqaQuestions,
@@ -20,6 +21,7 @@ import {
 import { type AnswerOptions, type Model, type QuestionSamples, questionModel } from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { evaluationId } from './captioning.js';
+import { compareIds, type IdComparison } from './evaluation_ids.js';
 import { type EvaluationResult, pythonJson, type ShownSample, type ShownSamples } from './results.js';
 
 const files = z.union([types.text, z.record(z.string(), types.text)]);
@@ -106,6 +108,15 @@ export class VqaTask extends BaseTask {
     this.checkAnswerList(dataset);
     const truth = await this.#truthOf(split, dataset);
     if (truth) checkQuestions(questionIds(dataset), truth.annotations, truth.questions);
+  }
+
+  override async compareIds(split: string, dataset: Dataset): Promise<IdComparison | undefined> {
+    const truth = await this.#truthOf(split, dataset);
+    const references = truth?.annotations.annotations.map(
+      ({ question_id, answers }) =>
+        [idKey(question_id), { captions: answers.map(({ answer }) => answer) }] as const,
+    );
+    return compareIds(questionSources(dataset), references && new Map(references));
   }
 
   /** @throws DataError for ranking without answers to choose from */
@@ -220,5 +231,14 @@ function* questionIds(dataset: Dataset): Generator<QuestionId> {
   for (let i = 0; i < dataset.length; i++) {
     const id = dataset.job?.(i).record.question_id;
     if (id !== undefined) yield evaluationId(id as QuestionId)!;
+  }
+}
+
+/** Where each question comes from, under its id. */
+function* questionSources(dataset: Dataset): Generator<SampleSource> {
+  let place = 0;
+  for (const source of dataset.sources?.() ?? []) {
+    const id = dataset.job?.(place++).record.question_id as QuestionId | undefined;
+    yield { ...source, image_id: id };
   }
 }

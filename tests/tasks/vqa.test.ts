@@ -41,7 +41,13 @@ async function questions(more: object = {}, ofEach: (i: number) => object = () =
     ...{ image: pictures[i], text_input, question_id: String(i + 10) },
     ...ofEach(i),
   }));
-  return memoryDataset(samples, { answerList: all.answer_list, ...more });
+  return memoryDataset(samples, {
+    answerList: all.answer_list,
+    *sources() {
+      for (const { question_id } of samples) yield { image: `${question_id}.jpg`, source: 'val.json' };
+    },
+    ...more,
+  });
 }
 
 /** Ten people who all say what the model says to the first four questions, and something else to the others. */
@@ -142,6 +148,11 @@ describe('the task vqa', () => {
     await assert.rejects(
       check({}, await questions({ groundTruth: () => truth })),
       /1 answers to questions that are not there: 15/,
+    );
+    const ids = await (await vqa({})).compareIds('val', await questions({ groundTruth: () => truth }));
+    assert.deepEqual(
+      [ids?.count, ids?.references, ids?.unused, ids?.unreferenced.map(({ image_id }) => image_id)],
+      [6, 5, [], ['15']],
     );
     truth.annotations[0].answers = [];
     await assert.rejects(

@@ -3,7 +3,7 @@ import { messageOf } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { resolveFile } from '../../common/paths.js';
 import type { Config } from '../../config/index.js';
-import { type Dataset, hasWords, isNothing } from '../../datasets/index.js';
+import { type Dataset, hasWords, isNothing, type RetrievalDataset } from '../../datasets/index.js';
 import { type BertTokenizer, loadTokenizer } from '../../models/index.js';
 import { loadTextProcessor, type TextProcessor } from '../../processors/index.js';
 
@@ -47,7 +47,7 @@ export async function textLimit({ model }: Config): Promise<TextLimit | undefine
 /** U+FFFD, or UTF-8 that was read as Windows-1252: `cafÃ©`, `itâ€™s`. */
 const GARBLED = /\uFFFD|Ã[\u0080-\u00BF\u0152-\u2122]|â€|Â[\u00A0-\u00BF]/;
 
-/** The captions of a dataset's records, or those it is scored against; undefined where there are none. */
+/** The texts of a dataset's records, and those it is compared with or scored against; undefined where there are none. */
 export function surveyCaptions(
   dataset: Dataset,
   section: Record<string, unknown>,
@@ -87,6 +87,9 @@ function* captionsOf(dataset: Dataset): Generator<{ caption: string; where: stri
   for (let i = 0; i < dataset.length; i++) {
     const { text_input: caption, source } = dataset.job?.(i).record ?? {};
     if (typeof caption === 'string') yield { caption, where: String(source ?? `sample ${i}`) };
+  }
+  for (const [i, caption] of ((dataset as Partial<RetrievalDataset>).text ?? []).entries()) {
+    yield { caption, where: `text ${i}` };
   }
   for (const reference of dataset.groundTruth?.()?.annotations ?? []) {
     const { caption, image_id } = reference as Record<string, unknown>;

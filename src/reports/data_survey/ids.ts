@@ -1,15 +1,15 @@
 import type { Config } from '../../config/index.js';
 import type { Dataset } from '../../datasets/index.js';
-import { CaptionTask, setupTask } from '../../tasks/index.js';
+import { setupTask } from '../../tasks/index.js';
 
-/** How the ids of an evaluation split go with what its captions are scored against. */
+/** How the ids of an evaluation split go with what its results are scored against. */
 export interface IdSurvey {
   /** Different ids of the split. */
   count: number;
-  /** Of images without a reference, and of references without an image. */
+  /** Of samples without a reference, and of references without a sample. */
   unreferenced: string[];
   unused: string[];
-  /** Ids that several images share: all but the first caption would be dropped. */
+  /** Ids that several images share: all but the first result would be dropped. */
   repeated: string[];
 }
 
@@ -22,9 +22,9 @@ export async function surveyIds(
   split: string,
   config: Config,
 ): Promise<IdSurvey | undefined> {
-  const task = setupTask(config);
-  if (!(task instanceof CaptionTask)) return undefined;
-  const { count, unreferenced, bare, unused, repeated, references } = await task.compareIds(split, dataset);
+  const found = await setupTask(config).compareIds(split, dataset);
+  if (!found) return undefined;
+  const { count, unreferenced, bare, unused, repeated, references } = found;
   if (references === undefined && repeated.size === 0) return undefined;
   return {
     count,
