@@ -55,8 +55,6 @@ interface Answered {
 }
 
 export const ask = defineCommand({
-  command: 'ask <images..>',
-  describe: 'Answer questions about images, with published weights or your own (--cfg-path)',
   options,
   positionals: imagePositionals,
   examples: [

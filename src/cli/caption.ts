@@ -52,8 +52,6 @@ const CAPTIONS: ResultForm<Captioned> = {
 };
 
 export const caption = defineCommand({
-  command: 'caption <images..>',
-  describe: 'Say what is in images, with published weights (--model) or your own (--cfg-path)',
   options,
   positionals: imagePositionals,
   examples: [

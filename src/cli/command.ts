@@ -5,22 +5,14 @@ type PositionalTable = Record<string, PositionalOptions>;
 export type Arguments<O extends OptionTable, P extends PositionalTable> = InferredOptionTypes<O> &
   InferredOptionTypes<P>;
 
-/** One `lavis` command. Its help is made from this table, so every field is written for its reader. */
+/** What a `lavis` command takes and does. Its help is made from this table, so every field is written for its reader. */
 export interface Command<O extends OptionTable = OptionTable, P extends PositionalTable = PositionalTable> {
-  /** As yargs reads it: `zoo`, `caption <images..>`. */
-  readonly command: string;
-  readonly describe: string;
   readonly options: O;
   readonly positionals?: P;
   /** Command lines that work as they stand, and what each does. */
   readonly examples: readonly (readonly [commandLine: string, what: string])[];
   /** What else a reader of --help needs: files, environment, the next command. */
   readonly epilogue?: string;
-  /**
-   * When standard output cannot be written: `end` at once (the default); or finish first, as the work is kept in
-   * files too, and `fail`, or `warn` where the output was only a summary.
-   */
-  readonly whenOutputIsLost?: 'end' | 'fail' | 'warn';
   /** @returns the exit code where it is not 0. */
   handler(args: Arguments<O, P>): Promise<number | undefined> | Promise<void>;
 }

@@ -4,8 +4,6 @@ import { defineCommand } from './command.js';
 import { runFolder } from './run_argument.js';
 
 export const compare = defineCommand({
-  command: 'compare <first> <second>',
-  describe: 'Set two runs side by side: what differs in their configuration, and what they came to',
   options: {
     json: { type: 'boolean', default: false, describe: 'Print JSON' },
     html: { type: 'string', requiresArg: true, describe: 'Write a page with the curves of both there, too' },

@@ -14,8 +14,6 @@ import { defineCommand, UsageError } from './command.js';
 import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
 
 export const config = defineCommand({
-  command: 'config',
-  describe: 'Print the merged configuration of a run',
   options: {
     ...configOptions,
     'cfg-path': { ...configOptions['cfg-path'], demandOption: false },

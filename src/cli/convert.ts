@@ -14,9 +14,6 @@ const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 type DType = (typeof DTYPES)[number];
 
 export const convert = defineCommand({
-  command: 'convert <in> <out>',
-  describe:
-    "Write the weights of a checkpoint as .pth, .safetensors, or a folder for Hugging Face's transformers",
   positionals: {
     in: {
       type: 'string',

@@ -21,8 +21,6 @@ import { defineCommand } from './command.js';
 import { configOptions, loadConfig } from './config_options.js';
 
 export const data = defineCommand({
-  command: 'data',
-  describe: 'Look at the data of a run: counts, lengths, faults, and what the model will see',
   options: {
     ...configOptions,
     images: {

@@ -57,8 +57,6 @@ const CHECKS: readonly (readonly [title: string, check: () => Promise<Check> | C
 const MARKS = { good: ['green', '+'], absent: ['yellow', '-'], bad: ['red', 'x'] } as const;
 
 export const doctor = defineCommand({
-  command: 'doctor',
-  describe: 'Check this machine: Node, engines and their speed, MPI, Java, cache, network',
   options: {
     json: { type: 'boolean', default: false, describe: 'Print JSON' },
     offline: { type: 'boolean', default: false, describe: 'Leave the network alone' },

@@ -10,8 +10,6 @@ import { defineCommand, UsageError } from './command.js';
 import { configOptions, loadClasses, loadConfig } from './config_options.js';
 
 export const download = defineCommand({
-  command: 'download [names..]',
-  describe: 'Fetch data, weights or vocabularies into the cache, sizes told first',
   positionals: {
     names: {
       type: 'string',

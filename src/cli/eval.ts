@@ -7,9 +7,6 @@ import { runOptions } from './run_options.js';
 import { showResult } from './show_result.js';
 
 export const evaluate = defineCommand({
-  command: 'eval',
-  whenOutputIsLost: 'fail',
-  describe: 'Caption and score the test images of a YAML',
   options: {
     ...runOptions,
     ...launchOptions,

@@ -1,53 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { LavisError, messageOf, RunInterrupted } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { packageRoot } from '../common/paths.js';
+import { version } from '../common/paths.js';
 import { didYouMean, nearest } from '../common/suggest.js';
-import { leaveToLauncher } from '../distributed/index.js';
-import { ask } from './ask.js';
-import { caption } from './caption.js';
+import { isLaunched } from '../common/world.js';
 import { type Command, STDIN_ARGUMENT, UsageError } from './command.js';
-import { compare } from './compare.js';
-import { config } from './config.js';
-import { convert } from './convert.js';
-import { data } from './data.js';
-import { doctor } from './doctor.js';
-import { download } from './download.js';
-import { evaluate } from './eval.js';
-import { init } from './init.js';
-import { match } from './match.js';
-import { report as reportCommand } from './report.js';
-import { search } from './search.js';
-import { train } from './train.js';
-import { watch } from './watch.js';
-import { zoo } from './zoo.js';
-
-/** The command that a command line names; undefined where there is none of its name. */
-export function commandOf([name]: readonly string[]): Command | undefined {
-  return commands.find((candidate) => nameOf(candidate) === name);
-}
-
-/** In the order that the help lists them. */
-const commands: readonly Command[] = [
-  train,
-  evaluate,
-  caption,
-  ask,
-  match,
-  search,
-  watch,
-  reportCommand,
-  compare,
-  zoo,
-  config,
-  data,
-  download,
-  convert,
-  init,
-  doctor,
-];
+import { commandOf, commands, type ListedCommand, nameOf } from './commands.js';
 
 /**
  * Runs one command line.
@@ -64,7 +22,9 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function run(argv: readonly string[]): Promise<number> {
   let code = 0;
-  const parser = yargs(withStdin(argv))
+  const called = commandOf(argv);
+  const command = await called?.load();
+  const parser = yargs(withStdin(argv, command))
     .scriptName('lavis')
     .usage('$0 <command>\n\nTrain, evaluate and run BLIP image captioning from a YAML file.')
     .version(version())
@@ -96,16 +56,18 @@ async function run(argv: readonly string[]): Promise<number> {
       // yargs's own complaints come as a message, some as a YError too
       throw error && error.name !== 'YError' ? error : new UsageError(message ?? error.message);
     });
-  for (const command of commands) {
-    parser.command({
-      command: command.command,
-      describe: command.describe,
-      builder: (sub) => describe(sub, command),
-      handler: async (args) => {
-        checkValues(command, args);
-        code = (await command.handler(args as never)) ?? 0;
-      },
-    });
+  for (const listed of commands) {
+    if (listed === called && command) {
+      parser.command({
+        command: listed.command,
+        describe: listed.describe,
+        builder: (sub) => describe(sub, listed, command),
+        handler: async (args) => {
+          checkValues(command, args);
+          code = (await command.handler(args as never)) ?? 0;
+        },
+      });
+    } else parser.command(listed.command, listed.describe);
   }
   parser.completion('completion', 'Print a script for shell completion: lavis completion >> ~/.bashrc');
   if (argv.length === 0) {
@@ -119,8 +81,8 @@ async function run(argv: readonly string[]): Promise<number> {
 /**
  * A lone `-`, which yargs drops where it stands for an argument, under another name. As an option's value it stays.
  */
-function withStdin(argv: readonly string[]): string[] {
-  const options = commandOf(argv)?.options ?? {};
+function withStdin(argv: readonly string[], command: Command | undefined): string[] {
+  const options = command?.options ?? {};
   return argv.map((word, i) => {
     const before = argv[i - 1] ?? '';
     const isValue =
@@ -145,8 +107,8 @@ function checkValues({ options }: Command, args: Record<string, unknown>): void 
   }
 }
 
-function describe(sub: Argv, command: Command): Argv {
-  sub.usage(`$0 ${command.command} [options]\n\n${command.describe}.`).options(command.options);
+function describe(sub: Argv, listed: ListedCommand, command: Command): Argv {
+  sub.usage(`$0 ${listed.command} [options]\n\n${listed.describe}.`).options(command.options);
   for (const [name, positional] of Object.entries(command.positionals ?? {}))
     sub.positional(name, positional);
   return sub.epilogue([examplesText(command.examples), command.epilogue].filter(Boolean).join('\n\n'));
@@ -158,7 +120,7 @@ function examplesText(examples: Command['examples']): string {
 }
 
 /** Prints an error as its reader needs it. */
-function report(thrown: unknown, argv: readonly string[]): number {
+async function report(thrown: unknown, argv: readonly string[]): Promise<number> {
   const [name] = argv;
   log.status('');
   if (thrown instanceof RunInterrupted) {
@@ -167,11 +129,18 @@ function report(thrown: unknown, argv: readonly string[]): number {
   }
   const command = commandOf(argv);
   const usage = thrown instanceof UsageError;
-  const text = usage ? explain(thrown.message, command, argv) : textOf(thrown);
+  const text = usage ? explain(thrown.message, await command?.load(), argv) : textOf(thrown);
   const help = command ? `lavis ${name} --help` : 'lavis --help';
   const message = usage ? `lavis: ${text}\n  help:    ${help}\n` : text;
-  if (!leaveToLauncher(message)) log.print(message);
+  if (!(await leftToLauncher(message))) log.print(message);
   return usage ? 2 : 1;
+}
+
+/** A worker's launcher prints what several workers say alike once. */
+async function leftToLauncher(message: string): Promise<boolean> {
+  if (!isLaunched()) return false;
+  const { leaveToLauncher } = await import('../distributed/index.js');
+  return leaveToLauncher(message);
 }
 
 function textOf(thrown: unknown): string {
@@ -207,10 +176,4 @@ function explain(message: string, command: Command | undefined, argv: readonly s
   });
   const others = command ? '' : `; there are: ${commands.map(nameOf).join(', ')}`;
   return `no ${command ? 'option' : 'command'} is named ${said.join(', ')}${others}`;
-}
-
-const nameOf = (command: Command) => command.command.split(' ')[0];
-
-function version(): string {
-  return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
 }

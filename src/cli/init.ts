@@ -8,8 +8,6 @@ import { calledAs, defineCommand } from './command.js';
 const PICTURES = 48;
 
 export const init = defineCommand({
-  command: 'init <folder>',
-  describe: 'Write a project that runs: a YAML, pictures and their captions',
   options: {},
   positionals: {
     folder: { type: 'string', demandOption: true, describe: 'A new or empty folder' },

@@ -31,8 +31,6 @@ const MATCHES: ResultForm<Match> = {
 const percent = (part: number) => `${(100 * part).toFixed(2)} %`.padStart(8);
 
 export const match = defineCommand({
-  command: 'match <images..>',
-  describe: 'Tell how well texts fit images, with published weights or your own (--cfg-path)',
   options: {
     ...modelOptions('blip_image_text_matching', 'base'),
     text: {

@@ -3,8 +3,6 @@ import { defineCommand } from './command.js';
 import { runFolder } from './run_argument.js';
 
 export const report = defineCommand({
-  command: 'report <folder>',
-  describe: "Write a run's report.html: curves, scores, images worst first, configuration, environment",
   options: {
     images: {
       type: 'number',

@@ -31,8 +31,6 @@ const scoresOf = ({ score, probability }: Omit<Result, 'image'>) =>
   probability === undefined ? score.toFixed(4) : `${(100 * probability).toFixed(2)} %  ${score.toFixed(4)}`;
 
 export const search = defineCommand({
-  command: 'search <folder> [text]',
-  describe: "Find a folder's images that show what a text says, or what another image shows",
   options: {
     ...modelOptions('blip_image_text_matching', 'base'),
     image: {

@@ -8,9 +8,6 @@ import { runOptions } from './run_options.js';
 import { showResult } from './show_result.js';
 
 export const train = defineCommand({
-  command: 'train',
-  whenOutputIsLost: 'warn',
-  describe: 'Train a model as a YAML says, then test it',
   options: {
     ...runOptions,
     ...launchOptions,

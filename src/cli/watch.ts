@@ -8,8 +8,6 @@ import { runFolder } from './run_argument.js';
 const PORT = 8383;
 
 export const watch = defineCommand({
-  command: 'watch <folder>',
-  describe: 'Follow a run live in the browser: curves, scores, newest captions with their photos',
   options: {
     port: {
       type: 'number',

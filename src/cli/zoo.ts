@@ -14,8 +14,6 @@ const SECTIONS: readonly (readonly [kind: Kind, title: string, detail?: string])
 ];
 
 export const zoo = defineCommand({
-  command: 'zoo',
-  describe: 'List what is there: architectures, datasets, processors, tasks, runners, schedulers',
   options: {
     plugin: configOptions.plugin,
     json: { type: 'boolean', default: false, describe: 'Print JSON' },

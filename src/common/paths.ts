@@ -45,3 +45,7 @@ export function resolveFile(path: string): string {
   const packaged = join(packageRoot, expanded);
   return existsSync(packaged) ? packaged : here;
 }
+
+/** The version of this package. */
+export const version = (): string =>
+  (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;

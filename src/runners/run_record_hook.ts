@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.js';
-import { packageRoot } from '../common/paths.js';
+import { version } from '../common/paths.js';
 import { describeOrigin, leaves, type PlainValue, toPlain } from '../config/index.js';
 import type { Run, RunHook } from './hooks.js';
 import { attempt } from './run_folder.js';
@@ -67,7 +66,7 @@ function recordOf(run: Run, rounds?: number): RunRecord {
     resumed: Boolean(run.settings.resumeCkptPath),
     config,
     environment: {
-      lavis: packageVersion(),
+      lavis: version(),
       engine: run.engine ?? 'unknown',
       workers: String(run.comm.worldSize),
       node: process.version,
@@ -81,6 +80,3 @@ function recordOf(run: Run, rounds?: number): RunRecord {
     metrics: { primary: run.task.primaryMetric, shown: run.task.shownMetrics },
   };
 }
-
-const packageVersion = () =>
-  (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
