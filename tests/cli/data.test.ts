@@ -85,6 +85,31 @@ describe('lavis data', () => {
     }
   });
 
+  it('shows both images of a sample that has two', async () => {
+    const yaml = join(folder, 'two_images.yaml');
+    const drawn = join(folder, 'shapes_nlvr');
+    writeFileSync(
+      yaml,
+      `model: {arch: blip_nlvr, model_type: shapes}
+datasets: {shapes_nlvr: {build_info: {storage: ${drawn}, scenes: {train: 2, val: 1, test: 1}}}}
+run: {task: multimodal_classification, lr_sched: constant_lr, init_lr: 1.0e-3, max_epoch: 1, batch_size_train: 1, train_splits: [train], output_dir: ${folder}/out}
+`,
+    );
+    const both = join(folder, 'both.png');
+    const { code, stdout, stderr } = await lavis('data', '--cfg-path', yaml, '--sheet', both);
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stdout,
+      /^shapes_nlvr train: 2 samples[\s\S]*\[UNK\] +in 0 of[\s\S]*images +4, 4 of them decoded/m,
+    );
+    // Twice as wide as high: above and below the pair is the color of an empty cell.
+    const cell = sharp(both).extract({ left: 10, top: 44, width: 200, height: 200 });
+    const { data } = await cell.raw().toBuffer({ resolveWithObject: true });
+    const row = (y: number) => [...data.subarray(3 * 200 * y, 3 * 200 * (y + 1))];
+    assert.ok(row(40).every((value) => value === 0xdd));
+    assert.ok(row(100).some((value) => value !== 0xdd));
+  });
+
   it('says that the contact sheet cannot be written, and how to have it elsewhere', async () => {
     const inFile = join(tiny.yaml, 'sheet.png');
     const { code, stderr } = await lavis(

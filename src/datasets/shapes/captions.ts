@@ -12,6 +12,9 @@ export const phrase = (relation: Scene['relation']) =>
 
 export const noun = ({ size, colour, shape }: Thing) => `${size} ${colour} ${shape}`;
 
+/** 'a red star', 'an orange star' */
+export const withArticle = (words: string) => `${/^[aeiou]/.test(words) ? 'an' : 'a'} ${words}`;
+
 const ROWS = ['top', 'middle', 'bottom'] as const;
 const COLUMNS = ['left', 'center', 'right'] as const;
 

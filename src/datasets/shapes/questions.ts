@@ -1,5 +1,5 @@
 import type { Rng } from '../../common/random.js';
-import { OPPOSITE, PLACES, phrase, place } from './captions.js';
+import { OPPOSITE, PLACES, phrase, place, withArticle } from './captions.js';
 import { BACKGROUNDS, COLOURS, type Kind, type Scene, SHAPES, SIZES, type Thing } from './scene.js';
 
 /** A question about a scene, its answer, and the types by which VQA's scorer sorts it. */
@@ -75,13 +75,13 @@ const WAYS: readonly Way[] = [
   },
   (scene, rng) => {
     const [one, another] = inEitherOrder(scene, rng);
-    if (rng.int(2)) return yesOrNo('is there', `a ${kindOf(one)}`, true);
+    if (rng.int(2)) return yesOrNo('is there', withArticle(kindOf(one)), true);
     // What is not there is like what is, but for its colour or its shape.
     const absent: Kind = rng.int(2)
       ? { colour: one.colour, shape: pick(SHAPES, rng) }
       : { colour: pick(COLOURS, rng), shape: one.shape };
     const isThere = [one, another].some((thing) => kindOf(thing) === kindOf(absent));
-    return isThere ? undefined : yesOrNo('is there', `a ${kindOf(absent)}`, false);
+    return isThere ? undefined : yesOrNo('is there', withArticle(kindOf(absent)), false);
   },
   ({ things: [a, b], relation }, rng) => {
     const isSo = rng.int(2) === 1;

@@ -1,4 +1,5 @@
 import { Rng } from '../../common/random.js';
+import { withArticle } from './captions.js';
 import { plural } from './questions.js';
 import { BACKGROUNDS, COLOURS, drawnScene, type Kind, type Scene, SHAPES } from './scene.js';
 
@@ -35,7 +36,7 @@ const WAYS: readonly ((rng: Rng) => Statement)[] = [
   (rng) => {
     const [side, kind] = [sideOf(rng), { colour: pick(COLOURS, rng), shape: pick(SHAPES, rng) }];
     return {
-      sentence: `there is a ${kind.colour} ${kind.shape} in the ${side} image`,
+      sentence: `there is ${withArticle(`${kind.colour} ${kind.shape}`)} in the ${side} image`,
       holds: (left, right) => shows(at(side, left, right), kind),
     };
   },
@@ -49,7 +50,7 @@ const WAYS: readonly ((rng: Rng) => Statement)[] = [
   (rng) => {
     const colour = pick(COLOURS, rng);
     return {
-      sentence: `only one image shows a ${colour} shape`,
+      sentence: `only one image shows ${withArticle(`${colour} shape`)}`,
       holds: (left, right) => shows(left, { colour }) !== shows(right, { colour }),
     };
   },
@@ -76,7 +77,7 @@ const WAYS: readonly ((rng: Rng) => Statement)[] = [
   (rng) => {
     const [side, above, below] = [sideOf(rng), pick(COLOURS, rng), pick(COLOURS, rng)];
     return {
-      sentence: `in the ${side} image a ${above} shape is above a ${below} shape`,
+      sentence: `in the ${side} image ${withArticle(`${above} shape`)} is above ${withArticle(`${below} shape`)}`,
       holds: (left, right) => isAbove(at(side, left, right), above, below),
     };
   },

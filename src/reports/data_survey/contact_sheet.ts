@@ -3,7 +3,7 @@ import { DataError, messageOf } from '../../common/errors.js';
 import { writeFileAtomic } from '../../common/files.js';
 import { quietlyUntilDone } from '../../common/quiet.js';
 import { Rng } from '../../common/random.js';
-import type { Dataset, Sample } from '../../datasets/index.js';
+import { type Dataset, isNumericArray, type Sample } from '../../datasets/index.js';
 import { CLIP_MEAN, CLIP_STD, type ImageArray, type RgbImage } from '../../processors/index.js';
 import { spread } from './images.js';
 
@@ -48,10 +48,30 @@ export async function sheetPart(
   const mean = raw ? [0, 0, 0] : ((side.mean as number[] | undefined) ?? CLIP_MEAN);
   const std = raw ? [1 / 255, 1 / 255, 1 / 255] : ((side.std as number[] | undefined) ?? CLIP_STD);
   const cells = samples.map((sample) => ({
-    picture: () => pictureOf(sample.image as ImageArray, mean, std),
-    text: String(sample.text_input ?? `id ${sample.image_id ?? ''}`),
+    picture: () => sideBySide(imagesOf(sample).map((image) => pictureOf(image, mean, std))),
+    text: String(sample.text_input ?? `id ${sample.image_id ?? sample.instance_id ?? ''}`),
   }));
   return { title: dataset.name, cells };
+}
+
+/** All pictures of a sample, [H, W, 3] each. */
+const imagesOf = (sample: Sample): ImageArray[] =>
+  Object.values(sample).filter(
+    (value): value is ImageArray => isNumericArray(value) && value.shape.length === 3,
+  );
+
+/** Pictures of one size in a row. */
+function sideBySide(pictures: readonly RgbImage[]): RgbImage {
+  const [{ width, height }] = pictures;
+  if (pictures.length === 1) return pictures[0];
+  const data = new Uint8Array(3 * width * height * pictures.length);
+  for (const [i, picture] of pictures.entries()) {
+    for (let y = 0; y < height; y++) {
+      const row = picture.data.subarray(3 * width * y, 3 * width * (y + 1));
+      data.set(row, 3 * width * (pictures.length * y + i));
+    }
+  }
+  return { data, width: width * pictures.length, height };
 }
 
 /** The pixels as they were before the normalisation. */
