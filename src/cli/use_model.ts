@@ -169,9 +169,10 @@ function runConfig(args: ModelArguments, path: string, { command }: Use<Model>):
  */
 async function trainedBy(config: Config): Promise<string | undefined> {
   const named = namedWeights(config.model);
-  const chosen = ['finetuned', 'pretrained'].some(
-    (key) => config.originOf(`model.${key}`)?.kind === 'option',
-  );
+  // Beside adapters, which a run made, the weights that are named are their base.
+  const chosen =
+    !config.model.lora &&
+    ['finetuned', 'pretrained'].some((key) => config.originOf(`model.${key}`)?.kind === 'option');
   if (named && (chosen || config.run.evaluate)) return undefined;
   const { output_dir } = config.run;
   const folder = resolve(expandHome(typeof output_dir === 'string' ? output_dir : 'output'));

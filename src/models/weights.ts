@@ -250,7 +250,9 @@ function unfit(facts: Unfit, { arch, option }: LoadOptions): CheckpointError {
     allowed: incomplete
       ? undefined
       : `the names and shapes of ${arch}, such as ${firstFew([...own.keys()], 2)}`,
-    help: helpFor(path, shard !== undefined, incomplete === true, option),
+    help: holdsAdapters(names)
+      ? 'load the base, and the adapter over it: model.adapter=FOLDER or --adapter FOLDER, the folder adapter_… beside it'
+      : helpFor(path, shard !== undefined, incomplete === true, option),
   });
 }
 
