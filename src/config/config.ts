@@ -6,12 +6,12 @@ import { expandHome, resolveFile } from '../common/paths.js';
 import { type Registry, registry } from '../common/registry.js';
 import { checkTree } from './check/check.js';
 import { type CheckOptions, Faults, found, joinFaults } from './check/faults.js';
-import { checkSection } from './check/section.js';
 import { defaultsOf } from './defaults.js';
 import { readConfigFile } from './files.js';
 import { resolveTree } from './interpolation.js';
 import { parseOptions } from './options.js';
 import { loadedPlugins, loadPlugin } from './plugins.js';
+import { readTree } from './read_section.js';
 import {
   describeOrigin,
   emptyMap,
@@ -175,12 +175,8 @@ export class Config {
    * @throws ConfigError with every wrong value and its place.
    */
   read<S extends z.ZodObject>(section: string, schema: S): z.output<S> {
-    const keys = z.object(schema.shape);
-    const value = this.value(section) ?? {};
-    const faults = new Faults(this.tree, this.registry);
-    checkSection(faults, splitKey(section), value, keys);
-    if (faults.list.length > 0) throw joinFaults(faults.list);
-    return keys.parse(value) as z.output<S>;
+    const keys = z.object(schema.shape) as unknown as S;
+    return readTree(this.tree, section, keys, { registry: this.registry, used: this.used });
   }
 
   /** The merged configuration with interpolations as written. */

@@ -4,11 +4,11 @@ export { Config, type ConfigOptions, type Overrides } from './config.js';
 export type { HasDefaults } from './defaults.js';
 export { shownPath } from './files.js';
 export { loadPlugin } from './plugins.js';
+export { readSection } from './read_section.js';
 export { inWords, type JsonSchema, toJsonSchema } from './schema/describe.js';
 export { configJsonSchema } from './schema/json_schema.js';
 export { type Conflict, type HasSchema, key, needed, section, types } from './schema/key.js';
 export { launchSchema } from './schema/launch.js';
-export { readSection } from './schema/read.js';
 export { deceptiveIn } from './syntax_help.js';
 export {
   describeOrigin,

@@ -316,7 +316,7 @@ describe('checking before anything starts', () => {
     assert.throws(() => readSection('it', imageSchema, { image_sise: 1, mean: 3 }), {
       name: 'ConfigError',
       message:
-        /it cannot be set up[\s\S]*mean: 3, expected a list of 3 numbers[\s\S]*did you mean 'image_size'/,
+        /it has 2 faults[\s\S]*it\.mean has a value that it cannot have\s+found: +3\s+allowed: +a list of 3 numbers[\s\S]*it\.image_sise is not known\s+found: +did you mean 'image_size'/,
     });
   });
 });

@@ -64,26 +64,34 @@ test('an unknown processor lists the nearest', () => {
 
 test('an unknown key is an error with a suggestion', () => {
   const message = complaint(() => loadProcessor('blip_image_eval', { name: 'x', image_sise: 96 }));
-  assert.match(message, /'image_sise' is no key of blip_image_eval; did you mean 'image_size'/);
+  assert.match(message, /blip_image_eval\.image_sise is not known\s+found: +did you mean 'image_size'/);
   assert.match(
     complaint(() => loadProcessor('blip_question', { prompt: 'q' })),
-    /'prompt' is no key/,
+    /blip_question\.prompt is not known/,
   );
 });
 
 test('wrong values are told all at once', () => {
   const section = { image_size: 'big', mean: [1, 2], std: [0, 1, 1], min_scale: 0, max_scale: 1.5 };
   const message = complaint(() => loadProcessor('blip_image_train', section));
-  for (const key of ['image_size: "big"', 'mean: [1,2]', 'std.0: 0', 'min_scale: 0', 'max_scale: 1.5']) {
-    assert.ok(message.includes(key), `${key} in ${message}`);
+  const found = {
+    image_size: "the text 'big'",
+    mean: '[1,2]',
+    'std.0': '0',
+    min_scale: '0',
+    max_scale: '1.5',
+  };
+  for (const [key, value] of Object.entries(found)) {
+    const told = `blip_image_train.${key} has a value that it cannot have\n     found:   ${value}\n`;
+    assert.ok(message.includes(told), `${told} in ${message}`);
   }
   assert.match(
     complaint(() => loadProcessor('blip_caption', { max_words: 0 })),
-    /max_words: 0, expected/,
+    /max_words has a value that it cannot have\s+found: +0/,
   );
   assert.match(
     complaint(() => loadProcessor('blip_caption', { prompt: 3 })),
-    /prompt: 3, expected a text/,
+    /prompt has a value that it cannot have\s+found: +3\s+allowed: +a text/,
   );
   const swapped = { min_scale: 0.9, max_scale: 0.5 };
   assert.match(

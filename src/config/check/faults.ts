@@ -22,6 +22,8 @@ export interface CheckOptions {
   training?: boolean;
   /** The model is used by itself, so that `run` may name no task. */
   withoutTask?: boolean;
+  /** A program handed the section over: there is no command line whose options would help. */
+  inCode?: boolean;
   /** Defaults could not all be read, so that what goes together cannot be told. */
   incomplete?: boolean;
 }
@@ -69,7 +71,7 @@ export class Faults {
     const details = {
       found: close || undefined,
       allowed: !close && known.length <= 16 ? known.join(', ') : undefined,
-      help: deceptive ? `its name holds ${deceptive}: type it again` : help,
+      help: deceptive ? `its name holds ${deceptive}: type it again` : this.options.inCode ? undefined : help,
     };
     this.add(path, `${name} is not known`, details, 'key');
   }
@@ -112,10 +114,10 @@ export class Faults {
 }
 
 /** One error for all faults. */
-export function joinFaults(faults: readonly ConfigError[]): ConfigError {
+export function joinFaults(faults: readonly ConfigError[], what = 'the configuration'): ConfigError {
   if (faults.length === 1) return faults[0];
   const listed = inOrder(faults).map(({ message }, i) => `${i + 1}. ${message.replaceAll('\n', '\n   ')}`);
-  return new ConfigError(`the configuration has ${faults.length} faults\n${listed.join('\n')}`);
+  return new ConfigError(`${what} has ${faults.length} faults\n${listed.join('\n')}`);
 }
 
 /** Those of a file from its top to its bottom, options after them. */
