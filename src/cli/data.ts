@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config/index.js';
 import type { Dataset } from '../datasets/index.js';
+import { imageProcessorOf, sideOf } from '../processors/index.js';
 import {
   describeSplit,
   drawSheet,
@@ -93,12 +94,11 @@ async function survey(
   limit: TextLimit | undefined,
   mostImages: number,
 ): Promise<SplitSurvey> {
-  const section = (config.datasets[name] ?? {}) as Record<string, unknown>;
   return {
     name: dataset.name,
     split,
     samples: dataset.length,
-    captions: surveyCaptions(dataset, section, limit),
+    captions: surveyCaptions(dataset, ownerOf(config, name), limit),
     images: await surveyImages(dataset, mostImages),
     ids: split === 'train' ? undefined : await surveyIds(dataset, split, config),
     files: new Set([...(dataset.sources?.() ?? [])].flatMap(({ file }) => file ?? [])),
@@ -106,11 +106,15 @@ async function survey(
 }
 
 function partOf(config: Config, name: string, dataset: Dataset, split: string): Promise<SheetPart> {
-  const section = config.datasets[name] as { vis_processor?: Record<string, Record<string, unknown>> } | null;
-  const side = section?.vis_processor?.[split === 'train' ? 'train' : 'eval'];
+  const processor = imageProcessorOf(ownerOf(config, name), sideOf(split));
   const seed = typeof config.run.seed === 'number' ? config.run.seed : 42;
-  return sheetPart(dataset, side, split === 'train' ? 18 : 6, seed);
+  return sheetPart(dataset, processor, split === 'train' ? 18 : 6, seed);
 }
+
+const ownerOf = (config: Config, name: string) => ({
+  name: `datasets.${name}`,
+  section: config.datasets[name],
+});
 
 /** An image that is trained on and scored makes the score mean nothing. */
 function noteLeaks(surveys: SplitSurvey[]): void {

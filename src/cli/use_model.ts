@@ -1,20 +1,16 @@
 import { resolve } from 'node:path';
 import { log } from '../common/logging.js';
-import { expandHome } from '../common/paths.js';
+import { expandHome, resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
-import { type Config, isPlainObject, type PlainObject } from '../config/index.js';
-import {
-  BaseModel,
-  beneathCheckpoint,
-  defaultConfigFile,
-  type Model,
-  namedWeights,
-} from '../models/index.js';
+import { type Config, defaultFileOf, type PlainObject } from '../config/index.js';
+import { BaseModel, beneathCheckpoint, type Model, namedWeights } from '../models/index.js';
 import {
   type ImageProcessor,
+  imageProcessorOf,
   loadImageProcessor,
   loadTextProcessor,
   type TextProcessor,
+  textProcessorOf,
 } from '../processors/index.js';
 import { newestCheckpoint } from '../runners/index.js';
 import { chooseEngine } from '../runs/index.js';
@@ -104,15 +100,14 @@ export async function useModel<M extends Model>(args: ModelArguments, use: Use<M
   const origin = checkpoint ? `--checkpoint ${checkpoint}` : use.command;
   const config = given.with({ model, run: use.values?.run ?? {} }, origin);
   use.check?.(config);
-  const processor = imageProcessor(config);
-  const textProcessor = textProcessorOf(config, use.textProcessor ?? 'blip_caption');
+  const processors = evalProcessors(config, use.textProcessor);
   await chooseEngine(config, args.device);
   const built = use.accept(await buildModel(config, { training: false }));
   if (checkpoint) await built.loadCheckpoint(checkpoint);
   if (adapter !== undefined) await withAdapter(built, resolve(expandHome(adapter)));
   built.mergeAdapter?.();
   built.eval();
-  return { model: built, processor, textProcessor };
+  return { model: built, ...processors };
 }
 
 async function withAdapter(model: Model, folder: string): Promise<void> {
@@ -136,7 +131,7 @@ async function zooConfig(args: ModelArguments, { command, arch: usual }: Use<Mod
   const [first] = Object.keys(registry.getModelClass(arch).defaultConfigs);
   const { 'model-type': type = first } = args;
   return loadConfig(
-    { ...args, 'cfg-path': defaultConfigFile(arch, type) },
+    { ...args, 'cfg-path': resolveFile(defaultFileOf('model', arch, type)) },
     {
       training: false,
       withoutTask: true,
@@ -168,7 +163,7 @@ function runConfig(args: ModelArguments, path: string, { command }: Use<Model>):
  * @throws UsageError when there are no weights at all: what weights say that were never trained means nothing.
  */
 async function trainedBy(config: Config): Promise<string | undefined> {
-  const named = namedWeights(config.model);
+  const named = namedWeights(config.model)?.place;
   // Beside adapters, which a run made, the weights that are named are their base.
   const chosen =
     !config.model.lora &&
@@ -182,25 +177,14 @@ async function trainedBy(config: Config): Promise<string | undefined> {
   throw new UsageError(`the YAML names no weights, and none were trained under ${folder}: --checkpoint FILE`);
 }
 
-function imageProcessor(config: Config): ImageProcessor {
-  const section = evalSection(config, 'vis_processor');
-  return section ? loadImageProcessor(section.name, section) : loadImageProcessor('blip_image_eval');
-}
-
-function textProcessorOf(config: Config, usual: string): TextProcessor {
-  const section = evalSection(config, 'text_processor');
-  return section ? loadTextProcessor(section.name, section) : loadTextProcessor(usual);
-}
-
-/** The processor of the first dataset's evaluation, else of the model's defaults. */
-function evalSection(
-  config: Config,
-  kind: 'vis_processor' | 'text_processor',
-): (PlainObject & { name: string }) | undefined {
-  for (const owner of [...Object.values(config.datasets), config.section('preprocess')]) {
-    const sides = isPlainObject(owner) ? owner[kind] : undefined;
-    const section = isPlainObject(sides) ? sides.eval : undefined;
-    if (isPlainObject(section) && typeof section.name === 'string') return { ...section, name: section.name };
-  }
-  return undefined;
+/** What prepares images and texts: of the first dataset's evaluation, else of the model's defaults. */
+function evalProcessors(config: Config, usualText = 'blip_caption'): Pick<UsedModel<Model>, 'processor' | 'textProcessor'> {
+  const datasets = Object.entries(config.datasets).map(([name, section]) => ({ name: `datasets.${name}`, section }));
+  const owners = [...datasets, { name: 'preprocess', section: config.section('preprocess') }];
+  const [processor] = owners.flatMap((owner) => imageProcessorOf(owner, 'eval') ?? []);
+  const [textProcessor] = owners.flatMap((owner) => textProcessorOf(owner, 'eval') ?? []);
+  return {
+    processor: processor ?? loadImageProcessor('blip_image_eval'),
+    textProcessor: textProcessor ?? loadTextProcessor(usualText),
+  };
 }

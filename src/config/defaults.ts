@@ -1,5 +1,5 @@
 import { ConfigError } from '../common/errors.js';
-import type { Kind, Registry } from '../common/registry.js';
+import { type Kind, registry as ownRegistry, type Registry } from '../common/registry.js';
 import { didYouMean } from '../common/suggest.js';
 import { found } from './check/faults.js';
 import { readConfigFile } from './files.js';
@@ -70,7 +70,7 @@ function modelDefaults(chosen: Tree, registry: Registry): Tree {
   const defaults = filesOf(registry, 'model', arch.name, arch.origin);
   const type = nameAt(chosen, ['model', 'model_type']);
   if (!type) throw missingKey(chosen, 'model.model_type', Object.keys(defaults));
-  return readDefaults(defaults, type, `model type of ${arch.name}`);
+  return readDefaults(defaults, type, TYPE_OF.model(arch.name));
 }
 
 /**
@@ -98,7 +98,7 @@ function defaultsOfDataset(chosen: Tree, registry: Registry, name: string, entry
     });
   }
   const type = nameAt(chosen, ['datasets', name, 'type']) ?? { name: 'default', origin: entry.keyOrigin };
-  return readDefaults(defaults, type, `type of the dataset ${name}`);
+  return readDefaults(defaults, type, TYPE_OF.builder(name));
 }
 
 /** Gives a result, or undefined after a fault that was kept for later. */
@@ -126,17 +126,45 @@ function filesOf(registry: Registry, kind: Kind, name: string, origin: Origin): 
 
 /** A class without default files has empty defaults for every type. */
 function readDefaults(files: Record<string, string>, type: Named, what: string): Tree {
-  const known = Object.keys(files);
-  if (known.length === 0) return emptyMap({ kind: 'default', file: what });
-  if (!Object.hasOwn(files, type.name)) {
-    throw new ConfigError(`no ${what} is named '${type.name}'`, {
-      where: describeOrigin(type.origin),
-      found: [`'${type.name}'`, didYouMean(type.name, known)].filter(Boolean).join('; '),
-      allowed: known.join(', '),
-    });
-  }
-  const file = readConfigFile(files[type.name]);
+  if (Object.keys(files).length === 0) return emptyMap({ kind: 'default', file: what });
+  return readYamlFile(fileOfType(files, type.name, what, type.origin));
+}
+
+/** A YAML file that stands in for a run's, or below it. @throws ConfigError */
+export function readYamlFile(path: string): Tree {
+  const file = readConfigFile(path);
   return parseYaml(file.text, { kind: 'default', file: file.shown });
+}
+
+/** How messages call what the default files of a class are for. */
+const TYPE_OF = {
+  model: (name: string) => `model type of ${name}`,
+  builder: (name: string) => `type of the dataset ${name}`,
+};
+
+/**
+ * The default file of a registered model or dataset.
+ * @param type the first that it has where left out
+ * @throws ConfigError for an unknown name or type, or where there is no file at all.
+ */
+export function defaultFileOf(kind: keyof typeof TYPE_OF, name: string, type?: string): string {
+  const files = (ownRegistry.get(kind, name) as HasDefaults).defaultConfigs ?? {};
+  return fileOfType(files, type ?? Object.keys(files)[0] ?? 'default', TYPE_OF[kind](name));
+}
+
+function fileOfType(
+  files: Readonly<Record<string, string>>,
+  type: string,
+  what: string,
+  origin?: Origin,
+): string {
+  if (Object.hasOwn(files, type)) return files[type];
+  const known = Object.keys(files);
+  throw new ConfigError(`no ${what} is named '${type}'`, {
+    where: origin && describeOrigin(origin),
+    found: [`'${type}'`, didYouMean(type, known)].filter(Boolean).join('; '),
+    allowed: known.join(', '),
+  });
 }
 
 function missingKey(chosen: Tree, key: string, names: string[]): ConfigError {

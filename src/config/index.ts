@@ -1,10 +1,10 @@
 /** Door of config: reading, merging, checking configurations. */
 export type { CheckOptions } from './check/faults.js';
 export { Config, type ConfigOptions, type Overrides } from './config.js';
-export type { HasDefaults } from './defaults.js';
+export { defaultFileOf, type HasDefaults, readYamlFile } from './defaults.js';
 export { shownPath } from './files.js';
 export { loadPlugin } from './plugins.js';
-export { readSection } from './read_section.js';
+export { readSection, readTree } from './read_section.js';
 export { inWords, type JsonSchema, toJsonSchema } from './schema/describe.js';
 export { configJsonSchema } from './schema/json_schema.js';
 export { type Conflict, type HasSchema, key, needed, section, types } from './schema/key.js';

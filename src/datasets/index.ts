@@ -4,6 +4,7 @@ export { AnnotatedDataset, type DatasetParts } from './annotated/annotated_datas
 export { AnnotationBuilder } from './annotated/annotation_builder.js';
 export { hasWords, isNothing } from './annotated/annotations.js';
 export { checkSamples, sampleFaults } from './annotated/check_samples.js';
+export { COCO_SPLITS } from './annotated/downloads.js';
 export { imageId, numericId } from './annotated/image_id.js';
 export { type AnnotatedRecord, ImageReader, type SampleKeys } from './annotated/image_reader.js';
 export type { BuilderClass, DatasetBuilder, Splits } from './builder.js';
@@ -20,7 +21,7 @@ export { ShardDataset, ShardReader } from './caption/shards/shard_dataset.js';
 export { ClassificationBuilder } from './classification/classification_builder.js';
 export { LabelledDataset, type LabelledParts } from './classification/labelled_dataset.js';
 export { fingerprintOf } from './fingerprint.js';
-export { datasetZoo, type LoadDatasetOptions, loadDataset } from './load.js';
+export { datasetDownloads, datasetZoo, type LoadDatasetOptions, loadDataset } from './load.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';
 export { type BatchSource, endless, type LoadingOptions } from './loading/batch_source.js';
 export { ChainDataset } from './loading/chain_dataset.js';

@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { ConfigError } from '../common/errors.js';
-import { resolveFile } from '../common/paths.js';
+import { z } from 'zod';
 import { registry } from '../common/registry.js';
-import { didYouMean } from '../common/suggest.js';
-import { type PlainObject, parseYaml, toPlain } from '../config/index.js';
-import { type DatasetSection, tableAt } from './annotated/build_info.js';
+import { defaultFileOf, readSection, readTree, readYamlFile } from '../config/index.js';
+import type { DownloadItem } from '../fetch/index.js';
+import { type DatasetSection, dataTypeOf } from './annotated/build_info.js';
 import type { Splits } from './builder.js';
 import type { Split } from './types.js';
 import './builders.js';
@@ -28,27 +26,23 @@ export interface LoadDatasetOptions {
 export async function loadDataset(name: string, options: LoadDatasetOptions = {}): Promise<Splits> {
   const Builder = registry.getBuilderClass(name);
   const { type = 'default', visPath, splits } = options;
-  const types = Object.keys(Builder.defaultConfigs);
-  if (!options.cfgPath && !types.includes(type)) {
-    throw new ConfigError(`no type of the dataset ${name} is named '${type}'`, {
-      found: [`'${type}'`, didYouMean(type, types)].filter(Boolean).join('; '),
-      allowed: types.join(', '),
-    });
-  }
-  const section = await readSection(name, options.cfgPath ?? Builder.defaultConfigs[type]);
+  const section = sectionOf(name, options.cfgPath ?? defaultFileOf('builder', name, type));
   return Builder.fromConfig(visPath ? withImages(section, name, visPath) : section).buildDatasets(splits);
 }
 
-async function readSection(name: string, path: string): Promise<DatasetSection> {
-  const file = resolveFile(path);
-  const root = toPlain(parseYaml(await readFile(file, 'utf8'), { kind: 'file', file: path })) as PlainObject;
-  return tableAt(tableAt(root ?? {}, 'datasets', file), name, 'datasets');
-}
+/** A dataset's section in a YAML file. @throws ConfigError */
+const sectionOf = (name: string, file: string): DatasetSection =>
+  readTree(readYamlFile(file), `datasets.${name}`, z.looseObject({}));
 
 function withImages(section: DatasetSection, name: string, storage: string): DatasetSection {
-  const dataType = String(section.data_type ?? 'images');
-  const info = tableAt(section, 'build_info', `datasets.${name}`);
-  return { ...section, build_info: { ...info, [dataType]: { storage } } };
+  const info = readSection(`datasets.${name}.build_info`, z.looseObject({}), section.build_info);
+  return { ...section, build_info: { ...info, [dataTypeOf(section)]: { storage } } };
+}
+
+/** What a dataset's default configuration fetches. @param splits those wanted */
+export function datasetDownloads(name: string, splits: readonly Split[]): DownloadItem[] {
+  const section = sectionOf(name, defaultFileOf('builder', name));
+  return registry.getBuilderClass(name).fromConfig(section).downloads?.(splits) ?? [];
 }
 
 /** The names of all datasets with the types of each. */

@@ -74,15 +74,13 @@ export { modelSectionOf } from './hugging_face/config.js';
 export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
 export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
 export {
-  beneathCheckpoint,
-  defaultConfigFile,
   type LoadModelOptions,
   loadModel,
   loadModelAndPreprocess,
   type ModelAndPreprocess,
   modelZoo,
   type NamedModels,
-  namedWeights,
+  zooDownloads,
 } from './load.js';
 export { mergedTensors } from './lora.js';
 export { type ImageMatch, type MatchImagesOptions, matchImages } from './match_images.js';
@@ -103,6 +101,7 @@ export {
   type Samples,
   type TrainingPlan,
 } from './model.js';
+export { modelDownloads, beneathCheckpoint, namedWeights } from './named_weights.js';
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
 export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';

@@ -1,14 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { ConfigError } from '../common/errors.js';
-import { resolveFile } from '../common/paths.js';
+import { z } from 'zod';
 import { registry } from '../common/registry.js';
-import { didYouMean } from '../common/suggest.js';
-import { isPlainObject, type PlainObject, parseYaml, shownPath, toPlain } from '../config/index.js';
+import { defaultFileOf, type PlainObject, readTree, readYamlFile } from '../config/index.js';
+import type { DownloadItem } from '../fetch/index.js';
 import {
   type ImageProcessor,
+  imageProcessorOf,
   loadImageProcessor,
   loadTextProcessor,
+  type Side,
   type TextProcessor,
+  textProcessorOf,
 } from '../processors/index.js';
 import type { BlipCaption } from './blip/blip_caption.js';
 import type { BlipClassification } from './blip/blip_classification.js';
@@ -19,6 +20,7 @@ import type { BlipPretrain } from './blip/blip_pretrain.js';
 import type { BlipRetrieval } from './blip/blip_retrieval.js';
 import type { BlipVQA } from './blip/blip_vqa.js';
 import type { BuildOptions, Model, ModelClass } from './model.js';
+import { modelDownloads, beneathCheckpoint } from './named_weights.js';
 
 /**
  * The classes that TypeScript knows by name: `getModelClass('blip_caption')` is BlipCaption's. A plug-in in
@@ -75,11 +77,13 @@ export async function loadModel(
   modelType?: string,
   { isEval = false, checkpoint, model: replaced = {}, ...options }: LoadModelOptions = {},
 ): Promise<Model> {
-  const { model: section = {} } = readDefaults(name, modelType);
-  if (checkpoint) Object.assign(section, beneathCheckpoint({ ...section, ...replaced }));
+  const section = defaultSection(name, modelType, 'model');
   const model = await registry
     .getModelClass(name)
-    .fromConfig({ ...section, ...replaced }, { training: !isEval, ...options });
+    .fromConfig(
+      { ...section, ...replaced, ...(checkpoint ? beneathCheckpoint({ ...section, ...replaced }) : {}) },
+      { training: !isEval, ...options },
+    );
   if (checkpoint) await model.loadCheckpoint(checkpoint);
   return isEval ? model.eval() : model;
 }
@@ -100,36 +104,12 @@ export async function loadModelAndPreprocess(
   modelType?: string,
   options: LoadModelOptions = {},
 ): Promise<ModelAndPreprocess> {
-  const { preprocess = {} } = readDefaults(name, modelType);
-  const sectionOf = (kind: string, split: string) => {
-    const kinds = preprocess[kind];
-    const section = isPlainObject(kinds) ? kinds[split] : undefined;
-    return isPlainObject(section) ? section : {};
-  };
-  const image = (split: string, fallback: string) => {
-    const section = sectionOf('vis_processor', split);
-    return loadImageProcessor(String(section.name ?? fallback), section);
-  };
-  const text = (split: string) => {
-    const section = sectionOf('text_processor', split);
-    return loadTextProcessor(String(section.name ?? 'blip_caption'), section);
-  };
-  const visProcessors = { train: image('train', 'blip_image_train'), eval: image('eval', 'blip_image_eval') };
+  const owner = { name: 'preprocess', section: defaultSection(name, modelType, 'preprocess') };
+  const image = (side: Side) => imageProcessorOf(owner, side) ?? loadImageProcessor(`blip_image_${side}`);
+  const text = (side: Side) => textProcessorOf(owner, side) ?? loadTextProcessor('blip_caption');
+  const visProcessors = { train: image('train'), eval: image('eval') };
   const txtProcessors = { train: text('train'), eval: text('eval') };
   return { model: await loadModel(name, modelType, options), visProcessors, txtProcessors };
-}
-
-/**
- * What a `model` section says of weights where a checkpoint comes on top: it holds them all, and none are loaded
- * before it; unless it holds the adapters of `model.lora`, beside the base that the section names.
- */
-export const beneathCheckpoint = (model: PlainObject): PlainObject =>
-  model.lora ? {} : { load_finetuned: false, load_pretrained: false };
-
-/** The weights that a `model` section names and loads; undefined where it starts from none. */
-export function namedWeights(model: PlainObject): unknown {
-  const { load_finetuned, load_pretrained, finetuned, pretrained } = model;
-  return (load_finetuned && finetuned) || (load_pretrained !== false && pretrained) || undefined;
 }
 
 /** Every architecture with its model types. */
@@ -138,28 +118,25 @@ export function modelZoo(): Record<string, string[]> {
   return Object.fromEntries(registry.listModels().map((name) => [name, types(name)]));
 }
 
-/** The sections of a model type's default file. */
-function readDefaults(name: string, modelType?: string): Record<string, PlainObject> {
-  const path = defaultConfigFile(name, modelType);
-  const tree = parseYaml(readFileSync(path, 'utf8'), { kind: 'default', file: shownPath(path) });
-  const sections = Object.entries(toPlain(tree) as PlainObject);
-  return Object.fromEntries(
-    sections.filter((entry): entry is [string, PlainObject] => isPlainObject(entry[1])),
-  );
+/** A section of a model type's default file. */
+function defaultSection(
+  name: string,
+  modelType: string | undefined,
+  section: 'model' | 'preprocess',
+): PlainObject {
+  return readTree(
+    readYamlFile(defaultFileOf('model', name, modelType)),
+    section,
+    z.looseObject({}),
+  ) as PlainObject;
 }
 
 /**
- * The default configuration file of a model type, absolute.
+ * What a model of the zoo fetches: both files of weights that its default configuration names, and its vocabulary.
  * @param modelType the first of the architecture's types where left out
- * @throws ConfigError for an unknown architecture or type.
  */
-export function defaultConfigFile(name: string, modelType?: string): string {
-  const files: Readonly<Record<string, string>> = registry.getModelClass(name).defaultConfigs;
-  const known = Object.keys(files);
-  const type = modelType ?? known[0];
-  if (Object.hasOwn(files, type)) return resolveFile(files[type]);
-  throw new ConfigError(`no model type of ${name} is named '${type}'`, {
-    found: [`'${type}'`, didYouMean(type, known)].filter(Boolean).join('; '),
-    allowed: known.join(', '),
-  });
+export function zooDownloads(name: string, modelType?: string): DownloadItem[] {
+  const section = defaultSection(name, modelType, 'model');
+  const type = modelType ?? Object.keys(registry.getModelClass(name).defaultConfigs)[0];
+  return modelDownloads(section, `${name}/${type}`, { every: true });
 }

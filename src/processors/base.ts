@@ -2,6 +2,14 @@ import type { Rng } from '../common/random.js';
 import { type Decoding, decodeImage } from './decode.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
 
+/** One number each for red, green and blue. */
+export type Triple = readonly [number, number, number];
+
+export interface Scaling {
+  mean: Triple;
+  std: Triple;
+}
+
 /** A plain section of the configuration: `name` and the processor's own keys. */
 export type ProcessorSection = Readonly<Record<string, unknown>>;
 
@@ -9,20 +17,21 @@ export type ProcessorSection = Readonly<Record<string, unknown>>;
 export abstract class ImageProcessor {
   /** How `process` takes the pixels of a file. */
   readonly decode: Decoding = 'as_shown';
+  /** How the colours were scaled, (value - mean) / std of values from 0 to 1, where it says so. */
+  readonly scaling?: Scaling;
 
   /**
    * @param rng where a random processor draws from; one that is not random ignores it.
-   * @param out where the pixels go, height * width * 3 long (a slice of a batch, say); a new array if absent.
    */
-  abstract apply(image: RgbImage, rng?: Rng, out?: Float32Array): ImageArray;
+  abstract apply(image: RgbImage, rng?: Rng): ImageArray;
 
   /**
    * Decodes, then applies.
    * @param source a path, a file's bytes, or decoded pixels. @throws DataError as `decodeImage` does.
    */
-  async process(source: string | Uint8Array | RgbImage, rng?: Rng, out?: Float32Array): Promise<ImageArray> {
+  async process(source: string | Uint8Array | RgbImage, rng?: Rng): Promise<ImageArray> {
     const encoded = typeof source === 'string' || source instanceof Uint8Array;
-    return this.apply(encoded ? await decodeImage(source, { decode: this.decode }) : source, rng, out);
+    return this.apply(encoded ? await decodeImage(source, { decode: this.decode }) : source, rng);
   }
 }
 

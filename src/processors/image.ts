@@ -3,9 +3,9 @@ import { ConfigError } from '../common/errors.js';
 import type { Rng } from '../common/random.js';
 import { registry } from '../common/registry.js';
 import { key, readSection, types } from '../config/index.js';
-import { ImageProcessor, type ProcessorSection } from './base.js';
+import { ImageProcessor, type ProcessorSection, type Scaling, type Triple } from './base.js';
 import { DECODINGS, type Decoding } from './decode.js';
-import { CLIP_MEAN, CLIP_STD, Normalizer, type Triple } from './normalize.js';
+import { CLIP_MEAN, CLIP_STD, Normalizer } from './normalize.js';
 import { RandAugment } from './rand_augment.js';
 import { randomCrop } from './random_crop.js';
 import { Resampler } from './resample.js';
@@ -39,6 +39,7 @@ export interface BlipImageOptions {
 export class BlipImageEvalProcessor extends ImageProcessor {
   readonly imageSize: number;
   override readonly decode: Decoding;
+  override readonly scaling: Scaling;
   readonly #normalizer: Normalizer;
   readonly #resampler = new Resampler();
 
@@ -47,7 +48,8 @@ export class BlipImageEvalProcessor extends ImageProcessor {
     const { imageSize = 384, mean = CLIP_MEAN, std = CLIP_STD, decode = 'as_shown' } = options;
     this.imageSize = imageSize;
     this.decode = decode;
-    this.#normalizer = new Normalizer(mean, std);
+    this.scaling = { mean, std };
+    this.#normalizer = new Normalizer(this.scaling);
   }
 
   static readonly configSchema = z.strictObject(commonKeys);
@@ -62,10 +64,10 @@ export class BlipImageEvalProcessor extends ImageProcessor {
     return new BlipImageEvalProcessor({ imageSize: image_size, mean, std, decode });
   }
 
-  apply(image: RgbImage, _rng?: Rng, out?: Float32Array): ImageArray {
+  apply(image: RgbImage, _rng?: Rng): ImageArray {
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
     const square = this.#resampler.resizeInScratch(image, whole, this.imageSize, this.imageSize);
-    return this.#normalizer.apply(square, out);
+    return this.#normalizer.apply(square);
   }
 }
 
@@ -83,6 +85,7 @@ export interface BlipImageTrainOptions extends BlipImageOptions {
 export class BlipImageTrainProcessor extends ImageProcessor {
   readonly imageSize: number;
   override readonly decode: Decoding;
+  override readonly scaling: Scaling;
   readonly minScale: number;
   readonly maxScale: number;
   readonly #augment = new RandAugment({ operations: 2, level: 5 });
@@ -110,7 +113,8 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     this.decode = decode;
     this.minScale = minScale;
     this.maxScale = maxScale;
-    this.#normalizer = new Normalizer(mean, std);
+    this.scaling = { mean, std };
+    this.#normalizer = new Normalizer(this.scaling);
   }
 
   static readonly configSchema = z.strictObject({
@@ -133,16 +137,16 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     });
   }
 
-  /** @throws ConfigError without an rng: nothing random here comes from elsewhere. */
-  apply(image: RgbImage, rng?: Rng, out?: Float32Array): ImageArray {
+  /** @throws TypeError without an rng: nothing random here comes from elsewhere. */
+  apply(image: RgbImage, rng?: Rng): ImageArray {
     if (!rng) {
-      throw new ConfigError('blip_image_train needs a random number generator', {
-        help: "pass one: processor.apply(image, Rng.of(seed, 'augment', index))",
-      });
+      throw new TypeError(
+        "blip_image_train needs a random number generator: processor.apply(image, Rng.of(seed, 'augment', index))",
+      );
     }
     const box = randomCrop(image.width, image.height, this.minScale, this.maxScale, rng);
     const mirror = rng.next() < 0.5;
     const square = this.#resampler.resizeInScratch(image, box, this.imageSize, this.imageSize, mirror);
-    return this.#normalizer.apply(this.#augment.apply(square, rng, this.#scratch), out);
+    return this.#normalizer.apply(this.#augment.apply(square, rng, this.#scratch));
   }
 }

@@ -1,5 +1,11 @@
 /** Image and text processors: what lies between a file or a caption and the model. */
-export { ImageProcessor, type ProcessorClass, type ProcessorSection, TextProcessor } from './base.js';
+export {
+  ImageProcessor,
+  type ProcessorClass,
+  type ProcessorSection,
+  type Scaling,
+  TextProcessor,
+} from './base.js';
 export { type Decoding, decodeImage } from './decode.js';
 export {
   BlipImageEvalProcessor,
@@ -15,15 +21,18 @@ export {
   inWords,
   type LeftOut,
 } from './image_files.js';
+export { ALLOWED_FORMATS, HEIC_HELP, isHidden, type NameKind, nameKind, withoutImageEnding } from './image_format.js';
 export {
-  ALLOWED_FORMATS,
-  HEIC_HELP,
-  isHidden,
-  type NameKind,
-  nameKind,
-  withoutImageEnding,
-} from './image_format.js';
-export { loadImageProcessor, loadProcessor, loadTextProcessor } from './load.js';
+  imageProcessorOf,
+  loadImageProcessor,
+  loadProcessor,
+  loadTextProcessor,
+  type ProcessorOwner,
+  processorKeys,
+  type Side,
+  sideOf,
+  textProcessorOf,
+} from './load.js';
 export { CLIP_MEAN, CLIP_STD } from './normalize.js';
 export type { ImageArray, RgbImage } from './rgb_image.js';
 export { BaseTextProcessor, BlipCaptionProcessor, BlipQuestionProcessor } from './text.js';

@@ -1,10 +1,7 @@
-import { ConfigError } from '../common/errors.js';
 import { newMemory, reserve } from '../common/wasm.js';
+import type { Scaling, Triple } from './base.js';
 import { GROUP, OVERRUN, type PixelLoops, pixelLoops } from './pixel_loops.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
-
-/** One number each for red, green and blue. */
-export type Triple = readonly [number, number, number];
 
 /** CLIP's channel statistics, which BLIP was trained with. */
 export const CLIP_MEAN: Triple = [0.48145466, 0.4578275, 0.40821073];
@@ -17,27 +14,19 @@ export class Normalizer {
   /** The means, then the standard deviations, for each byte of a group of pixels. */
   readonly #constants: Float32Array;
 
-  constructor(mean: Triple, std: Triple) {
+  constructor({ mean, std }: Scaling) {
     const perByte = (triple: Triple) => Array.from({ length: GROUP }, (_, i) => triple[i % 3]);
     this.#constants = Float32Array.from([...perByte(mean), ...perByte(std)]);
   }
 
-  /** @param out height * width * 3 long; a new array if absent. */
-  apply({ data, width, height }: RgbImage, out?: Float32Array): ImageArray {
-    const pixels = out ?? new Float32Array(data.length);
-    if (pixels.length !== data.length) {
-      throw new ConfigError('an image does not fit the array it is to fill', {
-        found: `${pixels.length} values of room`,
-        allowed: `${height} x ${width} x 3 = ${data.length}`,
-      });
-    }
+  apply({ data, width, height }: RgbImage): ImageArray {
     const sizes = [this.#constants.byteLength, data.length + OVERRUN, 4 * (data.length + OVERRUN)];
     const [constants, source, result] = reserve(this.#memory, sizes);
     const { buffer } = this.#memory;
     new Float32Array(buffer, constants, this.#constants.length).set(this.#constants);
     new Uint8Array(buffer, source, data.length).set(data);
     this.#loops.normalize(source, data.length, result, constants);
-    pixels.set(new Float32Array(buffer, result, data.length));
+    const pixels = new Float32Array(buffer, result, data.length).slice();
     return { data: pixels, shape: [height, width, 3] };
   }
 }

@@ -219,7 +219,7 @@ test('without a network one message names address, cache path and option', async
   for (const part of [
     'https://storage.googleapis.com/sfr-vision-language-research/datasets/coco_karpathy_train.json',
     join(cache, 'coco/annotations/coco_karpathy_train.json'),
-    'datasets.coco_caption.build_info.annotations.train.storage=FILE',
+    'datasets.coco_caption.build_info.annotations.train.storage=/path/to/train.json',
     'no connection (ECONNREFUSED)',
   ]) {
     assert.ok(stderr.includes(part), `${part} in ${stderr}`);

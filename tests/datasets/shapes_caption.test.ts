@@ -158,6 +158,9 @@ test('numbers that cannot be are told', async () => {
   await assert.rejects(
     build(temporaryFolder(), { train: -1 }),
     (error) =>
-      error instanceof ConfigError && /scenes\.train: -1, expected a whole number/.test(error.message),
+      error instanceof ConfigError &&
+      /scenes\.train has a value that it cannot have\s+found: +-1\s+allowed: +a whole number/.test(
+        error.message,
+      ),
   );
 });

@@ -75,7 +75,7 @@ for (const { key, crop, flip, applied_ops } of train_processor.traces) {
     const box = { x: crop.j, y: crop.i, width: crop.w, height: crop.h };
     let actual = resampler.resize(image(source), box, size, size, flip);
     for (const { op, args } of applied_ops) actual = AUGMENTATIONS[op].apply(actual, args[0] ?? 0);
-    const { data } = new Normalizer(CLIP_MEAN, CLIP_STD).apply(actual);
+    const { data } = new Normalizer({ mean: CLIP_MEAN, std: CLIP_STD }).apply(actual);
     const { max } = difference(data, channelsLast(traces.get(key)!));
     assert.ok(max <= 1e-6, `largest difference ${max}`);
   });

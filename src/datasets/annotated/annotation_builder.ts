@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
-import { DataError } from '../../common/errors.js';
+import { ConfigError, DataError } from '../../common/errors.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import type { DownloadItem } from '../../fetch/index.js';
 import type { DatasetBuilder, Splits } from '../builder.js';
@@ -79,8 +79,9 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
   /** The annotations of the wanted splits, fetched where they are absent; a subclass may make them. */
   protected async prepare(splits?: readonly Split[]): Promise<Prepared> {
     const files = annotationFiles(this.section, this.name);
-    for (const split of files.keys()) {
+    for (const [split, list] of files) {
       if ((splits && !splits.includes(split)) || !this.#datasetOf(split)) files.delete(split);
+      else if (list.length === 0) throw this.#unnamed(`annotations.${split}`, 'a path or a list of paths');
     }
     const missing = await fetchAnnotations(this.name, files);
     const annotations = new Map<Split, Annotation[]>();
@@ -116,7 +117,22 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
   }
 
   protected get folder(): string {
-    return this.locate(imageFolder(this.section, this.name));
+    return this.locate(this.#givenFolder);
+  }
+
+  /** As the configuration has it. */
+  get #givenFolder(): string {
+    const { storage, dataType } = imageFolder(this.section, this.name);
+    if (storage) return storage;
+    throw this.#unnamed(dataType, 'a folder');
+  }
+
+  #unnamed(key: string, allowed: string): ConfigError {
+    const where = `datasets.${this.name}.build_info.${key}`;
+    return new ConfigError(`${where} does not say where the data lies`, {
+      where,
+      allowed: `storage: ${allowed}`,
+    });
   }
 
   #datasetOf(split: Split): DatasetClass | undefined {
@@ -155,7 +171,7 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
   #refuse(missing: Missing[]): void {
     const all = [...missing];
     if (!existsSync(this.folder)) {
-      const given = imageFolder(this.section, this.name);
+      const given = this.#givenFolder;
       const from = isAbsolute(expandHome(given)) ? '' : `: '${given}' is looked for in ${this.base}`;
       all.push({ path: this.folder, found: `no image folder${from}`, help: this.#imageHelp() });
     }
@@ -186,7 +202,7 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
   }
 
   #imageHelp(): string {
-    const elsewhere = `--options datasets.${this.name}.build_info.images.storage=/path/to/images`;
+    const elsewhere = `--options ${imageFolder(this.section, this.name).option}`;
     const help = this.imageSource?.help;
     return help ? `${help}, or ${elsewhere}` : elsewhere;
   }

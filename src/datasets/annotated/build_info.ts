@@ -1,6 +1,8 @@
-import { ConfigError } from '../../common/errors.js';
+import { z } from 'zod';
 import { cachePath } from '../../common/paths.js';
+import { readSection } from '../../config/index.js';
 import type { Split } from '../types.js';
+import { annotationsKey, imagesKey } from './schema.js';
 
 /** A dataset's section of the configuration, as the merge leaves it. */
 export type DatasetSection = Readonly<Record<string, unknown>>;
@@ -14,39 +16,14 @@ export interface AnnotationFile {
   option: string;
 }
 
-type Table = Readonly<Record<string, unknown>>;
-
-const isTable = (value: unknown): value is Table =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** A table inside a section; null and absent are empty. @throws ConfigError for anything else. */
-export function tableAt(section: Table, key: string, where: string): Table {
-  const value = section[key] ?? {};
-  if (isTable(value)) return value;
-  throw new ConfigError(`${where}.${key} is not a table of keys`, {
-    where: `${where}.${key}`,
-    found: JSON.stringify(value),
-  });
-}
-
-/** The annotation files of each split; a split set to null is left out. */
+/** The annotation files of each split; a split set to null is left out. @throws ConfigError */
 export function annotationFiles(section: DatasetSection, dataset: string): Map<Split, AnnotationFile[]> {
-  const where = `datasets.${dataset}.build_info`;
-  const annotations = tableAt(tableAt(section, 'build_info', `datasets.${dataset}`), 'annotations', where);
   const files = new Map<Split, AnnotationFile[]>();
-  for (const split of Object.keys(annotations)) {
-    if (annotations[split] === null) continue;
-    const info = tableAt(annotations, split, `${where}.annotations`);
-    const at = `${where}.annotations.${split}`;
-    const storage = strings(info.storage, `${at}.storage`);
-    const urls = strings(info.url, `${at}.url`);
-    const md5 = strings(info.md5, `${at}.md5`);
-    if (storage.length === 0) {
-      throw new ConfigError(`${at} names no file`, {
-        where: at,
-        allowed: 'storage: a path or a list of paths',
-      });
-    }
+  const { annotations = {} } = readBuildInfo(section, dataset, { annotations: annotationsKey });
+  for (const [split, info] of Object.entries(annotations)) {
+    if (info === null) continue;
+    const at = `datasets.${dataset}.build_info.annotations.${split}`;
+    const [storage, urls, md5] = [info.storage, info.url, info.md5].map(listOf);
     // Overriding storage alone leaves the default url behind, one for several files or several for one.
     const paired = urls.length === storage.length;
     files.set(
@@ -62,23 +39,40 @@ export function annotationFiles(section: DatasetSection, dataset: string): Map<S
   return files;
 }
 
-/** The folder that image paths are relative to, as it is written. @throws ConfigError when none is given. */
-export function imageFolder(section: DatasetSection, dataset: string): string {
-  const dataType = String(section.data_type ?? 'images');
-  const where = `datasets.${dataset}.build_info`;
-  const images = tableAt(tableAt(section, 'build_info', `datasets.${dataset}`), dataType, where);
-  const [storage] = strings(images.storage, `${where}.${dataType}.storage`);
-  if (storage) return storage;
-  throw new ConfigError(`${where}.${dataType} names no folder`, { allowed: 'storage: a folder' });
+/** A folder of images as the configuration has it. */
+export interface ImageFolder {
+  /** The key of `build_info` that has it. */
+  dataType: string;
+  /** As it is written: a relative path is under the cache root. */
+  storage?: string;
+  /** Archives of them, and their sums. */
+  urls: string[];
+  md5: string[];
+  /** The option that points elsewhere. */
+  option: string;
 }
 
-/** A string or a list of strings, as a list; null and absent are empty. @throws ConfigError otherwise. */
-export function strings(value: unknown, where: string): string[] {
-  if (value === undefined || value === null) return [];
-  const list = Array.isArray(value) ? value : [value];
-  if (list.every((item) => typeof item === 'string' && item !== '')) return list as string[];
-  throw new ConfigError(`${where} is neither a string nor a list of strings`, {
-    where,
-    found: JSON.stringify(value),
-  });
+/** What `build_info` says of the images, under the key that `data_type` names. @throws ConfigError */
+export function imageFolder(section: DatasetSection, dataset: string): ImageFolder {
+  const dataType = dataTypeOf(section);
+  const { storage, url, md5 } = readBuildInfo(section, dataset, { [dataType]: imagesKey })[dataType] ?? {};
+  const option = `datasets.${dataset}.build_info.${dataType}.storage=/path/to/images`;
+  return { dataType, storage, urls: listOf(url), md5: listOf(md5), option };
 }
+
+/** The key of `build_info` that tells the folder of images. */
+export const dataTypeOf = ({ data_type }: DatasetSection): string =>
+  typeof data_type === 'string' ? data_type : 'images';
+
+/** Some keys of a dataset's `build_info`; what else stands there is another reader's. @throws ConfigError */
+export function readBuildInfo<S extends z.ZodRawShape>(
+  section: DatasetSection,
+  dataset: string,
+  shape: S,
+): z.output<z.ZodObject<S>> {
+  const what = `datasets.${dataset}.build_info`;
+  return readSection(what, z.object(shape), section.build_info, { unknown: 'ignore' });
+}
+
+/** One or several, as a list; none where there is nothing. */
+export const listOf = (value: string | readonly string[] | undefined): string[] => [value ?? []].flat();

@@ -3,7 +3,7 @@ import { basename, isAbsolute, join } from 'node:path';
 import { cachePath } from '../../common/paths.js';
 import type { DownloadItem } from '../../fetch/index.js';
 import type { Split } from '../types.js';
-import { type DatasetSection, strings, tableAt } from './build_info.js';
+import { annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
 import type { ImageArchive, ImageSource } from './image_source.js';
 
 const USUAL_SPLITS: readonly Split[] = ['train', 'val', 'test'];
@@ -14,28 +14,17 @@ export function annotationItems(
   dataset: string,
   splits: readonly Split[],
 ): DownloadItem[] {
-  const where = `datasets.${dataset}.build_info`;
-  const annotations = tableAt(tableAt(section, 'build_info', `datasets.${dataset}`), 'annotations', where);
-  const items: DownloadItem[] = [];
-  for (const split of Object.keys(annotations)) {
-    if (USUAL_SPLITS.includes(split) && !splits.includes(split)) continue;
-    const at = `${where}.annotations.${split}`;
-    const info = tableAt(annotations, split, `${where}.annotations`);
-    const [storage, urls, md5] = ['storage', 'url', 'md5'].map((key) => strings(info[key], `${at}.${key}`));
-    if (urls.length !== storage.length) continue;
-    for (const [i, path] of storage.entries()) {
+  const wanted = [...annotationFiles(section, dataset)].filter(
+    ([split]) => !USUAL_SPLITS.includes(split) || splits.includes(split),
+  );
+  return wanted.flatMap(([split, files]) =>
+    files.flatMap(({ url, md5, path, option }) =>
       // A path of somebody's machine is no address.
-      if (!/^https?:/.test(urls[i])) continue;
-      items.push({
-        what: `the ${split} annotations`,
-        url: urls[i],
-        md5: md5[i],
-        path: cachePath(path),
-        option: `--options ${at}.storage=FILE`,
-      });
-    }
-  }
-  return items;
+      url && /^https?:/.test(url)
+        ? { what: `the ${split} annotations`, url, md5, path, option: `--options ${option}` }
+        : [],
+    ),
+  );
 }
 
 /** The archives of `images.url`, or else those of the source, while the images lie in the cache. */
@@ -45,15 +34,10 @@ export function imageItems(
   splits: readonly Split[],
   source?: ImageSource,
 ): DownloadItem[] {
-  const where = `datasets.${dataset}.build_info`;
-  const info = tableAt(section, 'build_info', `datasets.${dataset}`);
-  const images = tableAt(info, String(section.data_type ?? 'images'), where);
-  const [storage] = strings(images.storage, `${where}.images.storage`);
+  const { storage, urls, md5, option: elsewhere } = imageFolder(section, dataset);
   if (storage === undefined) return [];
   const folder = cachePath(storage).replace(/\/+$/, '');
-  const option = `--options ${where}.images.storage=FOLDER`;
-  const urls = strings(images.url, `${where}.images.url`);
-  const md5 = strings(images.md5, `${where}.images.md5`);
+  const option = `--options ${elsewhere}`;
   if (urls.length > 0) {
     return urls.map((url, i) => givenItem(dataset, { url, md5: md5[i] }, folder, urls.length === 1, option));
   }

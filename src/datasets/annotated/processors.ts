@@ -1,23 +1,21 @@
 import {
   type ImageArray,
   ImageProcessor,
-  loadImageProcessor,
-  loadTextProcessor,
+  imageProcessorOf,
   type RgbImage,
+  sideOf,
   TextProcessor,
+  textProcessorOf,
 } from '../../processors/index.js';
 import type { Split } from '../types.js';
-import { type DatasetSection, tableAt } from './build_info.js';
+import type { DatasetSection } from './build_info.js';
 
-/** The processors of a split: `train` has its own, every other split takes `eval`. */
+/** The processors of a split. @throws ConfigError */
 export function processorsOf(section: DatasetSection, dataset: string, split: Split) {
-  const side = split === 'train' ? 'train' : 'eval';
-  const where = `datasets.${dataset}`;
-  const image = tableAt(tableAt(section, 'vis_processor', where), side, `${where}.vis_processor`);
-  const text = tableAt(tableAt(section, 'text_processor', where), side, `${where}.text_processor`);
+  const owner = { name: `datasets.${dataset}`, section };
   return {
-    image: typeof image.name === 'string' ? loadImageProcessor(image.name, image) : new RawImage(),
-    text: typeof text.name === 'string' ? loadTextProcessor(text.name, text) : new RawText(),
+    image: imageProcessorOf(owner, sideOf(split)) ?? new RawImage(),
+    text: textProcessorOf(owner, sideOf(split)) ?? new RawText(),
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { key, types as t } from '../../config/index.js';
+import { processorKeys } from '../../processors/index.js';
 
 const textOrTexts = z.union([t.text, t.texts]);
 
@@ -9,21 +10,21 @@ const annotationSchema = z.strictObject({
   storage: key(textOrTexts, undefined, 'The file; a relative path is under the cache root.'),
 });
 
+/** `build_info.annotations`. */
+export const annotationsKey = key(
+  z.record(z.string(), annotationSchema.nullable()),
+  undefined,
+  'By split; a split set to null is left out.',
+);
+
 const mediaSchema = z.strictObject({
   storage: key(t.text, undefined, 'The folder of the images; a relative path is under the cache root.'),
   url: key(textOrTexts, undefined, 'Archives that `lavis download` fetches.'),
   md5: key(textOrTexts, undefined, 'Checked after fetching.'),
 });
 
-/** A processor's section is checked against the class that `name` chooses. */
-const processorsSchema = z.strictObject({
-  train: key(z.looseObject({ name: t.text }), undefined, 'For `train_splits`: `name`, and keys of its own.'),
-  eval: key(
-    z.looseObject({ name: t.text }),
-    undefined,
-    'For every other split: `name`, and keys of its own.',
-  ),
-});
+/** `build_info.images`, or what `data_type` names. */
+export const imagesKey = key(mediaSchema, undefined, 'Where the images lie.');
 
 /**
  * Keys of a dataset with annotation files and images in a folder.
@@ -34,16 +35,11 @@ export const datasetSchema = (own: z.ZodRawShape = {}) =>
     type: key(t.text, 'default', 'Which default file: a type that `lavis zoo` lists.'),
     dataset_card: key(t.text, undefined, 'Accepted for LAVIS: where the dataset is described.'),
     data_type: key(t.text, 'images', 'The key of `build_info` that tells the folder.'),
-    vis_processor: key(processorsSchema, undefined, 'What makes pixels of image files.'),
-    text_processor: key(processorsSchema, undefined, 'What cleans texts.'),
+    ...processorKeys,
     build_info: key(
       z.strictObject({
-        annotations: key(
-          z.record(z.string(), annotationSchema.nullable()),
-          undefined,
-          'By split; a split set to null is left out.',
-        ),
-        images: key(mediaSchema, undefined, 'Where the images lie.'),
+        annotations: annotationsKey,
+        images: imagesKey,
         ...own,
       }),
       undefined,

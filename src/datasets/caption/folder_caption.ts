@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { log } from '../../common/logging.js';
 import { registry } from '../../common/registry.js';
-import { key, readSection, types } from '../../config/index.js';
+import { key, types } from '../../config/index.js';
 import { type AnnotatedDataset, warnOfWordless } from '../annotated/annotated_dataset.js';
 import type { Prepared } from '../annotated/annotation_builder.js';
 import type { Annotation } from '../annotated/annotations.js';
+import { readBuildInfo } from '../annotated/build_info.js';
 import { annotatedSchema } from '../annotated/schema.js';
 import type { OwnImage } from '../own/assign_splits.js';
 import { OwnBuilder } from '../own/own_builder.js';
@@ -32,7 +33,6 @@ const ownKeys = {
   ),
   seed: key(types.count, 42, 'Another seed divides the images otherwise.'),
 };
-const ownSchema = z.strictObject(ownKeys);
 
 /**
  * A folder of images with their captions beside them, `dog.txt` or `dog.caption` for `dog.jpg`, a caption a
@@ -51,8 +51,7 @@ export class FolderCaptionBuilder extends OwnBuilder {
   protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
     // The base tells what is missing.
     if (!existsSync(this.folder)) return { annotations: new Map(), missing: [] };
-    const given = Object.keys(ownKeys).map((name) => [name, this.info[name]]);
-    const own = readSection(`datasets.${this.name}.build_info`, ownSchema, Object.fromEntries(given));
+    const own = readBuildInfo(this.section, this.name, ownKeys);
     const { images, notes } = await readSidecars(
       this.folder,
       own.caption_extension ? [own.caption_extension] : SIDECARS,

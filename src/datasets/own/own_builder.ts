@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { ConfigError, DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
-import { key, readSection, types } from '../../config/index.js';
+import { key, types } from '../../config/index.js';
 import type { DownloadItem } from '../../fetch/index.js';
 import { AnnotationBuilder, type Prepared } from '../annotated/annotation_builder.js';
 import type { Annotation } from '../annotated/annotations.js';
-import { strings, tableAt } from '../annotated/build_info.js';
+import { listOf, readBuildInfo } from '../annotated/build_info.js';
+import { annotationsKey } from '../annotated/schema.js';
 import { imageItems } from '../annotated/downloads.js';
 import type { Split } from '../types.js';
 import { divideImages, type OwnImage, type SplitRatios } from './assign_splits.js';
@@ -36,10 +37,6 @@ export abstract class OwnBuilder extends AnnotationBuilder {
   /** Only images: one's own annotations come from nowhere. */
   override downloads(splits: readonly Split[]): DownloadItem[] {
     return imageItems(this.section, this.name, splits);
-  }
-
-  protected get info() {
-    return tableAt(this.section, 'build_info', `datasets.${this.name}`);
   }
 
   /** The images of each split: by their own split, else by ratio and seed; what is left out is told. */
@@ -87,7 +84,6 @@ export const tableKeys = {
   splits: key(z.record(z.string(), types.size), {}, 'The share of images for each split.'),
   seed: key(types.count, 42, 'Another seed divides the images otherwise.'),
 };
-const dividing = z.strictObject({ splits: tableKeys.splits, seed: tableKeys.seed });
 
 /**
  * Base of builders of one's own images with texts in a table, in JSON or JSONL. `annotations.all` is divided into
@@ -128,12 +124,13 @@ export abstract class OwnTableBuilder extends OwnBuilder {
   /** The columns that the configuration names. */
   protected get columns(): TableKeys {
     const roles = ['image', 'split', ...Object.keys(this.form.roles)];
-    return Object.fromEntries(roles.map((role) => [role, this.info[`${role}_key`] as string | undefined]));
+    const keys = Object.fromEntries(roles.map((role) => [`${role}_key`, columnKey(role)]));
+    const given = readBuildInfo(this.section, this.name, keys);
+    return Object.fromEntries(roles.map((role) => [role, given[`${role}_key`]]));
   }
 
   get #dividing() {
-    const given = ['splits', 'seed'].map((name) => [name, this.info[name]]);
-    return readSection(`datasets.${this.name}.build_info`, dividing, Object.fromEntries(given));
+    return readBuildInfo(this.section, this.name, { splits: tableKeys.splits, seed: tableKeys.seed });
   }
 
   #absent(split: Split, { given, path }: OwnFile): DataError {
@@ -147,11 +144,10 @@ export abstract class OwnTableBuilder extends OwnBuilder {
 
   #files(): Map<Split, OwnFile[]> {
     const where = `datasets.${this.name}.build_info.annotations`;
-    const table = tableAt(this.info, 'annotations', `datasets.${this.name}.build_info`);
+    const { annotations = {} } = readBuildInfo(this.section, this.name, { annotations: annotationsKey });
     const files = new Map<Split, OwnFile[]>();
-    for (const split of Object.keys(table)) {
-      const storage = strings(tableAt(table, split, where).storage, `${where}.${split}.storage`);
-      const located = storage.map((given) => ({ given, path: this.locate(given) }));
+    for (const [split, info] of Object.entries(annotations)) {
+      const located = listOf(info?.storage).map((given) => ({ given, path: this.locate(given) }));
       if (located.length > 0) files.set(split, located);
     }
     if (files.size > 0) return files;

@@ -8,6 +8,7 @@ import { BaseModel, FINETUNED_OPTION, PRETRAINED_OPTION } from '../base_model.js
 import { checkHuggingFaceConfig, type HuggingFaceConfig } from '../hugging_face/config.js';
 import { type MedConfig, readMedConfig } from '../med/config.js';
 import type { BuildOptions } from '../model.js';
+import { namedWeights } from '../named_weights.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
 import { loadTokenizer } from '../tokenizer/vocabulary.js';
 import type { VitConfig } from '../vit.js';
@@ -132,24 +133,18 @@ interface WeightsSource {
   mayLack: MayLack;
 }
 
-/** load_finetuned's file, else load_pretrained's (which counts as true where a file is named), else none. */
+/** Where the weights that a section names lie. @throws ConfigError where it wants some and does not say which */
 function weightsOf(config: BlipSection, training: boolean): WeightsSource | undefined {
-  if (config.load_finetuned) {
-    return { place: named(config, 'finetuned'), option: FINETUNED_OPTION, mayLack: 'nothing' };
+  const named = namedWeights(config);
+  if (!named) return undefined;
+  const { key, place } = named;
+  if (!place) {
+    throw new ConfigError(`model.load_${key} is true, and model.${key} names no file`, {
+      help: `model.${key}=FILE, or model.load_${key}=False`,
+    });
   }
-  if (config.load_pretrained ?? config.pretrained) {
-    const mayLack = training ? 'what may start anew' : 'nothing';
-    return { place: named(config, 'pretrained'), option: PRETRAINED_OPTION, mayLack };
-  }
-  return undefined;
-}
-
-function named(config: BlipSection, key: 'finetuned' | 'pretrained'): string {
-  const place = config[key];
-  if (place) return place;
-  throw new ConfigError(`model.load_${key} is true, and model.${key} names no file`, {
-    help: `model.${key}=FILE, or model.load_${key}=False`,
-  });
+  if (key === 'finetuned') return { place, option: FINETUNED_OPTION, mayLack: 'nothing' };
+  return { place, option: PRETRAINED_OPTION, mayLack: training ? 'what may start anew' : 'nothing' };
 }
 
 /** Waits for both. @throws the failure, or one DataError that tells both. */

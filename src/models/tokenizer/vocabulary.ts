@@ -8,6 +8,8 @@ const BERT_BASE_UNCASED = {
   url: 'https://huggingface.co/bert-base-uncased/resolve/main/vocab.txt',
   sha256: '07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3',
 };
+/** What `model.tokenizer` is where a section does not say. */
+export const DEFAULT_TOKENIZER = 'bert-base-uncased';
 const OPTION = 'model.tokenizer=FILE';
 
 /** The vocabulary of bert-base-uncased: where it comes from, and where it lies once it is downloaded. */
@@ -22,7 +24,7 @@ export const vocabularyItem = () => ({
  * The tokenizer of a vocabulary file, or of `bert-base-uncased`, which is downloaded once into the cache.
  * @throws DataError when the file cannot be had: the message names the URL, the cache path and the option.
  */
-export async function loadTokenizer(nameOrPath = 'bert-base-uncased'): Promise<BertTokenizer> {
+export async function loadTokenizer(nameOrPath = DEFAULT_TOKENIZER): Promise<BertTokenizer> {
   const path = await vocabularyFile(nameOrPath);
   const lines = readFileSync(path, 'utf8').split(/\r?\n/);
   if (lines.at(-1) === '') lines.pop();
@@ -30,7 +32,7 @@ export async function loadTokenizer(nameOrPath = 'bert-base-uncased'): Promise<B
 }
 
 async function vocabularyFile(nameOrPath: string): Promise<string> {
-  if (nameOrPath === 'bert-base-uncased') {
+  if (nameOrPath === DEFAULT_TOKENIZER) {
     return ensureFile(vocabularyItem());
   }
   const path = resolveFile(nameOrPath);

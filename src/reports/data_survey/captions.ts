@@ -5,7 +5,7 @@ import { resolveFile } from '../../common/paths.js';
 import type { Config } from '../../config/index.js';
 import { type Dataset, hasWords, isNothing, type RetrievalDataset } from '../../datasets/index.js';
 import { type BertTokenizer, loadTokenizer } from '../../models/index.js';
-import { loadTextProcessor, type TextProcessor } from '../../processors/index.js';
+import { type ProcessorOwner, textProcessorOf } from '../../processors/index.js';
 
 /** How long the captions of a split are. */
 export interface CaptionSurvey {
@@ -50,10 +50,10 @@ const GARBLED = /\uFFFD|Ã[\u0080-\u00BF\u0152-\u2122]|â€|Â[\u00A0-\u00BF]/;
 /** The texts of a dataset's records, and those it is compared with or scored against; undefined where there are none. */
 export function surveyCaptions(
   dataset: Dataset,
-  section: Record<string, unknown>,
+  owner: ProcessorOwner,
   limit: TextLimit | undefined,
 ): CaptionSurvey | undefined {
-  const processor = trainTextProcessor(section);
+  const processor = textProcessorOf(owner, 'train');
   // References are not read as tokens.
   const trained = typeof dataset.job?.(0).record.text_input === 'string' ? limit : undefined;
   const unknown = trained && new UnknownWords(trained.tokenizer);
@@ -121,10 +121,4 @@ class UnknownWords {
     const words = [...this.#words].sort((a, b) => b[1] - a[1]).map(([word]) => word);
     return { captions: this.#captions, words };
   }
-}
-
-function trainTextProcessor(section: Record<string, unknown>): TextProcessor | undefined {
-  const sides = section.text_processor as { train?: Record<string, unknown> } | undefined;
-  const train = sides?.train;
-  return typeof train?.name === 'string' ? loadTextProcessor(train.name, train) : undefined;
 }

@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../../common/files.js';
 import { quietlyUntilDone } from '../../common/quiet.js';
 import { Rng } from '../../common/random.js';
 import { type Dataset, isNumericArray, type Sample } from '../../datasets/index.js';
-import { CLIP_MEAN, CLIP_STD, type ImageArray, type RgbImage } from '../../processors/index.js';
+import { CLIP_MEAN, CLIP_STD, type ImageArray, type ImageProcessor, type RgbImage, type Scaling } from '../../processors/index.js';
 import { spread } from './images.js';
 
 /** Part of a sheet: some pictures under a title. */
@@ -19,6 +19,9 @@ export interface SheetCell {
   text: string;
 }
 
+/** Pixels as they come from a file, 0 to 255. */
+const RAW: Scaling = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] };
+
 const COLUMNS = 6;
 const CELL = 200;
 const GAP = 10;
@@ -28,7 +31,7 @@ const TITLE = 34;
 /** Samples of a split as training or evaluation reads them; unreadable ones are left out. */
 export async function sheetPart(
   dataset: Dataset,
-  side: Record<string, unknown> | undefined,
+  processor: ImageProcessor | undefined,
   count: number,
   seed: number,
 ): Promise<SheetPart> {
@@ -44,11 +47,9 @@ export async function sheetPart(
     });
     if (sample) samples.push(sample);
   }
-  const raw = typeof side?.name !== 'string';
-  const mean = raw ? [0, 0, 0] : ((side.mean as number[] | undefined) ?? CLIP_MEAN);
-  const std = raw ? [1 / 255, 1 / 255, 1 / 255] : ((side.std as number[] | undefined) ?? CLIP_STD);
+  const scaling = processor ? (processor.scaling ?? { mean: CLIP_MEAN, std: CLIP_STD }) : RAW;
   const cells = samples.map((sample) => ({
-    picture: () => sideBySide(imagesOf(sample).map((image) => pictureOf(image, mean, std))),
+    picture: () => sideBySide(imagesOf(sample).map((image) => pictureOf(image, scaling))),
     text: String(sample.text_input ?? `id ${sample.image_id ?? sample.instance_id ?? ''}`),
   }));
   return { title: dataset.name, cells };
@@ -75,7 +76,7 @@ function sideBySide(pictures: readonly RgbImage[]): RgbImage {
 }
 
 /** The pixels as they were before the normalisation. */
-function pictureOf({ data, shape }: ImageArray, mean: readonly number[], std: readonly number[]): RgbImage {
+function pictureOf({ data, shape }: ImageArray, { mean, std }: Scaling): RgbImage {
   const [height, width] = shape;
   const bytes = Uint8ClampedArray.from(data, (value, i) => 255 * (value * std[i % 3] + mean[i % 3]));
   return { data: new Uint8Array(bytes.buffer), width, height };
