@@ -19,7 +19,8 @@ export class Source {
     try {
       handle = await open(path, 'r');
       const stat = await handle.stat();
-      if (!stat.isFile()) throw new Error(stat.isDirectory() ? 'it is a folder' : 'it is not a regular file');
+      if (!stat.isFile())
+        throw new TypeError(stat.isDirectory() ? 'it is a folder' : 'it is not a regular file');
       return new Source(path, stat.size, handle);
     } catch (thrown) {
       await handle?.close();

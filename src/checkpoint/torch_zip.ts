@@ -46,7 +46,7 @@ class Archive {
   static async open(source: Source): Promise<Archive> {
     try {
       const zip = await openZip(source.handle.fd, source.size);
-      if (zip.entryCount > LIMITS.entries) throw new Error(`${zip.entryCount} members`);
+      if (zip.entryCount > LIMITS.entries) throw new RangeError(`${zip.entryCount} members`);
       const archive = new Archive(source, zip);
       for await (const entry of zip.eachEntry()) archive.#entries.set(entry.fileName, entry);
       const pickle = archive.names.find((name) => /^[^/]*\/data\.pkl$/.test(name));

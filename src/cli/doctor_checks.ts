@@ -134,18 +134,19 @@ export async function checkCache(): Promise<Check> {
 export async function checkHost(host: string, purpose: string, help: string): Promise<Check> {
   const title = host;
   const protocol = host.startsWith('images.') ? 'http' : 'https';
+  const absent = (why: string): Check => ({
+    title,
+    state: 'absent',
+    text: `not reached, it has ${purpose} (${why})`,
+    help,
+  });
   try {
     const response = await request(`${protocol}://${host}/`, { method: 'HEAD', stallMs: 8000 });
     response.destroy();
     const { statusCode } = response;
-    if ([407, 502, 503].includes(statusCode ?? 0)) throw new Error(`a proxy answers ${statusCode}`);
+    if ([407, 502, 503].includes(statusCode ?? 0)) return absent(`a proxy answers ${statusCode}`);
     return { title, state: 'good', text: `reachable: ${purpose}` };
   } catch (error) {
-    return {
-      title,
-      state: 'absent',
-      text: `not reached, it has ${purpose} (${messageOf(error)})`,
-      help,
-    };
+    return absent(messageOf(error));
   }
 }

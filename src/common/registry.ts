@@ -33,10 +33,9 @@ const LABEL: Record<Kind, string> = {
   hook: 'hook',
 };
 
-/** Maps names to classes, and names to paths. Source: lavis/common/registry.py. */
+/** Maps names to classes. Source: lavis/common/registry.py. */
 export class Registry {
   readonly #classes = new Map<Kind, Map<string, unknown>>(KINDS.map((kind) => [kind, new Map()]));
-  readonly #paths = new Map<string, string>();
 
   /** Decorator: `@registry.registerModel('blip_vqa')`. @throws ConfigError when the name is taken. */
   registerModel(name: string) {
@@ -120,19 +119,6 @@ export class Registry {
 
   list(kind: Kind): string[] {
     return [...this.#classes.get(kind)!.keys()].sort();
-  }
-
-  /** @throws ConfigError when the name is taken. */
-  registerPath(name: string, path: string): void {
-    if (this.#paths.has(name)) throw taken('path', name);
-    this.#paths.set(name, path);
-  }
-
-  /** @throws ConfigError when the name is unknown. */
-  getPath(name: string): string {
-    const found = this.#paths.get(name);
-    if (found === undefined) throw unknownName('path', name, [...this.#paths.keys()]);
-    return found;
   }
 
   #register<K extends Kind>(kind: K, name: string): Register<K> {

@@ -94,7 +94,7 @@ export interface OverrideSection {
 }
 
 /** A text that resolves to itself. */
-export const literalText = (text: string) => text.replaceAll('${', '\\${');
+const literalText = (text: string) => text.replaceAll('${', '\\${');
 
 export function toPlain(tree: Tree): PlainValue {
   if (tree.kind === 'scalar') return tree.value;

@@ -18,19 +18,6 @@ export async function requireSame(comm: Communicator, lines: readonly string[], 
   }
 }
 
-/** The mean of each number over the ranks, in float64. */
-export async function averageNumbers<K extends string>(
-  comm: Communicator,
-  numbers: Record<K, number>,
-  name: string,
-): Promise<Record<K, number>> {
-  const all = await comm.allGather(numbers, name);
-  const keys = Object.keys(numbers) as K[];
-  return Object.fromEntries(
-    keys.map((key) => [key, all.reduce((sum, one) => sum + one[key], 0) / all.length]),
-  ) as Record<K, number>;
-}
-
 /** Warns of what each rank has to say, on the lowest rank that says it: the same words are told once. */
 export async function warnTogether(comm: Communicator, messages: readonly string[]): Promise<void> {
   const all = await comm.allGather(messages, 'warnings');

@@ -88,8 +88,8 @@ export class GradientAverager {
   /** Takes a final gradient; the tensor stays the caller's. */
   add(name: string, grad: tf.Tensor): void {
     const bucket = this.#bucketOf.get(name);
-    if (!bucket) throw new Error(`no variable is named '${name}'`);
-    if (!bucket.missing.delete(name)) throw new Error(`'${name}' has two gradients in one step`);
+    if (!bucket) throw new RangeError(`no variable is named '${name}'`);
+    if (!bucket.missing.delete(name)) throw new RangeError(`'${name}' has two gradients in one step`);
     if (isHostMemory()) this.#part(bucket, name).set(peek(grad) as Float32Array);
     else bucket.waiting.set(name, tf.keep(tf.reshape(grad, [-1])));
     this.#send(false);

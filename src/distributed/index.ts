@@ -1,5 +1,5 @@
 export { isLaunched, readWorld, type World } from '../common/world.js';
-export { averageNumbers, onRankZero, requireSame, warnTogether } from './collectives.js';
+export { onRankZero, requireSame, warnTogether } from './collectives.js';
 export {
   type Backend,
   type CallOptions,

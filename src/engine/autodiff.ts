@@ -236,16 +236,16 @@ function inputGradients(
   dys: (tf.Tensor | null)[],
   needed: Set<number>,
 ): [tf.Tensor, tf.Tensor][] {
-  if (!node.gradient) throw new Error(`no gradient is registered for ${node.kernelName}`);
+  if (!node.gradient) throw new TypeError(`no gradient is registered for ${node.kernelName}`);
   const inputs = Object.entries(node.inputs).filter(([, input]) => needed.has(input.id));
   const taken = new Set<tf.Tensor | null | undefined>([...dys, ...(node.saved ?? [])]);
   const dxs = tf.tidy(() => {
     const functions = node.gradient!(dys);
     return inputs.map(([name, input]) => {
-      if (!functions[name]) throw new Error(`${node.kernelName} has no gradient for its input '${name}'`);
+      if (!functions[name]) throw new TypeError(`${node.kernelName} has no gradient for its input '${name}'`);
       const dx = functions[name]();
       if (!tf.util.arraysEqual(dx.shape, input.shape)) {
-        throw new Error(
+        throw new RangeError(
           `the gradient of ${node.kernelName} for '${name}' is [${dx.shape}], the input [${input.shape}]`,
         );
       }

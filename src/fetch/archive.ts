@@ -146,7 +146,7 @@ class Check extends Transform {
   override _transform(chunk: Buffer, _: string, done: (error: Error | null, chunk?: Buffer) => void): void {
     this.size += chunk.length;
     this.sum = crc32(chunk, this.sum);
-    if (this.size > this.limit) done(new Error('a member is larger than it says'));
+    if (this.size > this.limit) done(new RangeError('a member is larger than it says'));
     else done(null, chunk);
   }
 }

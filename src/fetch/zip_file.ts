@@ -30,11 +30,11 @@ class FileReader extends yauzl.RandomAccessReader {
     callback: (error: Error | null, bytesRead?: number) => void,
   ): void {
     if (!Number.isSafeInteger(position) || position < 0 || position + length > this.size) {
-      setImmediate(callback, new Error(`it points to byte ${position + length} of ${this.size}`));
+      setImmediate(callback, new RangeError(`it points to byte ${position + length} of ${this.size}`));
       return;
     }
     read(this.fd, buffer, offset, length, position, (error, bytesRead) => {
-      callback(error ?? (bytesRead < length ? new Error('unexpected end') : null), bytesRead);
+      callback(error ?? (bytesRead < length ? new RangeError('unexpected end') : null), bytesRead);
     });
   }
 

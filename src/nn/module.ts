@@ -222,10 +222,7 @@ interface Shaped {
 }
 
 /** Compares the names of two state dicts. */
-export function matchNames(
-  own: ReadonlyMap<string, unknown>,
-  given: ReadonlyMap<string, unknown>,
-): LoadReport {
+function matchNames(own: ReadonlyMap<string, unknown>, given: ReadonlyMap<string, unknown>): LoadReport {
   return {
     missing: [...own.keys()].filter((name) => !given.has(name)),
     unexpected: [...given.keys()].filter((name) => !own.has(name)),
@@ -233,10 +230,7 @@ export function matchNames(
 }
 
 /** The names whose shapes differ, each with both shapes. */
-export function shapeDifferences(
-  own: ReadonlyMap<string, Shaped>,
-  given: ReadonlyMap<string, Shaped>,
-): string[] {
+function shapeDifferences(own: ReadonlyMap<string, Shaped>, given: ReadonlyMap<string, Shaped>): string[] {
   const wrong: string[] = [];
   for (const [name, { shape }] of own) {
     const other = given.get(name)?.shape;

@@ -20,7 +20,7 @@ export type Decoding = 'as_shown' | 'reference';
 export const DECODINGS = ['as_shown', 'reference'] as const satisfies readonly Decoding[];
 
 /** The size from which Pillow refuses a picture: a small file may claim any. */
-export const MAX_PIXELS = 178_956_970;
+const MAX_PIXELS = 178_956_970;
 
 /**
  * Reads an image as 8-bit RGB. Colour profiles are ignored; grey becomes three equal channels; of an animation

@@ -1,4 +1,3 @@
-import { DataError } from '../common/errors.js';
 import { newMemory, reserve } from '../common/wasm.js';
 import { OVERRUN, type PixelLoops, PRECISION_BITS, pixelLoops } from './pixel_loops.js';
 import type { Box, RgbImage } from './rgb_image.js';
@@ -28,10 +27,9 @@ export class Resampler {
   /** The same, but the pixels lie in memory that the next call overwrites. */
   resizeInScratch(image: RgbImage, box: Box, width: number, height: number, mirror = false): RgbImage {
     if (image.data.length !== image.width * image.height * 3) {
-      throw new DataError('an image has not the pixels its size says', {
-        found: `${image.data.length} bytes for ${image.width} x ${image.height}`,
-        allowed: 'three bytes a pixel: red, green, blue',
-      });
+      throw new RangeError(
+        `an image of ${image.width} x ${image.height} has ${image.data.length} bytes, not three a pixel: red, green, blue`,
+      );
     }
     const across = computeWeights(box.width, width);
     const down = computeWeights(box.height, height);

@@ -84,8 +84,17 @@ export type RunSettings = { [K in keyof Keys as CamelCase<K>]: Keys[K] } & {
   maxIters: number;
 };
 
+/** A configuration never changes: what its `run` section says is read once, whoever asks. */
+const known = new WeakMap<Config, RunSettings>();
+
 /** @throws ConfigError for every wrong value: the key, where it was written, and what it may be. */
 export function runSettings(config: Config): RunSettings {
+  const settings = known.get(config) ?? Object.freeze(readSettings(config));
+  known.set(config, settings);
+  return settings;
+}
+
+function readSettings(config: Config): RunSettings {
   const run = config.read('run', schema);
   if (run.init_lr === undefined && !run.evaluate)
     throw missing(config, 'init_lr', 'a learning rate, as 1e-5');

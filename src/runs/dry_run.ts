@@ -1,7 +1,7 @@
 import { rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { CheckpointError } from '../common/errors.js';
+import { CheckpointError, TrainingError } from '../common/errors.js';
 import { makeFolder, makeFolderInside } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
@@ -92,7 +92,7 @@ async function tryOut(
 
 /** Ends the run after a few steps, with a checkpoint. */
 class Trial implements RunHook {
-  readonly done = new Error('the dry run is done');
+  readonly done = new TrainingError('the dry run is done');
   checkpoint?: string;
   facts?: Pick<DryRunFacts, 'secondsPerStep' | 'losses' | 'steps' | 'rounds' | 'checkpointBytes' | 'unit'>;
   #count = 0;

@@ -119,13 +119,10 @@ export async function makeRunner(options: PreparedRun, job: Job | string): Promi
  * @throws ConfigError for what `checkRun` finds; DistributedError when the workers do not meet
  */
 export async function joinRun(config: Config): Promise<Communicator> {
-  checkRun(config);
-  const { run } = config;
-  if (run.distributed === false) return new SingleCommunicator();
-  const comm = await initCommunicator(process.env, {
-    backend: run.dist_backend === 'local' || run.dist_backend === 'mpi' ? run.dist_backend : 'auto',
-    timeoutSeconds: typeof run.dist_timeout === 'number' ? run.dist_timeout : undefined,
-  });
+  const { distributed, distBackend, distTimeout: timeoutSeconds } = checkRun(config).settings;
+  if (!distributed) return new SingleCommunicator();
+  const backend = distBackend === 'local' || distBackend === 'mpi' ? distBackend : 'auto';
+  const comm = await initCommunicator(process.env, { backend, timeoutSeconds });
   if (comm.rank > 0) configureLogging({ quiet: true });
   return comm;
 }
@@ -136,8 +133,9 @@ export async function joinRun(config: Config): Promise<Communicator> {
  * @returns its description
  */
 export async function chooseEngine(config: Config, asked?: string, warn = log.warn): Promise<string> {
-  const { threads } = config.read('run', launchSchema.pick({ threads: true }));
-  const wanted = wantedDevice(config, asked, warn);
+  const keys = launchSchema.pick({ threads: true, device: true, gpu: true });
+  const { threads, ...said } = config.read('run', keys);
+  const wanted = wantedDevice(said, asked, warn);
   const insists = asked !== undefined || config.originOf('run.device')?.kind === 'option';
   try {
     const { description } = await setupEngine({ device: wanted, threads });
@@ -154,8 +152,11 @@ export async function chooseEngine(config: Config, asked?: string, warn = log.wa
 }
 
 /** The device by its name in the configuration; the workers of a machine share its GPUs out, whatever `run.gpu` says. */
-function wantedDevice(config: Config, asked: string | undefined, warn = log.warn): string {
-  const { device, gpu } = config.read('run', launchSchema.pick({ device: true, gpu: true }));
+function wantedDevice(
+  { device, gpu }: { device: string; gpu?: number },
+  asked: string | undefined,
+  warn = log.warn,
+): string {
   const workers = localWorldSize(process.env);
   if (asked === undefined && gpu !== undefined && /^(cuda|webgpu)$/.test(device)) {
     if (workers === 1) return `${device}:${gpu}`;

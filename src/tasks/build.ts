@@ -4,17 +4,6 @@ import type { Config } from '../config/index.js';
 import type { Splits } from '../datasets/index.js';
 import type { Model } from '../models/index.js';
 
-/** The datasets of a run by name, each with the splits that the run uses. @throws LavisError on the first failure */
-export async function buildDatasets(
-  config: Config,
-  splits?: readonly string[],
-): Promise<Record<string, Splits>> {
-  const names = datasetNames(config);
-  const built: Record<string, Splits> = {};
-  for (const name of names) built[name] = await buildDataset(config, name, splits);
-  return built;
-}
-
 /** One dataset of a run. */
 export function buildDataset(config: Config, name: string, splits?: readonly string[]): Promise<Splits> {
   return registry.getBuilderClass(name).fromConfig(config.datasets[name]).buildDatasets(splits);

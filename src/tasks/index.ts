@@ -12,7 +12,7 @@ export {
   type TaskClass,
   toSamples,
 } from './base_task.js';
-export { buildDataset, buildDatasets, buildModel, datasetNames, usedSplits } from './build.js';
+export { buildDataset, buildModel, datasetNames, usedSplits } from './build.js';
 export { CaptionTask, evaluationId } from './captioning.js';
 export { type CheckedData, checkData } from './check_data.js';
 export { compareIds, type IdComparison } from './evaluation_ids.js';

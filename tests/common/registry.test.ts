@@ -24,11 +24,3 @@ test('an unknown name lists the nearest ones', () => {
   assert.throws(() => registry.getModelClass('blip_captoin'), /did you mean 'blip_caption'\?/);
   assert.throws(() => registry.getModelClass('blip'), /did you mean 'blip_caption'\?/);
 });
-
-test('paths are registered once and found by name', () => {
-  const registry = new Registry();
-  registry.registerPath('cache_root', '/cache');
-  assert.equal(registry.getPath('cache_root'), '/cache');
-  assert.throws(() => registry.registerPath('cache_root', '/other'), /registered twice/);
-  assert.throws(() => registry.getPath('cash_root'), /did you mean 'cache_root'/);
-});

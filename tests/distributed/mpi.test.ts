@@ -21,7 +21,7 @@ test('MPI sums as the local communicator does: to the same bits on two ranks', {
 test('MPI broadcasts, gathers and waits', { skip }, async () => {
   const { code, values, output } = await runMpi(3, 'collectives', ['mixture']);
   assert.equal(code, 0, output);
-  const expected = { bytes: true, ranks: [0, 1, 2], typed: true, mean: 1.5, answer: 'from rank 0' };
+  const expected = { bytes: true, ranks: [0, 1, 2], typed: true, answer: 'from rank 0' };
   assert.deepEqual(values, [expected, expected, expected]);
 });
 

@@ -1,4 +1,4 @@
-import { ConfigError, DataError } from '../../common/errors.js';
+import { DataError } from '../../common/errors.js';
 import type { Batch, Dataset } from '../types.js';
 import { BadSamples } from './bad_samples.js';
 import { type Candidate, prefetched, Reading, readBatch } from './batch_reader.js';
@@ -99,5 +99,5 @@ export function countBatches(
 
 export function checkCount(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new ConfigError(`${name} is not a whole number from ${least}`, { found: String(value) });
+  throw new RangeError(`${name} is a whole number, at least ${least}, not ${value}`);
 }

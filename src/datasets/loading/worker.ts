@@ -16,7 +16,7 @@ sharp.cache(false);
 
 // A thread that left without a word would be waited for forever.
 process.exit = (code) => {
-  throw new Error(`process.exit(${code ?? ''}) was called while a sample was read`);
+  throw new TypeError(`process.exit(${code ?? ''}) was called while a sample was read`);
 };
 
 /** Given by the pool once, when the thread starts. */

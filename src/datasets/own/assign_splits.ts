@@ -5,7 +5,7 @@ import { type Annotation, placeOf } from '../annotated/annotations.js';
 import type { Split } from '../types.js';
 
 /** One entry of a file: the texts that it has for each role of its form. */
-export interface OwnRow extends Omit<Annotation, 'values'> {
+interface OwnRow extends Omit<Annotation, 'values'> {
   texts: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -29,11 +29,7 @@ export type SplitRatios = Readonly<Record<Split, number>>;
  * Shares `images` out: a seeded order of their names is cut by the ratios, so that the order of the file
  * does not matter. A split with a ratio above 0 gets at least one image while there are enough.
  */
-export function assignSplits(
-  images: readonly string[],
-  ratios: SplitRatios,
-  seed: number,
-): Map<string, Split> {
+function assignSplits(images: readonly string[], ratios: SplitRatios, seed: number): Map<string, Split> {
   const sorted = [...images].sort();
   const order = [...Rng.of(seed, 'splits').permutation(sorted.length)].map((i) => sorted[i]);
   const wanted = Object.entries(ratios).filter(([, ratio]) => ratio > 0);

@@ -9,7 +9,7 @@ export interface Row {
 }
 
 /** How a table is written. */
-export interface Dialect {
+interface Dialect {
   delimiter: Delimiter;
   /** 'doubled' as RFC 4180 says, 'backslash' before a quote, 'plain' where quotes are like any character. */
   quotes: 'doubled' | 'backslash' | 'plain';

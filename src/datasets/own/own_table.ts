@@ -16,8 +16,8 @@ export interface OwnTables {
   notes: string[];
 }
 
-export const TABLES = ['.csv', '.tsv', '.tab', '.psv', '.txt', '.token'];
-export const JSONS = ['.json', '.jsonl', '.ndjson'];
+const TABLES = ['.csv', '.tsv', '.tab', '.psv', '.txt', '.token'];
+const JSONS = ['.json', '.jsonl', '.ndjson'];
 
 /**
  * The images of files with their texts, in the order of their first entries: tables (see readTable) and JSON

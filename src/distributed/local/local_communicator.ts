@@ -240,7 +240,7 @@ function shares(round: Float32Array, worldSize: number): (rank: number) => Float
 }
 
 /** Where the ranks of a run meet. */
-export function meetingFolder(runId: string): string {
+function meetingFolder(runId: string): string {
   const safe = runId.replaceAll(/[^A-Za-z0-9.-]+/g, '_').slice(-40);
   return join(socketFolder(), `lavis-${userInfo().uid}-${safe}`);
 }

@@ -1,3 +1,4 @@
+import { DistributedError } from '../../common/errors.js';
 import { findViewMemory } from '../../common/foreign_memory.js';
 
 /** A file's bytes as this process's memory, until `release`. */
@@ -30,7 +31,7 @@ export async function findMapping(env: Record<string, string | undefined>): Prom
     const munmap = system.func('int munmap(void *at, size_t bytes)');
     return (file, bytes, writable) => {
       const at: unknown = mmap(null, bytes, writable ? READ_WRITE : READ, SHARED, file, 0);
-      if (koffi.address(at) === FAILED) throw new Error(`mmap of ${bytes} bytes failed`);
+      if (koffi.address(at) === FAILED) throw new DistributedError(`mmap of ${bytes} bytes failed`);
       return { bytes: new Uint8Array(koffi.view(at, bytes)), release: () => munmap(at, bytes) };
     };
   } catch {

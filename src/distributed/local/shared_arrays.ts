@@ -1,4 +1,5 @@
 import { closeSync, openSync, statfsSync } from 'node:fs';
+import { DistributedError } from '../../common/errors.js';
 import { plainArrays } from '../arithmetic.js';
 import type { MapFile, Mapping } from './mapping.js';
 import { createMemoryFile, memoryFolder, type NamedFile } from './memory_file.js';
@@ -64,7 +65,7 @@ export class SharedArrays {
       closeSync(file);
       this.#others.set(path, mapping);
     }
-    if (!mapping) throw new Error(`${path} cannot be mapped`);
+    if (!mapping) throw new DistributedError(`the memory of another rank cannot be mapped: ${path}`);
     return new Float32Array(mapping.bytes.buffer, at, length);
   }
 

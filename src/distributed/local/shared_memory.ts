@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, statfsSync, writeSync } from 'node:fs';
+import { DistributedError } from '../../common/errors.js';
 import type { MapFile, Mapping } from './mapping.js';
 import { createMemoryFile, memoryFolder, type NamedFile } from './memory_file.js';
 
@@ -64,7 +65,7 @@ export class SharedMemory {
     }
     for (let done = 0; done < bytes.length; ) {
       const count = readSync(descriptor, bytes, done, bytes.length - done, at + done);
-      if (count === 0) throw new Error(`rank ${rank}'s shared memory ends at byte ${at + done}`);
+      if (count === 0) throw new DistributedError(`rank ${rank}'s shared memory ends at byte ${at + done}`);
       done += count;
     }
   }

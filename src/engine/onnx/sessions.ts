@@ -161,7 +161,7 @@ export class Sessions {
     const dims = this.#dims;
     for (let i = 0; i < names.length; i++) {
       const value = given[names[i]];
-      if (!value) throw new Error(`graph ${key} lacks '${names[i]}'`);
+      if (!value) throw new TypeError(`graph ${key} lacks '${names[i]}'`);
       const { data, dims: shape } = value;
       if (shape.length > MOST_AXES) {
         throw new RangeError(`${key}: ${names[i]} has ${shape.length} axes, more than ${MOST_AXES}`);

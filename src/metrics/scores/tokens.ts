@@ -17,7 +17,7 @@ export interface MetricScore {
 const splitTokens = (caption: string): string[] => caption.split(/\s+/).filter(Boolean);
 
 /** n-grams of 1 to 4 tokens, as small integers: counting and comparing them needs no strings. */
-export class NgramTable {
+class NgramTable {
   readonly #tokens = new Map<string, number>();
   /** From (n-1-gram, token) to n-gram. */
   readonly #longer = new Map<number, number>();

@@ -133,7 +133,7 @@ export function generationOptions(keys: GenerationKeys): GenerateOptions {
 }
 
 /** Options without those that are null or undefined, which stand for the default. */
-export function withoutGaps(options: GenerateOptions): GenerateOptions {
+function withoutGaps(options: GenerateOptions): GenerateOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value != null));
 }
 

@@ -2,7 +2,7 @@ import { type Html, html } from './html.js';
 
 export type Point = readonly [x: number, y: number];
 
-export interface Series {
+interface Series {
   name: string;
   points: readonly Point[];
   /** A line of means over it: noisy values are easier to follow. */

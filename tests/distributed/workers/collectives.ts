@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#src/common/errors.js';
-import { averageNumbers, onRankZero } from '#src/distributed/collectives.js';
+import { onRankZero } from '#src/distributed/collectives.js';
 import { initCommunicator } from '#src/distributed/init.js';
 
 const [scenario, ...args] = process.argv.slice(2);
@@ -75,7 +75,6 @@ const scenarios: Record<string, () => Promise<void>> = {
       comm.allGather({ rank, list: new Float32Array([rank, Number.NaN]) }, 'values'),
     ] as const;
     const values = await queued[2];
-    const mean = await averageNumbers(comm, { loss: rank + 0.5 }, 'losses');
     const answer = await onRankZero(comm, 'works', async () => {
       await sleep(100);
       return `from rank ${rank}`;
@@ -84,7 +83,6 @@ const scenarios: Record<string, () => Promise<void>> = {
       bytes: bytes.every((byte, i) => byte === i % 251),
       ranks: values.map((value) => value.rank),
       typed: values.every((value, i) => value.list[0] === i && Number.isNaN(value.list[1])),
-      mean: mean.loss,
       answer,
     });
   },
