@@ -1,8 +1,8 @@
+import { addInto } from './fused/elementwise.js';
 import { activeHalves, withHalves } from './fused/half.js';
-import { addInto } from './fused/in_place.js';
-import { recordOperation } from './record.js';
 import { disposeSaved, Tape, type TapeNode, takesGradient, tapeState } from './tape.js';
 import { tf } from './tf.js';
+import { recordOperation } from './tfjs_internals.js';
 
 export interface ValueAndGradsOptions {
   /** Called during the backward pass, as soon as a variable's gradient is final. */

@@ -12,12 +12,17 @@ export { type AdamWUpdate, adamwUpdate } from './fused/adamw.js';
 export { type AttentionOptions, attention, splitHeads } from './fused/attention.js';
 export { type CrossEntropyOptions, softmaxCrossEntropy } from './fused/cross_entropy.js';
 export { dropout } from './fused/dropout.js';
+export { addInto, residual } from './fused/elementwise.js';
 export { gelu } from './fused/gelu.js';
+export {
+  sumOfSquares,
+  type UpdateFactor,
+  type UpdateFactorOptions,
+  updateFactor,
+} from './fused/gradient_norm.js';
 export { hasFloat16 } from './fused/half.js';
-export { addInto } from './fused/in_place.js';
 export { layerNorm } from './fused/layer_norm.js';
-export { linear } from './fused/linear.js';
-export { linearParts } from './fused/linear_parts.js';
+export { linear, linearParts } from './fused/linear.js';
 export { type Dropout, type LinearWeights, type LowRank, project, projectParts } from './fused/low_rank.js';
 export {
   appendKeysAndValues,
@@ -26,10 +31,6 @@ export {
   type KeysAndValues,
   postNorm,
 } from './fused/post_norm.js';
-export { residual } from './fused/residual.js';
-export { sumOfSquares } from './fused/sum_of_squares.js';
-export { type UpdateFactor, type UpdateFactorOptions, updateFactor } from './fused/update_factor.js';
-export { deviceMemory } from './memory.js';
-export { isHostMemory, peek } from './peek.js';
 export { type Engine, type EngineOptions, parseDevice, setupEngine } from './setup.js';
 export { tf } from './tf.js';
+export { deviceMemory, isHostMemory, peek } from './tfjs_internals.js';

@@ -1,5 +1,5 @@
-import { isHostMemory, peek } from '../peek.js';
 import { tf } from '../tf.js';
+import { isHostMemory, peek } from '../tfjs_internals.js';
 import { hasKernel, runKernels } from './run.js';
 
 export interface AdamWUpdate {

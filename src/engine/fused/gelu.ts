@@ -1,7 +1,7 @@
-import { isTaping } from '../record.js';
 import type { tf } from '../tf.js';
+import { isTaping } from '../tfjs_internals.js';
+import { multiplyInto } from './elementwise.js';
 import { activeHalves, packHalf, unpackHalf } from './half.js';
-import { multiplyInto } from './in_place.js';
 import { fused, runKernel, runKernels } from './run.js';
 
 /** x Φ(x), exact (with the error function). */

@@ -3,14 +3,15 @@
  * lies between kernels costs a fifth of it. The kernels take no gradient and drop nothing out: whoever records
  * gradients, wants dropout, has many rows, or runs on an engine without the kernel gets smaller operations.
  */
-import { isTaping } from '../record.js';
+
 import { tf } from '../tf.js';
+import { isTaping } from '../tfjs_internals.js';
 import { attention } from './attention.js';
 import { dropout } from './dropout.js';
+import { residual } from './elementwise.js';
 import { gelu } from './gelu.js';
 import { layerNorm } from './layer_norm.js';
 import { type Dropout, type LinearWeights, project } from './low_rank.js';
-import { residual } from './residual.js';
 import { hasKernel, runKernel, runKernels } from './run.js';
 
 /** weight [D], bias [D] */

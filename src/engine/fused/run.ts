@@ -1,5 +1,5 @@
-import { recordOperation } from '../record.js';
 import { tf } from '../tf.js';
+import { recordOperation } from '../tfjs_internals.js';
 
 /** Inputs of a kernel by name; absent ones are left out. */
 export type KernelInputs = Record<string, tf.Tensor | undefined>;

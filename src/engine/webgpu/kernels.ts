@@ -1,11 +1,11 @@
+import { tf } from '../tf.js';
 import {
   type CallOn,
   type KernelOn,
   type KernelResult,
   registeredKernel,
   registerKernel,
-} from '../kernel_call.js';
-import { tf } from '../tf.js';
+} from '../tfjs_internals.js';
 import type { LavisWebGpuBackend } from './backend.js';
 
 /** The name under which the backend is registered. */

@@ -2,8 +2,8 @@ import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { inPieces, runMatMul } from '../kernels/matmul.js';
 import { contrib, type GraphSpec, type Node, node } from '../messages.js';
-import { kernel } from '../override.js';
-import type { OrtValue } from '../sessions.js';
+import { type KernelCall, kernel } from '../override.js';
+import { type OrtValue, ort } from '../sessions.js';
 
 export function registerLinear(): void {
   kernel('LavisLinear', ({ inputs: { x, weight, bias }, backend }) => {
@@ -63,3 +63,32 @@ export const linearNodes = (x: string, weight: string, bias: string, y: string, 
         contrib('FusedMatMul', [x, weight], `${y}_product`, { transB: 1 }),
         node('Add', [`${y}_product`, bias], y),
       ];
+
+export function registerLinearParts(): void {
+  kernel<{ parts: number }>(
+    'LavisLinearParts',
+    ({ inputs, attrs: { parts }, backend }: KernelCall<{ parts: number }>) => {
+      const { x, weight, bias } = inputs;
+      const [outputs, width] = [weight.shape[0] / parts, weight.shape[1]];
+      const rows = tf.util.sizeFromShape(x.shape) / width;
+      const [weights, biases] = [
+        backend.values(weight) as Float32Array,
+        backend.values(bias) as Float32Array,
+      ];
+      return Array.from({ length: parts }, (_, part) => {
+        const y = backend.allocate([...x.shape.slice(0, -1), outputs]);
+        if (rows === 0 || outputs === 0) return y;
+        // A part's rows of the weight lie together.
+        const first = part * outputs;
+        runLinear(
+          backend,
+          backend.ort(x, [rows, width]),
+          ort(weights.subarray(first * width, (first + outputs) * width), [outputs, width]),
+          ort(biases.subarray(first, first + outputs), [outputs]),
+          backend.ort(y, [rows, outputs]),
+        );
+        return y;
+      });
+    },
+  );
+}

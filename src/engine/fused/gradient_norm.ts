@@ -1,6 +1,17 @@
 import { tf } from '../tf.js';
 import { hasKernel, runKernel, runKernels } from './run.js';
 
+/**
+ * The sum of all squares of the tensors, in double precision between tensors: the square of their L2 norm.
+ * All sums are read at once: an engine whose memory is elsewhere is waited for once.
+ */
+export function sumOfSquares(tensors: Iterable<tf.Tensor>): number {
+  const sums = tf.tidy(() => eachSum(tensors));
+  const total = (sums.dataSync() as Float32Array).reduce((a, b) => a + b, 0);
+  sums.dispose();
+  return total;
+}
+
 export interface UpdateFactorOptions {
   /** What all gradients are multiplied by: one over the scale of the loss. */
   scale?: number;
@@ -26,10 +37,7 @@ export function updateFactor(
 ): UpdateFactor {
   const fused = hasKernel('LavisUpdateFactor');
   const [norm, factor] = tf.tidy(() => {
-    const each = [...gradients].map((x) =>
-      fused ? runKernel('LavisSumOfSquares', { x }) : x.square().sum(),
-    );
-    const sums = each.length > 0 ? tf.stack(each) : tf.zeros([1]);
+    const sums = eachSum(gradients);
     if (fused) return runKernels('LavisUpdateFactor', { sums }, { scale, maxNorm });
     const length = sums.sum().sqrt().mul(scale);
     const allowed = Number.isFinite(maxNorm)
@@ -38,4 +46,11 @@ export function updateFactor(
     return [length, tf.where(length.less(Infinity), allowed, tf.zerosLike(allowed))];
   });
   return { norm: norm as tf.Scalar, factor: factor as tf.Scalar };
+}
+
+/** The sum of squares of each tensor, in one tensor; a single zero where there are none. */
+function eachSum(tensors: Iterable<tf.Tensor>): tf.Tensor {
+  const fused = hasKernel('LavisSumOfSquares');
+  const sums = [...tensors].map((x) => (fused ? runKernel('LavisSumOfSquares', { x }) : x.square().sum()));
+  return sums.length > 0 ? tf.stack(sums) : tf.zeros([1]);
 }

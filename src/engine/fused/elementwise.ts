@@ -1,4 +1,5 @@
-import type { tf } from '../tf.js';
+import { tf } from '../tf.js';
+import { recordOperation } from '../tfjs_internals.js';
 import { hasKernel, runKernel } from './run.js';
 
 /**
@@ -13,3 +14,14 @@ export function addInto(target: tf.Tensor, x: tf.Tensor): tf.Tensor {
 export function multiplyInto(target: tf.Tensor, x: tf.Tensor): tf.Tensor {
   return hasKernel('LavisMultiplyInto') ? runKernel('LavisMultiplyInto', { target, x }) : target.mul(x);
 }
+
+/**
+ * x + branch, of one shape. TensorFlow.js's own `add` keeps both for the backward pass, to learn their
+ * shapes: this keeps nothing.
+ */
+export const residual = (x: tf.Tensor, branch: tf.Tensor): tf.Tensor =>
+  recordOperation({
+    inputs: { x, branch },
+    forwardFunc: () => tf.add(x, branch),
+    backwardsFunc: (dy) => ({ x: () => dy, branch: () => dy }),
+  });
