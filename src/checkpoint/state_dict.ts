@@ -30,9 +30,9 @@ export function findStateDict(value: unknown, depth = 0): StateDict | undefined 
     const member = entries.find(([name]) => name === key);
     const found = member && findStateDict(member[1], depth + 1);
     // A dict of weights may itself have a part named "net", say; a whole model is larger than strays beside it.
-    if (found && (isAlways(key) || sizeOf(found) >= sizeOf(own))) return found;
+    if (found && (isAlways(key) || tensorCount(found) >= tensorCount(own))) return found;
   }
-  if (sizeOf(own) > 0) return own;
+  if (tensorCount(own) > 0) return own;
   const others = entries.filter(([key]) => !NOT_A_MODEL.test(String(key)));
   const candidates = others.flatMap(([, member]) => {
     const found = findStateDict(member, depth + 1);
@@ -42,7 +42,7 @@ export function findStateDict(value: unknown, depth = 0): StateDict | undefined 
 }
 
 const isAlways = (key: string) => key === 'model' || key === 'state_dict';
-const sizeOf = ({ tensors, unreadable }: StateDict) => tensors.size + unreadable.size;
+const tensorCount = ({ tensors, unreadable }: StateDict) => tensors.size + unreadable.size;
 
 function tensorsAmong(entries: readonly [unknown, unknown][], dict: unknown): StateDict {
   const tensors = new Map<string, TensorRef>();

@@ -1,7 +1,7 @@
 import { writeFileAtomic } from '../common/files.js';
 import { type Comparison, comparePage, compareRuns, findRun, readRun } from '../reports/index.js';
 import { defineCommand } from './command.js';
-import { runFolder } from './run_argument.js';
+import { runFolder } from './run_options.js';
 
 export const compare = defineCommand({
   options: {

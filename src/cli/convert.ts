@@ -1,6 +1,6 @@
 import { convertCheckpoint, openPeftAdapter, savedState, saveTorch } from '../checkpoint/index.js';
 import { log } from '../common/logging.js';
-import { formatCount } from '../common/progress.js';
+import { formatCount } from '../common/words.js';
 import { exportModel } from '../export/index.js';
 import { mergedTensors } from '../models/index.js';
 import {

@@ -1,6 +1,6 @@
 import { findRun, REPORT_IMAGES, writeReport } from '../reports/index.js';
 import { defineCommand } from './command.js';
-import { runFolder } from './run_argument.js';
+import { runFolder } from './run_options.js';
 
 export const report = defineCommand({
   options: {

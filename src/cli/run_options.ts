@@ -15,3 +15,10 @@ export const runOptions = {
     describe: "Name of the run's folder in run.output_dir; the time of the start unless given",
   },
 } as const satisfies Record<string, Options>;
+
+/** What `findRun` takes, as a command's argument. */
+export const runFolder = {
+  type: 'string',
+  demandOption: true,
+  describe: 'Folder of a run, or one above it: the newest run is taken',
+} as const;

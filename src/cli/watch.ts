@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { ConfigError, messageOf } from '../common/errors.js';
 import { findRun, watchServer } from '../reports/index.js';
 import { defineCommand } from './command.js';
-import { runFolder } from './run_argument.js';
+import { runFolder } from './run_options.js';
 
 const PORT = 8383;
 
@@ -43,10 +43,10 @@ export const watch = defineCommand({
 async function listen(folder: string, host: string, port?: number): Promise<Server> {
   const names = host === '127.0.0.1' ? [] : [host];
   try {
-    return await attempt(folder, host, port ?? PORT, names);
+    return await openServer(folder, host, port ?? PORT, names);
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE' && port === undefined) return attempt(folder, host, 0, names);
+    if (code === 'EADDRINUSE' && port === undefined) return openServer(folder, host, 0, names);
     throw new ConfigError(`the page cannot be served at ${host}:${port ?? PORT}`, {
       found: code === 'EADDRINUSE' ? 'another program has the port' : messageOf(thrown),
       help: '--port 0 takes a free one',
@@ -54,7 +54,7 @@ async function listen(folder: string, host: string, port?: number): Promise<Serv
   }
 }
 
-function attempt(folder: string, host: string, port: number, names: string[]): Promise<Server> {
+function openServer(folder: string, host: string, port: number, names: string[]): Promise<Server> {
   return new Promise((found, failed) => {
     const server = watchServer(folder, names);
     server.once('error', failed).listen(port, host, () => found(server));

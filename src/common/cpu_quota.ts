@@ -14,8 +14,8 @@ interface Mount {
  * @param root the folder in which /proc and /sys lie
  */
 export function cpuQuota(root = '/'): number {
-  const groups = readText(join(root, 'proc/self/cgroup'));
-  const mounts = readText(join(root, 'proc/self/mountinfo'));
+  const groups = contentOf(join(root, 'proc/self/cgroup'));
+  const mounts = contentOf(join(root, 'proc/self/mountinfo'));
   if (!groups || !mounts) return Number.POSITIVE_INFINITY;
   const quotas = groups.split('\n').flatMap((line) => {
     // hierarchy:controllers:group, such as 0::/user.slice and 4:cpu,cpuacct:/docker/1f…
@@ -61,13 +61,13 @@ const unescaped = (path: string) =>
 
 /** `150000 100000` or `max 100000`: microseconds in each period. */
 function quotaOfVersion2(folder: string): number {
-  const [quota, period] = readText(join(folder, 'cpu.max'))?.trim().split(/\s+/) ?? [];
+  const [quota, period] = contentOf(join(folder, 'cpu.max'))?.trim().split(/\s+/) ?? [];
   return ratio(quota, period);
 }
 
 /** -1 for none. */
 function quotaOfVersion1(folder: string): number {
-  return ratio(readText(join(folder, 'cpu.cfs_quota_us')), readText(join(folder, 'cpu.cfs_period_us')));
+  return ratio(contentOf(join(folder, 'cpu.cfs_quota_us')), contentOf(join(folder, 'cpu.cfs_period_us')));
 }
 
 function ratio(quota: string | undefined, period: string | undefined): number {
@@ -75,7 +75,7 @@ function ratio(quota: string | undefined, period: string | undefined): number {
   return processors > 0 ? processors : Number.POSITIVE_INFINITY;
 }
 
-function readText(path: string): string | undefined {
+function contentOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

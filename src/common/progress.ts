@@ -1,15 +1,39 @@
 import { log } from './logging.js';
+import { clock, formatBytes } from './words.js';
 
-/** "1.5 GB": bytes for people, decimal as disks and providers count. */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return unit === 0 ? `${bytes} bytes` : `${value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
+/** Milliseconds between lines where there is no terminal. */
+const EVERY = 10_000;
+
+/** Shows how far something counted is: a bar on a terminal, else a line now and then. */
+export function timedProgress(label: string, total: number, unit = 'batch'): (done: number) => void {
+  const start = Date.now();
+  let last = start;
+  return (done) => {
+    const now = Date.now();
+    const left = ((now - start) / 1000 / done) * (total - done);
+    const details = [`${done}/${total}`, `eta ${clock(left)}`];
+    if (log.terminal) return log.status(done < total ? bar(label, done / total, details) : '');
+    if (now - last < EVERY && done < total) return;
+    if (done === total && now - start < EVERY) return;
+    last = now;
+    log.info(`${label}  ${unit} ${done}/${total}  eta ${clock(left)}`);
+  };
+}
+
+/**
+ * `epoch 3  ━━━━━━━────────  46%  loss 1.23  eta 0:10:00`, not wider than the terminal: of `details` the
+ * middle ones give way first, then the bar.
+ * @param part done, 0 to 1
+ */
+export function bar(label: string, part: number, details: readonly string[], columns = log.columns): string {
+  const percent = `${Math.floor(100 * part)}%`.padStart(4);
+  const shown = [...details];
+  const rest = () => [label, percent, ...shown].join('  ').length + 2;
+  while (shown.length > 2 && rest() + 10 > columns - 1) shown.splice(shown.length - 2, 1);
+  const width = Math.max(0, Math.min(40, columns - 1 - rest()));
+  const filled = Math.round(width * Math.min(1, part));
+  const line = `${'━'.repeat(filled)}${'─'.repeat(width - filled)}`;
+  return [label, line, percent, ...shown].join('  ').slice(0, columns - 1);
 }
 
 /**
@@ -41,18 +65,4 @@ export function downloadProgress(label: string): (received: number, total: numbe
       log.info(line);
     }
   };
-}
-
-/** The first few of a list, and how many there are beyond. */
-export function some(items: readonly unknown[]): string {
-  const shown = items.slice(0, 5).join(', ');
-  return items.length > 5 ? `${shown} and ${items.length - 5} more` : shown;
-}
-
-/** "1 epoch", "7 epochs". */
-export const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
-
-/** "446.2 million": a count for people. */
-export function formatCount(count: number): string {
-  return count < 1e6 ? count.toLocaleString('en') : `${(count / 1e6).toFixed(1)} million`;
 }

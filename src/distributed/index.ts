@@ -1,5 +1,5 @@
 export { isLaunched, readWorld, type World } from '../common/world.js';
-export { onRankZero, requireSame, warnTogether } from './collectives.js';
+export { broadcastVariables, onRankZero, requireSame, warnTogether } from './collectives.js';
 export {
   type Backend,
   type CallOptions,
@@ -7,6 +7,7 @@ export {
   DEFAULT_TIMEOUT_SECONDS,
   type NumericArray,
   type ReduceOptions,
+  SingleCommunicator,
 } from './communicator.js';
 export { leaveToLauncher } from './faults.js';
 export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
@@ -23,5 +24,3 @@ export {
   scalesUpTo,
   type Workload,
 } from './scaling.js';
-export { SingleCommunicator } from './single.js';
-export { broadcastVariables } from './weights.js';

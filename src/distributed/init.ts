@@ -1,12 +1,11 @@
 import { DistributedError } from '../common/errors.js';
 import { configureLogging } from '../common/logging.js';
 import { readWorld, type World } from '../common/world.js';
-import { type Communicator, DEFAULT_TIMEOUT_SECONDS } from './communicator.js';
+import { type Communicator, DEFAULT_TIMEOUT_SECONDS, SingleCommunicator } from './communicator.js';
 import { MEETING_FOLDER, requireMpiLauncher, requireUnix } from './environment.js';
 import { holdLifeline } from './launch/lifeline.js';
 import { LocalCommunicator } from './local/local_communicator.js';
 import { MpiCommunicator } from './mpi/mpi_communicator.js';
-import { SingleCommunicator } from './single.js';
 
 export interface InitOptions {
   /** `run.dist_backend`; chosen by how the process was started unless given. */

@@ -57,7 +57,6 @@ export function deviceMemory(): number | undefined {
   return (tf.memory() as { numBytesAllocatedInGPU?: number }).numBytesAllocatedInGPU;
 }
 
-
 export interface CallOn<Backend, Attrs> {
   inputs: Record<string, tf.TensorInfo>;
   attrs: Attrs;

@@ -4,10 +4,9 @@ import { basename } from 'node:path';
 import { DataError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
-import { formatBytes } from '../common/progress.js';
+import { formatBytes } from '../common/words.js';
 import { unpackArchive } from './archive.js';
 import { type DownloadOptions, ensureFile, remoteSize } from './download.js';
-import { type DownloadItem, isPresent, placeOf } from './download_item.js';
 import { withFileLock } from './file_lock.js';
 
 export interface FetchOptions extends DownloadOptions {
@@ -40,7 +39,7 @@ async function tellSizes(items: readonly DownloadItem[], options: DownloadOption
   let unknown = 0;
   for (const item of items) {
     // A whole archive that was not unpacked yet needs its own size once more.
-    const size = existsSync(item.path) ? 0 : await sizeOf(item, options);
+    const size = existsSync(item.path) ? 0 : await downloadSize(item, options);
     const told = size === undefined ? 'unknown' : formatBytes(size);
     log.info(`  ${told.padStart(10)}  ${item.what}: ${item.url}`);
     total += size ?? 0;
@@ -61,7 +60,7 @@ async function tellSizes(items: readonly DownloadItem[], options: DownloadOption
   }
 }
 
-async function sizeOf(item: DownloadItem, options: DownloadOptions): Promise<number | undefined> {
+async function downloadSize(item: DownloadItem, options: DownloadOptions): Promise<number | undefined> {
   try {
     return await remoteSize(item.url, options);
   } catch (thrown) {
@@ -101,3 +100,28 @@ async function unpack(item: DownloadItem, keep: boolean): Promise<void> {
     if (!keep) await rm(item.path, { force: true });
   });
 }
+
+/** One file to fetch. */
+export interface DownloadItem {
+  what: string;
+  url: string;
+  path: string;
+  md5?: string;
+  sha256?: string;
+  /** The option that points elsewhere. */
+  option: string;
+  /** An archive: unpacked, and then removed. */
+  unpack?: {
+    folder: string;
+    pick?: (name: string) => string | undefined;
+    /** Called with the folder when it is whole. */
+    done?: (folder: string) => Promise<void>;
+    /** Whether what was in it is where it belongs. */
+    present: () => boolean;
+  };
+}
+
+export const isPresent = (item: DownloadItem) => item.unpack?.present() ?? existsSync(item.path);
+
+/** Where most of an item ends up; for messages. */
+export const placeOf = (item: DownloadItem) => item.unpack?.folder ?? item.path;

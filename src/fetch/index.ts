@@ -8,8 +8,7 @@ export {
   remoteSize,
   weightsCachePath,
 } from './download.js';
-export { type DownloadItem, isPresent, placeOf } from './download_item.js';
-export { fetchItems } from './fetch_items.js';
+export { type DownloadItem, fetchItems, isPresent, placeOf } from './fetch_items.js';
 export { withFileLock } from './file_lock.js';
 export { request } from './request.js';
 export { openZip } from './zip_file.js';

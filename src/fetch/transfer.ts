@@ -58,7 +58,7 @@ export class Transfer {
     const state = await this.#readState();
     // Without the server's word or a checksum of ours, a rest might be glued to another file's start.
     const mayResume = state?.url === this.url && (state.validator || this.algorithm);
-    const have = mayResume ? await sizeOf(this.part) : 0;
+    const have = mayResume ? await bytesOnDisk(this.part) : 0;
     const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': 'lavis-node' };
     if (have > 0) headers.range = `bytes=${have}-`;
     if (have > 0 && state?.validator) headers['if-range'] = state.validator;
@@ -75,7 +75,7 @@ export class Transfer {
 
   /** The part's checksum, in hex. */
   async checksum(): Promise<string> {
-    await this.#hashUpTo(await sizeOf(this.part));
+    await this.#hashUpTo(await bytesOnDisk(this.part));
     return this.#hash!.copy().digest('hex');
   }
 
@@ -222,7 +222,7 @@ async function writeAt(handle: FileHandle, chunk: Buffer, at: number): Promise<v
   }
 }
 
-async function sizeOf(path: string): Promise<number> {
+async function bytesOnDisk(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? 0;
 }
 

@@ -10,7 +10,6 @@ import {
   type ModelOutput,
   type Samples,
 } from './model.js';
-import { optimizerGroups } from './optimizer_groups.js';
 import {
   holdsAdapters,
   loadWeights,

@@ -10,7 +10,7 @@ import { RandAugment } from './rand_augment.js';
 import { randomCrop } from './random_crop.js';
 import { Resampler } from './resample.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
-import { Scratch } from './scratch.js';
+import { Scratch } from './rgb_image.js';
 
 const scale = z.tuple([types.positive, types.positive, types.positive]);
 

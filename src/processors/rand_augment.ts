@@ -1,8 +1,6 @@
 import type { Rng } from '../common/random.js';
-import { sharpness } from './augment_sharpness.js';
-import { autoContrast, brightness, equalize } from './augment_tone.js';
-import type { RgbImage } from './rgb_image.js';
-import type { Scratch } from './scratch.js';
+import { autoContrast, brightness, equalize, sharpness } from './augment.js';
+import type { RgbImage, Scratch } from './rgb_image.js';
 import { type Affine, warpAffine } from './warp_affine.js';
 
 /** One augmentation: how strong a level makes it, and what it does. */

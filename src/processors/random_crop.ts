@@ -1,5 +1,6 @@
 import type { Rng } from '../common/random.js';
 import type { Box } from './rgb_image.js';
+import { roundHalfEven } from './warp_affine.js';
 
 /** Width over height of a training crop. */
 const RATIO = { low: 3 / 4, high: 4 / 3 };
@@ -28,11 +29,4 @@ function centralCrop(width: number, height: number): Box {
   const w = ratio > RATIO.high ? roundHalfEven(height * RATIO.high) : width;
   const h = ratio < RATIO.low ? roundHalfEven(width / RATIO.low) : height;
   return { x: Math.floor((width - w) / 2), y: Math.floor((height - h) / 2), width: w, height: h };
-}
-
-/** Python's round. */
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }

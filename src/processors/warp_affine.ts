@@ -103,7 +103,8 @@ function invert([a, b, c, d, e, f]: Affine): Affine {
   return [ia, ib, -ia * c - ib * f, id, ie, -id * c - ie * f];
 }
 
-function roundHalfEven(x: number): number {
+/** Python's round: halves go to the even neighbour. */
+export function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;
   return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;

@@ -45,14 +45,14 @@ function numbersOf({ lines, record }: RunData): Map<string, number> {
   for (const line of lastEvaluations(lines)) {
     const isBest = line.split === best?.split ? best : line;
     for (const [name, value] of Object.entries(isBest ?? line)) {
-      if (!PLACE.has(name)) add(`${line.split} ${name}`, value);
+      if (!NOT_COMPARED.has(name)) add(`${line.split} ${name}`, value);
     }
   }
   if (best) add(`best epoch on ${best.split}`, best.epoch);
   return numbers;
 }
 
-const PLACE = new Set(['kind', 'epoch', 'iteration', 'time', 'split', 'label', 'best', 'agg_metrics']);
+const NOT_COMPARED = new Set(['kind', 'epoch', 'iteration', 'time', 'split', 'label', 'best', 'agg_metrics']);
 
 /** Of the numbers in it; the first steps and pauses weigh little. */
 function median(values: readonly unknown[]): number | undefined {

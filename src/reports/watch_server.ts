@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { readShown } from './evaluated.js';
-import { asset } from './pages/assets.js';
+import { asset } from './pages/html.js';
 import { thumbnail } from './pages/thumbnail.js';
 import { watchDocument, watchSections } from './pages/watch_page.js';
 import { lastEvaluations, readRun } from './read_run.js';

@@ -33,7 +33,7 @@ import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
 import { StopSignal } from './signals.js';
-import { type DatasetsBySplit, Splits } from './splits.js';
+import { type DatasetsBySplit, RunSplits } from './splits.js';
 import type { RunState } from './state.js';
 import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
 
@@ -78,7 +78,7 @@ export abstract class BaseRunner implements Run {
   readonly comm: Communicator;
   lastCheckpoint?: string;
 
-  readonly #splits: Splits;
+  readonly #splits: RunSplits;
   readonly #badSamples: BadSamples;
   readonly #hooks: RunHook[];
   readonly #journal: Journal;
@@ -102,7 +102,7 @@ export abstract class BaseRunner implements Run {
     this.comm = options.comm ?? new SingleCommunicator();
     this.settings = options.settings;
     if (this.settings.amp) this.#scaler = new GradScaler({ enabled: hasFloat16() });
-    this.#splits = new Splits(options.datasets, this.settings, this.comm, options.config.plugins);
+    this.#splits = new RunSplits(options.datasets, this.settings, this.comm, options.config.plugins);
     this.folder = new RunFolder(options.folder, this.comm.rank === 0);
     this.#journal = new Journal(this.settings.seed, this.folder, this.comm);
     this.#badSamples = new BadSamples({

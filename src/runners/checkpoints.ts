@@ -14,7 +14,7 @@ import { CheckpointError, messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import type { PlainObject } from '../config/index.js';
 import { tf } from '../engine/index.js';
-import { fillMissing, loadWeights as loadModelWeights, type Model } from '../models/index.js';
+import { fillMissing, loadWeights, type Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import type { Gradients } from './gradients.js';
 import { parseState, type RunState, serializeState } from './state.js';
@@ -94,7 +94,7 @@ export async function readCheckpoint(
       );
     }
     await refuseOtherBase(path, model, dictMember(dictMember(root, STATE_KEY), 'adapter'));
-    await loadWeights(path, model);
+    await restoreWeights(path, model);
     await optimizer.loadStateDict(dictMember(root, 'optimizer'));
     scaler?.loadStateDict(dictMember(root, 'scaler'));
     const own = dictMember(root, STATE_KEY);
@@ -128,9 +128,9 @@ async function refuseOtherBase(path: string, { adapter }: Model, saved: unknown)
  * @param anySize take those of another image size: position embeddings are interpolated
  * @throws CheckpointError when they do not fit the model or are not all there.
  */
-export async function loadWeights(path: string, model: Model, { anySize = false } = {}): Promise<void> {
+export async function restoreWeights(path: string, model: Model, { anySize = false } = {}): Promise<void> {
   const elsewhere = '--checkpoint FILE, run.resume_ckpt_path=FILE';
-  const { missing } = await loadModelWeights(model, path, {
+  const { missing } = await loadWeights(model, path, {
     arch: model.constructor.name,
     option: anySize
       ? elsewhere

@@ -1,11 +1,11 @@
 import { dirname } from 'node:path';
 import { writeFileAtomic } from '../common/files.js';
+import { timedProgress } from '../common/progress.js';
 import type { BatchSource } from '../datasets/index.js';
 import { type Communicator, onRankZero } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
 import type { BaseTask, EvaluationContext, EvaluationResult, Metrics } from '../tasks/index.js';
-import { timedProgress } from './progress.js';
-import { attempt, shownFile } from './run_folder.js';
+import { shownFile, writeOrWarn } from './run_folder.js';
 
 export interface SplitEvaluation extends EvaluationContext {
   task: BaseTask;
@@ -54,7 +54,7 @@ async function score(
   const metrics = await task.afterEvaluation(results, context);
   const { split, epoch, resultDir } = context;
   const shown = await task.show(results, context);
-  await attempt(shownFile(dirname(resultDir), `${split}_epoch${epoch}`), (path) =>
+  await writeOrWarn(shownFile(dirname(resultDir), `${split}_epoch${epoch}`), (path) =>
     writeFileAtomic(path, JSON.stringify(shown)),
   );
   return metrics;

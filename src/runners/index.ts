@@ -1,10 +1,9 @@
 /** The runners: when training, evaluation, checkpoints and logs happen. */
 export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.js';
-export { loadWeights, newestCheckpoint } from './checkpoints.js';
+export { newestCheckpoint, restoreWeights } from './checkpoints.js';
 export type { HookClass, Run, RunHook, StepEvent } from './hooks.js';
 export { type MetricsLine, readMetrics } from './metrics_log.js';
 export { isCheckpointDue, isValidationDue } from './plan.js';
-export { timedProgress } from './progress.js';
 export { newJobId, shownFile } from './run_folder.js';
 export type { RunRecord } from './run_record_hook.js';
 export { RunnerBase } from './runner_base.js';

@@ -1,8 +1,8 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.js';
-import { attempt } from './run_folder.js';
-import { EventFile } from './tensorboard/event_file.js';
+import { writeOrWarn } from './run_folder.js';
+import { EventFile } from './tensorboard.js';
 
 /**
  * One line of metrics.jsonl. `step`: a micro-step, every `log_freq`; `epoch`: averages over a round of
@@ -45,7 +45,7 @@ export class MetricsLog {
   async open(from: string, stays: (line: MetricsLine) => boolean): Promise<void> {
     const own = await readMetrics(this.folder);
     const lines = (own.length > 0 ? own : await readMetrics(from)).filter(stays);
-    await attempt(this.#path, async () => {
+    await writeOrWarn(this.#path, async () => {
       await writeFileAtomic(this.#path, lines.map(serialize).join(''));
       this.#events = await EventFile.create(this.folder);
       await this.#events.append(lines.flatMap(scalarsOf));
@@ -53,7 +53,7 @@ export class MetricsLog {
   }
 
   async append(line: MetricsLine): Promise<void> {
-    await attempt(this.#path, async () => {
+    await writeOrWarn(this.#path, async () => {
       await appendFile(this.#path, serialize(line));
       this.#events ??= await EventFile.create(this.folder);
       await this.#events.append(scalarsOf(line));
@@ -76,13 +76,13 @@ export async function readMetrics(folder: string): Promise<MetricsLine[]> {
 
 const serialize = (line: MetricsLine) => `${JSON.stringify(line)}\n`;
 
-const PLACE = new Set(['kind', 'epoch', 'iteration', 'time', 'step', 'steps', 'split', 'label']);
+const POSITION_KEYS = new Set(['kind', 'epoch', 'iteration', 'time', 'step', 'steps', 'split', 'label']);
 
 /** `train/loss`, `train_epoch/loss`, `val/CIDEr`. */
 function scalarsOf(line: MetricsLine) {
   const group = { step: 'train', epoch: 'train_epoch', evaluation: line.split ?? '', end: '' }[line.kind];
   return Object.entries(line).flatMap(([name, value]) => {
-    if (PLACE.has(name) || typeof value !== 'number' || !group) return [];
+    if (POSITION_KEYS.has(name) || typeof value !== 'number' || !group) return [];
     return [{ tag: `${group}/${name}`, value, step: line.iteration, time: line.time }];
   });
 }

@@ -1,4 +1,4 @@
-import { log } from '../common/logging.js';
+import { clock } from '../common/words.js';
 import { deviceMemory } from '../engine/index.js';
 import type { Run } from './hooks.js';
 
@@ -68,46 +68,4 @@ export function stepsLeft(run: Run): number {
   let left = run.stepsOf(round) - step;
   for (let later = round + 1; later < run.rounds; later++) left += run.stepsOf(later);
   return left;
-}
-
-/** Milliseconds between lines where there is no terminal. */
-const EVERY = 10_000;
-
-/** Shows the progress of an evaluation: a bar on a terminal, else a line now and then. */
-export function timedProgress(label: string, total: number, unit = 'batch'): (done: number) => void {
-  const start = Date.now();
-  let last = start;
-  return (done) => {
-    const now = Date.now();
-    const left = ((now - start) / 1000 / done) * (total - done);
-    const details = [`${done}/${total}`, `eta ${clock(left)}`];
-    if (log.terminal) return log.status(done < total ? bar(label, done / total, details) : '');
-    if (now - last < EVERY && done < total) return;
-    if (done === total && now - start < EVERY) return;
-    last = now;
-    log.info(`${label}  ${unit} ${done}/${total}  eta ${clock(left)}`);
-  };
-}
-
-/**
- * `epoch 3  ━━━━━━━────────  46%  loss 1.23  eta 0:10:00`, not wider than the terminal: of `details` the
- * middle ones give way first, then the bar.
- * @param part done, 0 to 1
- */
-export function bar(label: string, part: number, details: readonly string[], columns = log.columns): string {
-  const percent = `${Math.floor(100 * part)}%`.padStart(4);
-  const shown = [...details];
-  const rest = () => [label, percent, ...shown].join('  ').length + 2;
-  while (shown.length > 2 && rest() + 10 > columns - 1) shown.splice(shown.length - 2, 1);
-  const width = Math.max(0, Math.min(40, columns - 1 - rest()));
-  const filled = Math.round(width * Math.min(1, part));
-  const line = `${'━'.repeat(filled)}${'─'.repeat(width - filled)}`;
-  return [label, line, percent, ...shown].join('  ').slice(0, columns - 1);
-}
-
-/** 3725 -> '1:02:05' */
-export function clock(seconds: number): string {
-  const whole = Math.round(seconds);
-  const pad = (n: number) => String(n).padStart(2, '0');
-  return `${Math.floor(whole / 3600)}:${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`;
 }

@@ -1,7 +1,8 @@
 import { log } from '../common/logging.js';
-import { counted } from '../common/progress.js';
+import { bar } from '../common/progress.js';
+import { clock, counted } from '../common/words.js';
 import type { Run, RunHook, StepEvent } from './hooks.js';
-import { bar, clock, isLogged, SpeedMeter, stepsLeft } from './progress.js';
+import { isLogged, SpeedMeter, stepsLeft } from './progress.js';
 
 /** Milliseconds between two drawings of the bar. */
 const REDRAW = 100;

@@ -2,7 +2,7 @@ import { broadcastVariables, type Communicator, onRankZero } from '../distribute
 import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
-import { loadWeights, type RestoredRun, readCheckpoint } from './checkpoints.js';
+import { type RestoredRun, readCheckpoint, restoreWeights } from './checkpoints.js';
 import { disposeGradients, type Gradients } from './gradients.js';
 
 export interface RestoredParts {
@@ -59,7 +59,7 @@ export async function loadTogether(
 ): Promise<string | undefined> {
   const path = await onRankZero(comm, what, async () => {
     const chosen = choose();
-    if (chosen) await loadWeights(chosen, model, options);
+    if (chosen) await restoreWeights(chosen, model, options);
     return chosen;
   });
   if (path) await broadcastVariables(comm, model.stateDict());

@@ -44,7 +44,7 @@ export class RunFolder {
   /** Its lines wait for the next one where the disk is full: the log describes the run, and does not end it. */
   async #write(file: string): Promise<void> {
     if (!this.writes) return;
-    await attempt(join(this.path, file), (path) =>
+    await writeOrWarn(join(this.path, file), (path) =>
       writeFileAtomic(path, this.#lines[file].map((line) => `${line}\n`).join('')),
     );
   }
@@ -54,7 +54,10 @@ export class RunFolder {
 export const shownFile = (folder: string, name: string) => join(folder, 'shown', `${name}.json`);
 
 /** Writes a file that only describes the run: where that fails, the run goes on, and says so once. */
-export async function attempt(path: string, write: (path: string) => Promise<void> | void): Promise<void> {
+export async function writeOrWarn(
+  path: string,
+  write: (path: string) => Promise<void> | void,
+): Promise<void> {
   try {
     await write(path);
   } catch (thrown) {

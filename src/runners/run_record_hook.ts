@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../common/files.js';
 import { version } from '../common/paths.js';
 import { describeOrigin, leaves, type PlainValue, toPlain } from '../config/index.js';
 import type { Run, RunHook } from './hooks.js';
-import { attempt } from './run_folder.js';
+import { writeOrWarn } from './run_folder.js';
 
 /** run.json: what a report says of a run besides its numbers. */
 export interface RunRecord {
@@ -46,7 +46,7 @@ export class RunRecordHook implements RunHook {
     if (this.#written || run.comm.rank !== 0) return;
     this.#written = true;
     const record = recordOf(run, rounds);
-    await attempt(join(run.folder.path, 'run.json'), (path) =>
+    await writeOrWarn(join(run.folder.path, 'run.json'), (path) =>
       writeFileAtomic(path, `${JSON.stringify(record, null, 1)}\n`),
     );
   }

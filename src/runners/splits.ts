@@ -4,9 +4,9 @@ import {
   type BatchSource,
   DataLoader,
   type Dataset,
-  type Splits as DatasetSplits,
   type IterableDataset,
   type LoadingOptions,
+  type Splits,
   trainSource,
 } from '../datasets/index.js';
 import type { Communicator } from '../distributed/index.js';
@@ -14,10 +14,10 @@ import { type Fingerprint, runFingerprint } from './fingerprint.js';
 import type { RunSettings } from './settings.js';
 
 /** Datasets by name, then by split, as the builders made them. */
-export type DatasetsBySplit = Record<string, DatasetSplits>;
+export type DatasetsBySplit = Record<string, Splits>;
 
 /** The run's datasets turned from name -> split into split -> loader. */
-export class Splits {
+export class RunSplits {
   constructor(
     private readonly datasets: DatasetsBySplit,
     private readonly settings: RunSettings,

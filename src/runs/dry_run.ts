@@ -5,7 +5,7 @@ import { CheckpointError, TrainingError } from '../common/errors.js';
 import { makeFolder, makeFolderInside } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
-import { formatBytes } from '../common/progress.js';
+import { formatBytes } from '../common/words.js';
 import type { Config } from '../config/index.js';
 import { DataLoader, type Dataset, batchSize as sizeOfBatch } from '../datasets/index.js';
 import { readWorld, SingleCommunicator } from '../distributed/index.js';
@@ -13,10 +13,10 @@ import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import {
   type BaseRunner,
-  loadWeights,
   type Run,
   type RunHook,
   type RunSettings,
+  restoreWeights,
   type StepEvent,
 } from '../runners/index.js';
 import { adviceOf, estimateMemory, type MemoryEstimate } from './memory_estimate.js';
@@ -78,8 +78,8 @@ async function tryOut(
   return {
     ...trial.facts!,
     settings,
-    parameters: sizeOf(model.stateDict().values()),
-    trained: sizeOf(model.namedParameters().values()),
+    parameters: elementCount(model.stateDict().values()),
+    trained: elementCount(model.namedParameters().values()),
     estimate,
     peak,
     limit,
@@ -117,7 +117,7 @@ class Trial implements RunHook {
 /** @throws CheckpointError when other weights come back than were written. */
 async function readAgain(path: string, model: Model): Promise<void> {
   const before = fingerprint(model);
-  await loadWeights(path, model);
+  await restoreWeights(path, model);
   if (before === fingerprint(model)) return;
   throw new CheckpointError('the checkpoint holds other weights than were written', { where: dirname(path) });
 }
@@ -189,5 +189,5 @@ async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-const sizeOf = (tensors: Iterable<tf.Tensor>) =>
+const elementCount = (tensors: Iterable<tf.Tensor>) =>
   [...new Set(tensors)].reduce((sum, tensor) => sum + tensor.size, 0);

@@ -1,4 +1,4 @@
-import { formatBytes } from '../common/progress.js';
+import { formatBytes } from '../common/words.js';
 import type { Config } from '../config/index.js';
 import type { ForwardPasses, Model } from '../models/index.js';
 import { type RunSettings, runSettings } from '../runners/index.js';

@@ -179,7 +179,7 @@ async function build(config: Config, { training }: PrepareOptions): Promise<Buil
     datasets[name] = (await attempt(failures, () => buildDataset(config, name, splits))) ?? {};
   }
   const model = await attempt(failures, () => buildModel(config, { training }));
-  if (failures.length > 0 || !model) throw together(failures);
+  if (failures.length > 0 || !model) throw joinFailures(failures);
   for (const [name, bySplit] of Object.entries(datasets)) {
     const sizes = Object.entries(bySplit).map(
       ([split, set]) => `${split} ${set && 'length' in set ? set.length : 'stream'}`,
@@ -199,7 +199,7 @@ async function attempt<T>(failures: LavisError[], make: () => Promise<T>): Promi
   }
 }
 
-function together(failures: LavisError[]): LavisError {
+function joinFailures(failures: LavisError[]): LavisError {
   if (failures.length === 1) return failures[0];
   const list = failures.map(({ message }, i) => `${i + 1}. ${message.replaceAll('\n', '\n   ')}`);
   return new DataError(`${failures.length} things are needed before the run can start:\n${list.join('\n')}`);

@@ -1,4 +1,4 @@
-import { counted, formatBytes, formatCount } from '../common/progress.js';
+import { counted, formatBytes, formatCount } from '../common/words.js';
 import { isCheckpointDue, isValidationDue, type RunSettings } from '../runners/index.js';
 import type { ShownSample } from '../tasks/index.js';
 import type { MemoryEstimate } from './memory_estimate.js';
@@ -58,7 +58,7 @@ export function dryRunReport(facts: DryRunFacts): string {
   const total = facts.secondsPerStep * facts.steps + evaluationSeconds(facts);
   rows.push([
     'the run',
-    `${duration(total)}: ${counted(facts.steps, 'step')}, ${counted(evaluationsOf(facts), 'evaluation')}`,
+    `${dayTime(total)}: ${counted(facts.steps, 'step')}, ${counted(evaluationsOf(facts), 'evaluation')}`,
   ]);
   const files = checkpointsOf(facts);
   const disk = files * facts.checkpointBytes;
@@ -125,7 +125,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 const seconds = (value: number) => `${value.toPrecision(3)} s`;
 
-function duration(total: number): string {
+function dayTime(total: number): string {
   const days = Math.floor(total / 86400);
   const clock = new Date(Math.round(total % 86400) * 1000).toISOString().slice(11, 19);
   return days > 0 ? `${days} days ${clock}` : clock;

@@ -1,5 +1,5 @@
 import { DataError } from '../common/errors.js';
-import { counted, some } from '../common/progress.js';
+import { counted, some } from '../common/words.js';
 import type { SampleSource } from '../datasets/index.js';
 import { idKey } from '../metrics/index.js';
 

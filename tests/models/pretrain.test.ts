@@ -7,7 +7,7 @@ import type { HostTensor } from '#src/common/host_tensor.js';
 import { SingleCommunicator } from '#src/distributed/index.js';
 import { tf } from '#src/engine/index.js';
 import { BlipPretrain, type PretrainSamples } from '#src/models/index.js';
-import { loadWeights } from '#src/runners/checkpoints.js';
+import { restoreWeights } from '#src/runners/checkpoints.js';
 import { fixture, fixtureJson, temporaryFolder } from '../support.js';
 import { onEveryEngine } from './engines.js';
 import {
@@ -220,13 +220,13 @@ it("is saved whole by a run, and carried on from LAVIS's own checkpoints, which 
     await saveTorch(path, { model: savedState(state) });
     return path;
   };
-  await loadWeights(await save('whole.pth', () => true), other);
+  await restoreWeights(await save('whole.pth', () => true), other);
   const copy = 'visual_encoder_m.norm.weight';
   const own = model.stateDict();
   for (const [name, value] of other.stateDict()) {
     assert.equal(await maxDifference(value, await hostOf(own.get(name)!)), 0, name);
   }
-  await loadWeights(await save('lavis.pth', (name) => !model.frozenParameters().has(name)), other);
+  await restoreWeights(await save('lavis.pth', (name) => !model.frozenParameters().has(name)), other);
   const online = await hostOf(model.visualEncoder.norm.weight);
   assert.equal(await maxDifference(other.stateDict().get(copy)!, online), 0);
   assert.notEqual(await maxDifference(own.get(copy)!, online), 0);

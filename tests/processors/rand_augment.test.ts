@@ -5,7 +5,7 @@ import { CLIP_MEAN, CLIP_STD, Normalizer } from '#src/processors/normalize.js';
 import { AUGMENTATIONS, RandAugment } from '#src/processors/rand_augment.js';
 import { Resampler } from '#src/processors/resample.js';
 import type { RgbImage } from '#src/processors/rgb_image.js';
-import { Scratch } from '#src/processors/scratch.js';
+import { Scratch } from '#src/processors/rgb_image.js';
 import { fixtureJson } from '../support.js';
 import { asImage, channelsLast, difference, readTensors } from './support.js';
 

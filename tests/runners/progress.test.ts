@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bar, clock } from '#src/runners/progress.js';
+import { bar } from '#src/common/progress.js';
+import { clock } from '#src/common/words.js';
 
 const DETAILS = [
   '30/120',

@@ -10,7 +10,7 @@ import { SingleCommunicator } from '#src/distributed/index.js';
 import { setupEngine } from '#src/engine/index.js';
 import { BlipCaption } from '#src/models/index.js';
 import { AdamW } from '#src/optim/index.js';
-import { loadWeights, readCheckpoint, writeCheckpoint } from '#src/runners/checkpoints.js';
+import { readCheckpoint, restoreWeights, writeCheckpoint } from '#src/runners/checkpoints.js';
 import { newRunState } from '#src/runners/state.js';
 import { TrainStep } from '#src/runners/train_step.js';
 import { CaptionTask } from '#src/tasks/index.js';
@@ -155,7 +155,7 @@ describe('a checkpoint that LAVIS wrote', () => {
     const model = await BlipCaption.fromConfig(tinySection({ ...section, med_config_path: medPath }));
     const token = model.namedParameters().get('visual_encoder.cls_token')!;
     const before = token.dataSync().slice();
-    const error = await loadWeights(CHECKPOINT, model).catch((thrown: unknown) => thrown);
+    const error = await restoreWeights(CHECKPOINT, model).catch((thrown: unknown) => thrown);
     assert.ok(error instanceof CheckpointError);
     assert.match(error.message, /visual_encoder\.pos_embed: \[1,\d+,\d+\] for \[1,\d+,\d+\]/);
     assert.match(error.message, /model\.finetuned=.*checkpoint_0\.pth/);

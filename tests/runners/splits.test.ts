@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Config } from '#src/index.js';
 import { runSettings } from '#src/runners/index.js';
-import { Splits } from '#src/runners/splits.js';
+import { RunSplits } from '#src/runners/splits.js';
 import { prepareRun } from '#src/runs/prepare_run.js';
 import { imageIdsOf } from '../datasets/support.js';
 import { temporaryFolder } from '../support.js';
@@ -13,7 +13,7 @@ test('workers share out an evaluation, or each evaluates everything: run.use_dis
   const idsOf = async (rank: number, ...options: string[]) => {
     const config = await Config.fromFile(tiny.yaml, options);
     const { datasets } = await prepareRun(config, { device: 'cpu', training: true });
-    const loader = new Splits(datasets, runSettings(config), { rank, worldSize: 2 }, []).evalLoader('val');
+    const loader = new RunSplits(datasets, runSettings(config), { rank, worldSize: 2 }, []).evalLoader('val');
     const ids: unknown[] = [];
     for await (const batch of loader.epoch(0)) ids.push(...(imageIdsOf(batch) ?? []));
     await loader.close();

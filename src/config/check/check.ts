@@ -24,7 +24,7 @@ export function checkTree(faults: Faults): void {
   if (isPlainObject(plain.datasets)) {
     for (const [name, section] of Object.entries(plain.datasets)) checkDataset(faults, name, section);
   }
-  checkRun(faults, plain.run);
+  checkRunSection(faults, plain.run);
   if (!faults.options.incomplete) checkTogether(faults, plain);
 }
 
@@ -60,7 +60,7 @@ function checkDataset(faults: Faults, name: string, section: PlainValue): void {
   }
 }
 
-function checkRun(faults: Faults, run: PlainValue): void {
+function checkRunSection(faults: Faults, run: PlainValue): void {
   if (!isPlainObject(run)) return;
   for (const [key, kind] of RUN_CLASSES) {
     const name = run[key];

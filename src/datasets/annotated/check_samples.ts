@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { DataError } from '../../common/errors.js';
-import { counted } from '../../common/progress.js';
+import { counted } from '../../common/words.js';
 import type { Dataset, IterableDataset, SampleFault } from '../types.js';
 import { nearMiss } from './near_miss.js';
 

@@ -17,17 +17,17 @@ const HELP =
  */
 export function parseJsonFile(text: string, file: string): { root: unknown } | { lines: JsonLine[] } {
   const named = /\.(jsonl|ndjson)$/i.test(file);
-  const whole = attempt(text);
+  const whole = tryParse(text);
   // A single object is JSON Lines of one line where the name says so.
   if (whole && (!named || Array.isArray(whole.value))) return { root: whole.value };
   const lines = text.split(/\r\n|\n|\r/).flatMap((part, i) => (part.trim() ? [{ part, line: i + 1 }] : []));
   const first = lines[0]?.part.trimStart();
-  const isLines = named ? first?.startsWith('{') : lines.length > 1 && attempt(first) !== undefined;
+  const isLines = named ? first?.startsWith('{') : lines.length > 1 && tryParse(first) !== undefined;
   if (!isLines || (whole && lines.length > 1))
     return { root: whole?.value ?? parseJson(text, WHAT, file, HELP) };
   return {
     lines: lines.map(({ part, line }) => ({
-      value: (attempt(part) ?? { value: parseJson(`${'\n'.repeat(line - 1)}${part}`, WHAT, file, HELP) })
+      value: (tryParse(part) ?? { value: parseJson(`${'\n'.repeat(line - 1)}${part}`, WHAT, file, HELP) })
         .value,
       line,
     })),
@@ -35,7 +35,7 @@ export function parseJsonFile(text: string, file: string): { root: unknown } | {
 }
 
 /** The value, or undefined for what is not JSON. */
-function attempt(text: string): { value: unknown } | undefined {
+function tryParse(text: string): { value: unknown } | undefined {
   if (!/\S/.test(text)) return undefined;
   try {
     return { value: parseJson(text, WHAT, '') };

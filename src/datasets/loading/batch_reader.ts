@@ -29,11 +29,11 @@ export class Reading {
 }
 
 /** A sample to read, its number for reports, and what stands in when it is bad. */
-export interface Candidate {
+export interface SampleTry {
   task: SampleTask;
   index: number | string;
   /** The next in a fixed order; undefined when there is none left. */
-  next(): Candidate | undefined;
+  next(): SampleTry | undefined;
 }
 
 export interface BatchParts {
@@ -47,7 +47,7 @@ export interface BatchParts {
  * whoever asks and whenever.
  */
 export async function readBatch(
-  candidates: Candidate[],
+  candidates: SampleTry[],
   executor: Executor,
   { name, badSamples, collate }: BatchParts,
 ): Promise<Batch> {
@@ -56,7 +56,7 @@ export async function readBatch(
   // One after the other, so that bad samples are counted in the order of the batch.
   for (const [i, first] of outcomes.entries()) {
     let outcome: Outcome = first;
-    let candidate: Candidate | undefined = candidates[i];
+    let candidate: SampleTry | undefined = candidates[i];
     while (!('sample' in outcome)) {
       badSamples.report(name, candidate.index, outcome.bad);
       candidate = candidate.next();

@@ -1,7 +1,7 @@
 import { DataError } from '../../common/errors.js';
 import type { Batch, Dataset } from '../types.js';
 import { BadSamples } from './bad_samples.js';
-import { type Candidate, prefetched, Reading, readBatch } from './batch_reader.js';
+import { prefetched, Reading, readBatch, type SampleTry } from './batch_reader.js';
 import type { BatchSource, EpochOptions, LoadingOptions } from './batch_source.js';
 import { batchCount, batchesOf, epochOrder } from './sampler.js';
 
@@ -58,7 +58,7 @@ export class DataLoader implements BatchSource {
     return this.#reading.close();
   }
 
-  #candidate(index: number, epoch: number, replaced = 0): Candidate {
+  #candidate(index: number, epoch: number, replaced = 0): SampleTry {
     const { seed = 0 } = this.#options;
     const { length } = this.dataset;
     return {

@@ -24,11 +24,11 @@ export interface Executor {
 /** Reads in this thread; the decoding itself runs in the thread pool of libuv. */
 export const here: Executor = {
   prefetch: 1,
-  run: (tasks) => mapConcurrently(tasks, 8, ({ rng, read }) => attempt(() => read(Rng.of(...rng)))),
+  run: (tasks) => mapConcurrently(tasks, 8, ({ rng, read }) => readSample(() => read(Rng.of(...rng)))),
 };
 
 /** A DataError becomes an outcome. */
-export async function attempt(read: () => Promise<Sample>): Promise<Outcome> {
+export async function readSample(read: () => Promise<Sample>): Promise<Outcome> {
   try {
     return { sample: await read() };
   } catch (thrown) {

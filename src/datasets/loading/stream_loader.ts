@@ -1,7 +1,7 @@
 import { DataError } from '../../common/errors.js';
 import type { Batch, IterableDataset, SampleJob } from '../types.js';
 import { BadSamples } from './bad_samples.js';
-import { type Candidate, prefetched, Reading, readBatch } from './batch_reader.js';
+import { prefetched, Reading, readBatch, type SampleTry } from './batch_reader.js';
 import type { BatchSource, EpochOptions, LoadingOptions } from './batch_source.js';
 import { checkCount, countBatches } from './data_loader.js';
 
@@ -80,9 +80,9 @@ export class StreamLoader implements BatchSource {
   }
 
   /** A bad sample is replaced from its own batch, so that no later batch shifts. */
-  #candidates(jobs: SampleJob[], epoch: number): Candidate[] {
+  #candidates(jobs: SampleJob[], epoch: number): SampleTry[] {
     const { dataset, seed = 0 } = this.#options;
-    const candidateAt = (i: number, replaced: number): Candidate => {
+    const candidateAt = (i: number, replaced: number): SampleTry => {
       const job = jobs[i % jobs.length];
       const index = `${job.record.shard ?? ''} ${job.record.key ?? JSON.stringify(job.record)}`;
       return {

@@ -32,12 +32,12 @@ export function trainSource(
       ? new StreamLoader({ dataset, ...options })
       : new DataLoader({ dataset, shuffle: true, dropLast: true, ...options });
   if (ratios) return new MixedLoader(datasets.map(load), { ratios, seed: options.seed });
-  const sources = together(datasets).map(load);
+  const sources = chained(datasets).map(load);
   return sources.length === 1 ? sources[0] : new MixedLoader(sources, { seed: options.seed });
 }
 
 /** At most one map-style dataset and one stream. */
-function together(datasets: readonly (Dataset | IterableDataset)[]): (Dataset | IterableDataset)[] {
+function chained(datasets: readonly (Dataset | IterableDataset)[]): (Dataset | IterableDataset)[] {
   const streams = datasets.filter(isIterable);
   const maps = datasets.filter((dataset): dataset is Dataset => !isIterable(dataset));
   return [

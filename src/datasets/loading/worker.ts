@@ -7,7 +7,7 @@ import { loadPlugin } from '../../config/index.js';
 import '../builders.js';
 import type { Readers, SampleReader } from '../types.js';
 import { isNumericArray } from './collate.js';
-import { attempt, mapConcurrently, type Outcome } from './executor.js';
+import { mapConcurrently, type Outcome, readSample } from './executor.js';
 import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
 
 // One image a thread: the workers are the parallelism.
@@ -40,7 +40,7 @@ export default async function readSamples({ plugins, tasks }: WorkerRequest): Pr
   for (const plugin of plugins) await loadPlugin(plugin);
   // Two at a time: one is decoded while the other is resized.
   const outcomes = await mapConcurrently(tasks, 2, async ({ job, rng }) =>
-    plain(await attempt(() => readerOf(job.reader).read(job.record, Rng.of(...rng)))),
+    plain(await readSample(() => readerOf(job.reader).read(job.record, Rng.of(...rng)))),
   );
   return Tinypool.move(new HandedOver(outcomes) as never);
 }

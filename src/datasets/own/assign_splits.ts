@@ -1,6 +1,7 @@
 import { DataError } from '../../common/errors.js';
 import { Rng } from '../../common/random.js';
 import { nearest } from '../../common/suggest.js';
+import { counted } from '../../common/words.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
 import type { Split } from '../types.js';
 
@@ -102,8 +103,6 @@ export function divideImages(
       : [];
   return { parts, notes, leftOut };
 }
-
-const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /** @throws DataError for a name that is nearly one of the usual ones. */
 function refuseMisspelt(split: Split, part: readonly OwnImage[]): void {

@@ -1,6 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
-import { counted, some } from '../../common/progress.js';
+import { counted, some } from '../../common/words.js';
 import type { Annotation } from '../annotated/annotations.js';
 import { isId, numericId } from '../annotated/image_id.js';
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { counted } from '../../common/words.js';
 import type { Fault } from '../faults.js';
 import type { WorkerEnd } from './worker_process.js';
 
@@ -38,8 +39,8 @@ export function describeFailure(endings: readonly Ending[]): string {
   const how = culprit.signal ? `killed by ${culprit.signal}` : `exit code ${culprit.code}`;
   const clauses = [
     `rank ${culprit.rank} of ${endings.length} failed first (${how})`,
-    ...(alike.length > 0 ? [`${counted(alike.length)} likewise`] : []),
-    ...(ended > 0 ? [`${counted(ended)} ended because of it`] : []),
+    ...(alike.length > 0 ? [`${counted(alike.length, 'other')} likewise`] : []),
+    ...(ended > 0 ? [`${counted(ended, 'other')} ended because of it`] : []),
   ];
   const also = unlike.map((one) => `rank ${one.rank} failed too: ${headline(one)}\n`);
   const error =
@@ -49,8 +50,6 @@ export function describeFailure(endings: readonly Ending[]): string {
       .join('');
   return `${also.join('')}${clauses.join(', ')}${error ? `:\n${error}` : '\n'}`;
 }
-
-const counted = (count: number) => `${count} other${count > 1 ? 's' : ''}`;
 
 const headline = ({ text }: Fault): string | undefined => text?.split('\n')[0];
 

@@ -1,6 +1,6 @@
 import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
-import { counted, some } from '../../common/progress.js';
+import { counted, some } from '../../common/words.js';
 import { javaScorers, type Scorer } from '../java/index.js';
 import { overallScores, type Scores, scoreImages } from '../scores/score.js';
 import type { ImageId, TokenizedImage } from '../scores/tokens.js';

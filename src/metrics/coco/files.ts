@@ -1,7 +1,7 @@
 import { DataError } from '../../common/errors.js';
 import { parseJson } from '../../common/json.js';
-import { counted, some } from '../../common/progress.js';
 import { readText } from '../../common/text_file.js';
+import { counted, some } from '../../common/words.js';
 import type { ImageId } from '../scores/tokens.js';
 
 /** One generated caption, as `result/<split>_epoch<k>.json` lists them. */

@@ -1,6 +1,17 @@
-import { blank, blankOrNewline } from './characters.js';
-import { char, either, many, maybe, oneOf, type Pattern, seq, some, text } from './pattern.js';
-import type { Rule } from './rule.js';
+import type { Rule } from './pattern.js';
+import {
+  blank,
+  blankOrNewline,
+  char,
+  either,
+  many,
+  maybe,
+  oneOf,
+  type Pattern,
+  seq,
+  some,
+  text,
+} from './pattern.js';
 import { tag } from './web.js';
 
 /** Words that are abbreviations only when they begin with a capital: "Ill." is a state, "ill." a sentence's end. */

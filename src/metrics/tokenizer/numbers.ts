@@ -1,6 +1,22 @@
-import { apostrophe, asciiDigit, blankOrNewline, digit } from './characters.js';
-import { char, either, many, maybe, type Pattern, seq, some, text, times } from './pattern.js';
-import { type Rule, withBracketNames, withHardSpaces, withoutSoftHyphens } from './rule.js';
+import {
+  apostrophe,
+  asciiDigit,
+  blankOrNewline,
+  char,
+  digit,
+  either,
+  many,
+  maybe,
+  type Pattern,
+  type Rule,
+  seq,
+  some,
+  text,
+  times,
+  withBracketNames,
+  withHardSpaces,
+  withoutSoftHyphens,
+} from './pattern.js';
 
 const dateSeparator = char(/[-/]/);
 export const date: Rule = {

@@ -1,6 +1,6 @@
 import { Automaton } from './automaton.js';
+import type { Rule } from './pattern.js';
 import { type Pattern, seq } from './pattern.js';
-import type { Rule } from './rule.js';
 import { rules } from './rules.js';
 
 /** What pycocoevalcap drops; brackets are lower-cased before it looks, and so `-lrb-` stays. */

@@ -10,7 +10,7 @@ import {
   shortYear,
   superscript,
 } from './numbers.js';
-import type { Rule } from './rule.js';
+import type { Rule } from './pattern.js';
 import {
   brackets,
   closingQuotes,

@@ -1,6 +1,20 @@
-import { apostrophe, blanks, newline } from './characters.js';
-import { char, either, maybe, oneOf, type Pattern, seq, some, text, times } from './pattern.js';
-import { type Rule, withBracketNames, withLatexQuotes } from './rule.js';
+import {
+  apostrophe,
+  blanks,
+  char,
+  either,
+  maybe,
+  newline,
+  oneOf,
+  type Pattern,
+  type Rule,
+  seq,
+  some,
+  text,
+  times,
+  withBracketNames,
+  withLatexQuotes,
+} from './pattern.js';
 
 const constant = (match: Pattern, token: string): Rule => ({ match, token: () => token });
 

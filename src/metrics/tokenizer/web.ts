@@ -1,6 +1,21 @@
-import { blankOrNewline, digit, letter } from './characters.js';
-import { char, either, many, maybe, oneOf, type Pattern, seq, some, text, times } from './pattern.js';
-import { type Rule, withHardSpaces, withPlainAmpersand } from './rule.js';
+import {
+  blankOrNewline,
+  char,
+  digit,
+  either,
+  letter,
+  many,
+  maybe,
+  oneOf,
+  type Pattern,
+  type Rule,
+  seq,
+  some,
+  text,
+  times,
+  withHardSpaces,
+  withPlainAmpersand,
+} from './pattern.js';
 
 const nameStart = char(/[A-Za-z]/);
 const name = seq(nameStart, many(char(/[A-Za-z0-9_:.-]/)));

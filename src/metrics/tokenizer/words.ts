@@ -4,12 +4,24 @@ import {
   apostrophe,
   asciiLetter,
   capital,
+  char,
+  either,
   letterOrDigit,
+  many,
+  maybe,
+  oneOf,
+  type Pattern,
   plainLetter,
+  type Rule,
+  seq,
+  some,
+  text,
+  times,
+  withLatexQuotes,
+  withoutSoftHyphens,
+  withPlainAmpersand,
   word,
-} from './characters.js';
-import { char, either, many, maybe, oneOf, type Pattern, seq, some, text, times } from './pattern.js';
-import { type Rule, withLatexQuotes, withoutSoftHyphens, withPlainAmpersand } from './rule.js';
+} from './pattern.js';
 import { insideSentence } from './symbols.js';
 
 /** 's, 'm, 'd, 're, 've, 'll */

@@ -1,5 +1,5 @@
 import { DataError } from '../../common/errors.js';
-import { some } from '../../common/progress.js';
+import { some } from '../../common/words.js';
 import type { QuestionId, VqaAnnotations, VqaQuestions } from './files.js';
 import { normalizeAnswer, normalizePunctuation } from './normalize.js';
 

@@ -69,7 +69,7 @@ export abstract class BlipBase extends BaseModel {
     const vit = vitConfigOf(config);
     const source = weightsOf(config, training);
     // Before the model takes its memory, and both, so that one message tells all that is not there.
-    const [tokenizer] = await together(
+    const [tokenizer] = await waitForBoth(
       loadTokenizer(config.tokenizer),
       source && locateWeights(source.place, source.option),
     );
@@ -148,7 +148,7 @@ function weightsOf(config: BlipSection, training: boolean): WeightsSource | unde
 }
 
 /** Waits for both. @throws the failure, or one DataError that tells both. */
-async function together<A, B>(a: Promise<A>, b: Promise<B> | undefined): Promise<[A, B | undefined]> {
+async function waitForBoth<A, B>(a: Promise<A>, b: Promise<B> | undefined): Promise<[A, B | undefined]> {
   const results = await Promise.allSettled([a, b]);
   const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   if (reasons.length === 2) {

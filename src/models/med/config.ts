@@ -63,7 +63,7 @@ export function readMedConfig(
   { vocabSize, encoderWidth, grows = false }: Surroundings,
 ): MedConfig {
   const where = resolveFile(path);
-  const parsed = fileSchema.safeParse(bertPartOf(readJson(where)));
+  const parsed = fileSchema.safeParse(bertPartOf(readBertConfig(where)));
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError('the BERT configuration cannot be used', { where, found: problems.join('\n') });
@@ -110,7 +110,7 @@ function bertPartOf(file: unknown): unknown {
   return text ? { encoder_width: text.encoder_hidden_size, ...text } : file;
 }
 
-function readJson(path: string): unknown {
+function readBertConfig(path: string): unknown {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

@@ -1,8 +1,8 @@
 import { DataError, messageOf } from '../../common/errors.js';
+import { timedProgress } from '../../common/progress.js';
 import { Rng } from '../../common/random.js';
 import { type Dataset, type IterableDataset, type Sample, sampleFaults } from '../../datasets/index.js';
 import { decodeImage } from '../../processors/index.js';
-import { timedProgress } from '../../runners/index.js';
 
 /** What became of a split's images. */
 export interface ImageSurvey {

@@ -1,8 +1,8 @@
+import { clock } from '../../common/words.js';
 import type { MetricsLine } from '../../runners/index.js';
 import { otherMetrics, primaryMetric } from '../evaluated.js';
 import { bestScore, duration, type RunData } from '../read_run.js';
 import { type Chart, lineChart, type Point, shortNumber } from './chart.js';
-import { clock } from './clock.js';
 import { type Html, html } from './html.js';
 
 /** A run's curves: loss, scores, rate, gradient, speed; those that the run has no numbers for are left out. */

@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../common/paths.js';
+
 /** Text that may stand in a page as it is. Made by `html` alone, which escapes everything else. */
 export class Html {
   constructor(readonly text: string) {}
@@ -30,3 +34,8 @@ const ESCAPES: Record<string, string> = {
 };
 
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (char) => ESCAPES[char]);
+
+/** What the browser gets beside the HTML: the files of pages/. */
+export type AssetName = 'page.css' | 'chart.js' | 'live.js';
+
+export const asset = (name: AssetName): string => readFileSync(join(packageRoot, 'pages', name), 'utf8');

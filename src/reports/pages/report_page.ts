@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
+import { clock } from '../../common/words.js';
 import type { MetricsLine } from '../../runners/index.js';
 import { type EvaluatedTable, primaryMetric } from '../evaluated.js';
 import { bestScore, duration, type RunData, type Setting } from '../read_run.js';
-import { asset } from './assets.js';
-import { clock } from './clock.js';
 import { curves, scoreTable } from './curves.js';
-import { Html, html } from './html.js';
+import { asset, Html, html } from './html.js';
 import { thumbnail } from './thumbnail.js';
 
 /** Pixels of a thumbnail: two for each that is shown. */
