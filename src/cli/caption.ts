@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { log } from '../common/logging.js';
-import { timedProgress } from '../common/progress.js';
 import { captionImages } from '../models/index.js';
 import { type Captioned, CaptionFiles, EXISTING } from './caption_files.js';
 import { type Captioner, loadCaptioner } from './captioner.js';

@@ -1,7 +1,7 @@
 import { messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
+import { timedProgress } from '../common/progress.js';
 import { HEIC_HELP, hasHeic, inWords, type LeftOut } from '../processors/index.js';
-import { timedProgress } from '../runners/index.js';
 import { STDIN_ARGUMENT, UsageError } from './command.js';
 import { imageBytes, imagesOf, STDIN } from './image_sources.js';
 

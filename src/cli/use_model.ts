@@ -178,8 +178,14 @@ async function trainedBy(config: Config): Promise<string | undefined> {
 }
 
 /** What prepares images and texts: of the first dataset's evaluation, else of the model's defaults. */
-function evalProcessors(config: Config, usualText = 'blip_caption'): Pick<UsedModel<Model>, 'processor' | 'textProcessor'> {
-  const datasets = Object.entries(config.datasets).map(([name, section]) => ({ name: `datasets.${name}`, section }));
+function evalProcessors(
+  config: Config,
+  usualText = 'blip_caption',
+): Pick<UsedModel<Model>, 'processor' | 'textProcessor'> {
+  const datasets = Object.entries(config.datasets).map(([name, section]) => ({
+    name: `datasets.${name}`,
+    section,
+  }));
   const owners = [...datasets, { name: 'preprocess', section: config.section('preprocess') }];
   const [processor] = owners.flatMap((owner) => imageProcessorOf(owner, 'eval') ?? []);
   const [textProcessor] = owners.flatMap((owner) => textProcessorOf(owner, 'eval') ?? []);

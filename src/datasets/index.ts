@@ -4,7 +4,6 @@ export { AnnotatedDataset, type DatasetParts } from './annotated/annotated_datas
 export { AnnotationBuilder } from './annotated/annotation_builder.js';
 export { hasWords, isNothing } from './annotated/annotations.js';
 export { checkSamples, sampleFaults } from './annotated/check_samples.js';
-export { COCO_SPLITS } from './annotated/downloads.js';
 export { imageId, numericId } from './annotated/image_id.js';
 export { type AnnotatedRecord, ImageReader, type SampleKeys } from './annotated/image_reader.js';
 export type { BuilderClass, DatasetBuilder, Splits } from './builder.js';

@@ -27,7 +27,9 @@ export function itemsOf(name: string, splits: readonly string[]): DownloadItem[]
   );
   const dataset = shortNames.get(name) ?? name;
   if (registry.has('builder', dataset)) return datasetDownloads(dataset, splits);
-  const models = Object.entries(modelZoo()).flatMap(([known, types]) => types.map((each) => `${known}/${each}`));
+  const models = Object.entries(modelZoo()).flatMap(([known, types]) =>
+    types.map((each) => `${known}/${each}`),
+  );
   const datasets = new Set([...shortNames.keys(), ...registry.listDatasets()]);
   const names = [...datasets, 'bert-base-uncased', 'metrics', ...models];
   throw new ConfigError(`nothing to download is named '${name}'`, {
