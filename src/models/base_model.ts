@@ -1,6 +1,6 @@
 import { Rng } from '../common/random.js';
 import { Module } from '../nn/index.js';
-import type { ParamGroup } from '../optim/index.js';
+import { optimizerGroups, type ParamGroup } from '../optim/index.js';
 import { adapt, type BaseWeights, type LoraSection, loadAdapter, mergeAdapters } from './lora.js';
 import {
   type Exchanged,

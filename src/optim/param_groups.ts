@@ -1,5 +1,5 @@
 import type { Module } from '../nn/index.js';
-import type { ParamGroup } from './index.js';
+import type { ParamGroup } from './adamw.js';
 
 /**
  * Two groups: what decays, and what does not (vectors, and names with "bias", "ln" or "bn").
