@@ -2,17 +2,12 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { dictMember, openCheckpoint } from '../checkpoint/index.js';
 import { log } from '../common/logging.js';
+import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
-import { isPlainObject, type PlainObject } from '../config/index.js';
+import { defaultFileOf, isPlainObject, type PlainObject } from '../config/index.js';
 import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
-import {
-  beneathCheckpoint,
-  defaultConfigFile,
-  locateWeights,
-  type Model,
-  modelSectionOf,
-} from '../models/index.js';
+import { beneathCheckpoint, locateWeights, type Model, modelSectionOf } from '../models/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
 import { UsageError } from './command.js';
 import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
@@ -102,7 +97,7 @@ async function askedConfig(args: CheckpointModelArguments): Promise<PlainObject 
   };
   const overrides = [{ values, origin: '--model' }];
   const config = await loadConfig(
-    { ...args, 'cfg-path': defaultConfigFile(arch, type) },
+    { ...args, 'cfg-path': resolveFile(defaultFileOf('model', arch, type)) },
     { training: false, overrides },
   );
   // The run is nobody's: its settings say nothing of the weights.

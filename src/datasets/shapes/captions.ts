@@ -64,7 +64,7 @@ function ordered(scene: Scene): Scene {
 }
 
 /** Every word that captions and their prompt ("a picture of") use, sorted. */
-function captionWords(): string[] {
+export function captionWords(): string[] {
   const words = [...SHAPES, ...COLOURS, ...SIZES, ...BACKGROUNDS, ...RELATIONS];
   const glue = 'a the is to on of background picture at and top middle bottom left center right';
   return [...new Set(`${words.join(' ')} ${glue}`.split(' '))].sort();
