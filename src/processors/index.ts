@@ -21,7 +21,14 @@ export {
   inWords,
   type LeftOut,
 } from './image_files.js';
-export { ALLOWED_FORMATS, HEIC_HELP, isHidden, type NameKind, nameKind, withoutImageEnding } from './image_format.js';
+export {
+  ALLOWED_FORMATS,
+  HEIC_HELP,
+  isHidden,
+  type NameKind,
+  nameKind,
+  withoutImageEnding,
+} from './image_format.js';
 export {
   imageProcessorOf,
   loadImageProcessor,

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { log } from '../../../common/logging.js';
-import { counted } from '../../../common/progress.js';
+import { counted } from '../../../common/words.js';
 
 /** Counts what of shards does not come into a sample, by kind, with the first of each. */
 export class PassedOver {
