@@ -101,7 +101,7 @@ export {
   type Samples,
   type TrainingPlan,
 } from './model.js';
-export { modelDownloads, beneathCheckpoint, namedWeights } from './named_weights.js';
+export { beneathCheckpoint, modelDownloads, namedWeights } from './named_weights.js';
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
 export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';

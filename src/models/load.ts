@@ -20,7 +20,7 @@ import type { BlipPretrain } from './blip/blip_pretrain.js';
 import type { BlipRetrieval } from './blip/blip_retrieval.js';
 import type { BlipVQA } from './blip/blip_vqa.js';
 import type { BuildOptions, Model, ModelClass } from './model.js';
-import { modelDownloads, beneathCheckpoint } from './named_weights.js';
+import { beneathCheckpoint, modelDownloads } from './named_weights.js';
 
 /**
  * The classes that TypeScript knows by name: `getModelClass('blip_caption')` is BlipCaption's. A plug-in in

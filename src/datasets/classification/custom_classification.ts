@@ -10,6 +10,7 @@ import {
 } from '../annotated/annotated_dataset.js';
 import type { Prepared } from '../annotated/annotation_builder.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
+import { readBuildInfo } from '../annotated/build_info.js';
 import { datasetSchema } from '../annotated/schema.js';
 import type { OwnImage } from '../own/assign_splits.js';
 import type { TableForm } from '../own/columns.js';
@@ -60,12 +61,12 @@ export class CustomClassificationBuilder extends OwnTableBuilder {
   #labels: readonly string[] = [];
 
   protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
-    const { labels } = this.info;
+    const { labels } = readBuildInfo(this.section, this.name, { labels: labelKeys.labels });
     // The classes are those of train, whether it is trained on or not.
     const asked = labels || !splits ? splits : [...new Set([...splits, 'train'])];
     const bySplit = await this.imagesOfSplits(asked);
     const trained = bySplit.get('train')?.flatMap(({ rows }) => rows.flatMap(({ texts }) => texts.label));
-    this.#labels = (labels as string[] | undefined) ?? inOrder(new Set(trained));
+    this.#labels = labels ?? inOrder(new Set(trained));
     log.info(`${this.name}: classes ${this.#labels.map((label, i) => `${i} ${label}`).join(', ')}`);
     return this.annotate(bySplit, splits);
   }

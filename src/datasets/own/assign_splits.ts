@@ -6,7 +6,7 @@ import { type Annotation, placeOf } from '../annotated/annotations.js';
 import type { Split } from '../types.js';
 
 /** One entry of a file: the texts that it has for each role of its form. */
-interface OwnRow extends Omit<Annotation, 'values'> {
+export interface OwnRow extends Omit<Annotation, 'values'> {
   texts: Readonly<Record<string, readonly string[]>>;
 }
 

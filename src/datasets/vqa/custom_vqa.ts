@@ -1,11 +1,12 @@
 import { DataError } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
-import { counted } from '../../common/progress.js';
 import { registry } from '../../common/registry.js';
+import { counted } from '../../common/words.js';
 import { key, types } from '../../config/index.js';
 import { type AnnotatedDataset, type DatasetParts, warnOfWordless } from '../annotated/annotated_dataset.js';
 import type { Prepared } from '../annotated/annotation_builder.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
+import { readBuildInfo } from '../annotated/build_info.js';
 import { numericId } from '../annotated/image_id.js';
 import { datasetSchema } from '../annotated/schema.js';
 import type { OwnImage, OwnRow } from '../own/assign_splits.js';
@@ -57,8 +58,10 @@ export class CustomVqaBuilder extends OwnTableBuilder {
   #answers: readonly string[] = [];
 
   protected override async prepare(splits?: readonly Split[]): Promise<Prepared> {
-    const given = this.info.answer_list;
-    const chosen = typeof given === 'string' ? await readAnswerList(this.locate(given)) : undefined;
+    const { answer_list: given } = readBuildInfo(this.section, this.name, {
+      answer_list: vqaKeys.answer_list,
+    });
+    const chosen = given === undefined ? undefined : await readAnswerList(this.locate(given));
     // The answers to choose among are those of train, whether it is trained on or not.
     const asked = chosen || !splits ? splits : [...new Set([...splits, 'train'])];
     const bySplit = await this.imagesOfSplits(asked);

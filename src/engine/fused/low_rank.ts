@@ -1,8 +1,7 @@
 import { tf } from '../tf.js';
 import { dropout } from './dropout.js';
-import { linear } from './linear.js';
-import { linearParts } from './linear_parts.js';
-import { residual } from './residual.js';
+import { residual } from './elementwise.js';
+import { linear, linearParts } from './linear.js';
 
 /** What is zeroed at random: a share of the elements, chosen by the seed. */
 export interface Dropout {
