@@ -4,7 +4,14 @@ import { writeFileAtomic } from '../../common/files.js';
 import { quietlyUntilDone } from '../../common/quiet.js';
 import { Rng } from '../../common/random.js';
 import { type Dataset, isNumericArray, type Sample } from '../../datasets/index.js';
-import { CLIP_MEAN, CLIP_STD, type ImageArray, type ImageProcessor, type RgbImage, type Scaling } from '../../processors/index.js';
+import {
+  CLIP_MEAN,
+  CLIP_STD,
+  type ImageArray,
+  type ImageProcessor,
+  type RgbImage,
+  type Scaling,
+} from '../../processors/index.js';
 import { spread } from './images.js';
 
 /** Part of a sheet: some pictures under a title. */
