@@ -226,7 +226,12 @@ export abstract class BaseRunner implements Run {
     const scaler = this.#scaler;
     const parts = { task: this.task, model, optimizer, scaler, float16: scaler?.enabled, comm: this.comm };
     const stop = new StopSignal();
-    const step = new TrainStep({ ...settings, ...parts, stop: () => stop.received });
+    const step = new TrainStep({
+      ...settings,
+      ...parts,
+      stop: () => stop.received,
+      badSamples: this.#badSamples,
+    });
     return new Training(loader, optimizer, step, stop);
   }
 
@@ -340,6 +345,8 @@ export abstract class BaseRunner implements Run {
       },
     });
     this.model.restoreRngState(rng);
+    const unread = await this.comm.allGather(this.#badSamples.untold(), 'samples that cannot be read');
+    this.#badSamples.learn(unread.flat());
     return metrics;
   }
 

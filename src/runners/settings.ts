@@ -20,7 +20,11 @@ export const trainingSchema = z.strictObject({
     'stop',
     'What a loss that is no number does: `stop` the run, `skip` the step.',
   ),
-  max_bad_samples: key(types.count, 0, 'Missing or broken images that are skipped before the run gives up.'),
+  max_bad_samples: key(
+    types.count,
+    0,
+    'Missing or broken images, of all workers together, that are skipped before the run gives up.',
+  ),
   log_freq: key(types.natural, 50, 'Steps between lines of progress.'),
   save_freq: key(types.count, 5, 'Epochs between checkpoints; 0 saves none in between.'),
   save_last: key(types.flag, true, 'A checkpoint after the last epoch.'),

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Batch } from '../datasets/index.js';
+import type { BadSample, BadSamples, Batch } from '../datasets/index.js';
 import { type Communicator, GradientAverager } from '../distributed/index.js';
 import { isHostMemory, tf, updateFactor, valueAndGrads } from '../engine/index.js';
 import type { Model } from '../models/index.js';
@@ -46,6 +46,8 @@ export interface TrainStepOptions {
   comm: Communicator;
   /** The signal that asked this rank to end, if one did. */
   stop?: () => NodeJS.Signals | undefined;
+  /** Counted over all ranks. */
+  badSamples?: BadSamples;
 }
 
 /**
@@ -82,7 +84,9 @@ export class TrainStep {
       disposeGradients(local.grads);
       local.grads = await overlapped.finish();
     }
-    const { losses, share, stop } = overAllRanks(await local.all, this.options.comm.rank);
+    const all = await local.all;
+    const { losses, share, stop } = overAllRanks(all, this.options.comm.rank);
+    for (const { unread } of all) if (unread) this.options.badSamples?.learn(unread);
     if (!Object.values(losses).every(Number.isFinite)) {
       disposeGradients(local.grads);
       const others = update && this.#accumulated.size > 0;
@@ -200,10 +204,11 @@ export class TrainStep {
 
   /** The one message of a step: all that the ranks have to know of each other. */
   #tellRanks(reading: Promise<Record<string, number>>, weight: number): Promise<StepMessage[]> {
-    const { comm, stop } = this.options;
+    const { comm, stop, badSamples } = this.options;
     const message = reading.then(async (losses) => {
       if (comm.worldSize > 1) await setImmediate(); // a signal that came while the step was computed counts
-      return { losses, weight, stop: stop?.() };
+      const unread = badSamples?.untold();
+      return { losses, weight, stop: stop?.(), ...(unread?.length && { unread }) };
     });
     return comm.allGather(message, 'losses');
   }
@@ -235,6 +240,8 @@ interface StepMessage {
   weight: number;
   /** It was asked to end. */
   stop?: NodeJS.Signals;
+  /** Samples that it found it cannot read. */
+  unread?: BadSample[];
 }
 
 /** What one rank made of its micro-batch, and what all told of theirs. */

@@ -119,6 +119,25 @@ for (const numWorkers of [0, 1]) {
   });
 }
 
+test('what other ranks cannot read counts, each sample once, and is neither told nor listed again', () => {
+  const file = `${temporaryFolder()}/bad.jsonl`;
+  const [here, there] = [new BadSamples({ limit: 2, file }), new BadSamples({ limit: 2 })];
+  const broken = new DataError('an image cannot be decoded');
+  here.report('d', 1, broken);
+  there.report('d', 1, broken);
+  there.report('d', 2, broken);
+  here.learn(there.untold());
+  assert.deepEqual(there.untold(), []);
+  assert.deepEqual(
+    here.list.map(({ index }) => index),
+    [1, 2],
+  );
+  assert.equal(readFileSync(file, 'utf8').trim().split('\n').length, 1);
+  assert.throws(() => here.report('d', 3, broken), /more than 2 samples cannot be read/);
+  there.learn([]);
+  assert.throws(() => there.learn(here.untold()), /more than 2 samples cannot be read/);
+});
+
 test('a list of bad samples whose last line was cut short is read and gone on with', () => {
   const file = `${temporaryFolder()}/bad.jsonl`;
   const bad = (index: number) => ({ dataset: 'd', index, reason: 'a {b}' });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { contentOf, logLines, type TinyRun, tinyRun } from '../runners/tiny_run.js';
 import { temporaryFolder } from '../support.js';
 import { jobFolder } from './lavis.js';
@@ -76,6 +77,65 @@ describe('lavis train --nproc-per-node 2', () => {
     assert.deepEqual(Object.keys(scores(two)), Object.keys(scores(one)));
     const loss = (job: string) => Number(JSON.parse(logLines(job)[0]).train_loss);
     assert.ok(Math.abs(loss(two) - loss(one)) <= 0.002);
+  });
+
+  it('counts what cannot be read over both ranks, each of which stays below the limit', () => {
+    const broken = ['tiny_4', 'tiny_9'].map((name) => join(folder, 'images', `${name}.png`));
+    const whole = broken.map((file) => readFileSync(file));
+    for (const file of broken) writeFileSync(file, 'broken');
+    const run = (name: string, limit: number) =>
+      spawnSync(
+        process.execPath,
+        [
+          ...['bin/lavis.js', 'train', '--cfg-path', tiny.yaml, '--device', 'cpu', '--nproc-per-node', '2'],
+          ...[
+            '--options',
+            ...tiny.output(name),
+            'run.max_epoch=1',
+            'run.valid_splits=[]',
+            'run.test_splits=[]',
+          ],
+          `run.max_bad_samples=${limit}`,
+        ],
+        { encoding: 'utf8' },
+      );
+    const [strict, lenient] = [run('unread', 1), run('skipped', 2)];
+    for (const [i, file] of broken.entries()) writeFileSync(file, whole[i]);
+    assert.equal(strict.status, 1, strict.stderr);
+    assert.match(strict.stderr, /DataError: more than 1 samples cannot be read/);
+    assert.equal(lenient.status, 0, lenient.stderr);
+    const lines = readFileSync(join(jobFolder(join(folder, 'skipped')), 'bad_samples.jsonl'), 'utf8').trim();
+    const names = lines.split('\n').map((line) => /tiny_\d/.exec(line)![0]);
+    assert.deepEqual([...new Set(names)].sort(), ['tiny_4', 'tiny_9']);
+  });
+
+  it('sends one message a step beside the gradients', () => {
+    const plugin = join(folder, 'count.mjs');
+    const communicator = pathToFileURL('dist/distributed/local/local_communicator.js').href;
+    writeFileSync(
+      plugin,
+      `import { writeFileSync } from 'node:fs';
+       import { LocalCommunicator } from '${communicator}';
+       const { allGather } = LocalCommunicator.prototype;
+       const names = [];
+       LocalCommunicator.prototype.allGather = function (value, name, options) {
+         names.push(name);
+         return allGather.call(this, value, name, options);
+       };
+       process.on('exit', () => writeFileSync('${folder}/names' + process.env.RANK, JSON.stringify(names)));`,
+    );
+    const sent = (epochs: number) => {
+      const name = `sent${epochs}`;
+      const rest = ['run.batch_size_train=1', `run.max_epoch=${epochs}`, 'run.valid_splits=[]'];
+      train(name, 2, `plugins=[${plugin}]`, 'run.save_freq=0', 'run.test_splits=[]', ...rest);
+      return JSON.parse(readFileSync(join(folder, 'names1'), 'utf8')) as string[];
+    };
+    const [first, second] = [sent(1), sent(3)];
+    assert.equal(second.filter((name) => name === 'losses').length, 3 * 5, second.join('\n'));
+    const between = (names: string[]) =>
+      names.slice(names.indexOf('losses'), names.lastIndexOf('losses') + 1);
+    assert.deepEqual([...new Set(between(first))], ['losses'], 'nothing else within an epoch');
+    assert.equal(between(first).length, 5);
   });
 
   it('ends with the same bits on both ranks, whatever each draws for itself', () => {

@@ -27,6 +27,7 @@ export class BadSamples {
   readonly limit: number;
   readonly list: BadSample[] = [];
   readonly #known = new Set<string>();
+  #untold: BadSample[] = [];
   readonly #file?: string;
   readonly #onBadSample?: (bad: BadSample) => void;
 
@@ -47,19 +48,37 @@ export class BadSamples {
     if (this.limit === 0) throw error;
     const bad = { dataset, index, where: error.details.where, reason: reasonOf(error) };
     this.#add(bad);
+    this.#untold.push(bad);
     this.#list(bad);
     this.#onBadSample?.(bad);
     log.warn(
       `${dataset}: sample ${index} is skipped (${this.list.length} of at most ${this.limit}): ${bad.reason}`,
     );
-    if (this.list.length > this.limit) {
-      throw new DataError(`more than ${this.limit} samples cannot be read`, {
-        where: this.#file ? `${error.details.where}\nall are listed in ${this.#file}` : error.details.where,
-        found: bad.reason,
-        help: '--options run.max_bad_samples=N allows more',
-        cause: error,
-      });
-    }
+    this.#keepTo(this.limit, error);
+  }
+
+  /** What was found here since the last call, for the other ranks of a run. */
+  untold(): BadSample[] {
+    const found = this.#untold;
+    this.#untold = [];
+    return found;
+  }
+
+  /** Counts what other ranks found, which have told and listed it. @throws DataError past the limit */
+  learn(found: readonly BadSample[]): void {
+    for (const bad of found) if (!this.has(bad.dataset, bad.index)) this.#add(bad);
+    this.#keepTo(this.limit);
+  }
+
+  #keepTo(limit: number, cause?: DataError): void {
+    if (this.list.length <= limit) return;
+    const { where, reason } = this.list.at(-1)!;
+    throw new DataError(`more than ${limit} samples cannot be read`, {
+      where: this.#file ? `${where}\nall are listed in ${this.#file}` : where,
+      found: reason,
+      help: '--options run.max_bad_samples=N allows more',
+      cause,
+    });
   }
 
   /** A full disk costs the line, not the run. */
