@@ -49,7 +49,7 @@ export function dryRunReport(facts: DryRunFacts): string {
   if (evaluation) {
     const { first } = evaluation;
     const asked = first?.asked ? `'${first.asked}' ` : '';
-    const said = first ? `, the first: ${asked}'${first.said}'` : '';
+    const said = first ? `, the first: ${asked}'${first.said.split('\n')[0]}'` : '';
     rows.push(['evaluation', `${seconds(evaluation.seconds)} a batch of ${evaluation.samples}${said}`]);
   }
   rows.push(['memory', `${formatBytes(peak)} at most, of ${formatBytes(limit)}`]);

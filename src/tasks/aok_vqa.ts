@@ -9,7 +9,7 @@ import type { Model } from '../models/index.js';
 import type { EvaluationContext, Metrics } from './base_task.js';
 import { evaluationId } from './captioning.js';
 import { type EvaluationResult, pythonJson, type ShownSamples } from './results.js';
-import { answersFile, VqaTask, vqaSettings, withQuestions } from './vqa.js';
+import { answersFile, commonFirst, VqaTask, vqaSettings, withQuestions } from './vqa.js';
 
 /** An answer beside those that people gave; null where they are kept secret. */
 interface AokResult {
@@ -77,7 +77,7 @@ export class AokVqaTask extends VqaTask {
       return {
         id: result.question_id,
         said: result.pred_ans,
-        references: result.gt_ans ?? [],
+        references: commonFirst(result.gt_ans ?? []),
         score: accuracy === undefined ? undefined : 100 * accuracy,
       };
     });

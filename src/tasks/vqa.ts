@@ -164,7 +164,7 @@ export class VqaTask extends BaseTask {
     const accuracies = this.#accuracies.get(results);
     const samples = results.map(({ question_id, answer }) => {
       const id = question_id as QuestionId;
-      const references = human.get(String(id)) ?? [];
+      const references = commonFirst(human.get(String(id)) ?? []);
       return { id, said: String(answer), references, score: accuracies?.get(String(id)) };
     });
     return { score: accuracies && 'accuracy', samples: withQuestions(samples, dataset) };
@@ -223,6 +223,13 @@ export function withQuestions(
     files: files.get(String(sample.id)) ?? [],
     asked: questions.get(String(sample.id)),
   }));
+}
+
+/** Each answer once, what most people said first. */
+export function commonFirst(answers: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1);
+  return [...counts].sort(([, a], [, b]) => b - a).map(([answer]) => answer);
 }
 
 const answersOf = (dataset: Dataset) => (dataset as Partial<VqaDataset>).answerList;

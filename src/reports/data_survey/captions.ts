@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { messageOf } from '../../common/errors.js';
 import { log } from '../../common/logging.js';
 import { resolveFile } from '../../common/paths.js';
+import { registry } from '../../common/registry.js';
 import type { Config } from '../../config/index.js';
 import { type Dataset, hasWords, isNothing, type RetrievalDataset } from '../../datasets/index.js';
 import { type BertTokenizer, loadTokenizer } from '../../models/index.js';
@@ -36,7 +37,9 @@ export async function textLimit({ model }: Config): Promise<TextLimit | undefine
     const tokenizer = await loadTokenizer(typeof model.tokenizer === 'string' ? model.tokenizer : undefined);
     const file = resolveFile(String(model.med_config_path ?? 'configs/models/med_config.json'));
     const { max_position_embeddings: positions = 512 } = JSON.parse(await readFile(file, 'utf8'));
-    const most = Math.min(Number(model.max_txt_len ?? 40), positions);
+    const { shape = {} } = registry.getModelClass(String(model.arch)).configSchema ?? {};
+    const asked = shape.max_txt_len?.safeParse(model.max_txt_len).data ?? positions; // the model's own default
+    const most = Math.min(Number(asked), positions);
     return { tokenizer, most };
   } catch (thrown) {
     log.warn(`tokens are not counted: ${messageOf(thrown)}`);
