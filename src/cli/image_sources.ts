@@ -4,6 +4,7 @@ import { dirname, join, sep } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { lossyText } from '../common/byte_paths.js';
 import { DataError } from '../common/errors.js';
+import { globMatcher } from '../common/glob.js';
 import { downloadFile } from '../fetch/index.js';
 import {
   addLeftOut,
@@ -51,8 +52,8 @@ async function expand(source: string, options: ImageFileOptions): Promise<string
   const fixed = source.search(/[*?[{]/);
   const base = dirname(`${source.slice(0, fixed)}x`);
   const recursive = source.slice(fixed).includes('/');
-  const pattern = globPattern(source);
-  const matched = (path: string) => pattern.test(path.replaceAll(sep, '/'));
+  const matches = globMatcher(source, { dot: true });
+  const matched = (path: string) => matches(path.replaceAll(sep, '/'));
   const below = await imagesBelow(base, { recursive, leftOut: options.leftOut, matched }).catch(() => []);
   return orNone(below, source, options.leftOut);
 }
@@ -72,25 +73,6 @@ function orNone(images: string[], where: string, leftOut?: LeftOut): string[] {
     help: leftOut && hasHeic(leftOut) ? HEIC_HELP : undefined,
   });
 }
-
-/** `*` and `?` within a name, `**` over folders, `[abc]`, `{one,two}`. */
-export function globPattern(glob: string): RegExp {
-  const translated = glob
-    .replace(/^\.\//, '')
-    .replace(/\*\*\/|\*\*|\*|\?|\{[^{}]*\}|\[!?[^\]]+\]|[\\^$.|+()[\]{}]/g, (token) => {
-      if (token === '**/') return '(?:.*/)?';
-      if (token === '**') return '.*';
-      if (token === '*') return '[^/]*';
-      if (token === '?') return '[^/]';
-      if (token.length > 2 && token[0] === '{')
-        return `(?:${token.slice(1, -1).split(',').map(quoted).join('|')})`;
-      if (token.length > 2 && token[0] === '[') return token.replace(/^\[!/, '[^').replaceAll('\\', '\\\\');
-      return `\\${token}`;
-    });
-  return new RegExp(`^${translated}$`);
-}
-
-const quoted = (text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 
 /**
  * What to decode: a path as it is, the bytes of a URL or of standard input.

@@ -1,5 +1,5 @@
-import picomatch from 'picomatch';
 import { ConfigError } from '../common/errors.js';
+import { globMatcher } from '../common/glob.js';
 import { didYouMean } from '../common/suggest.js';
 import type { Module } from './module.js';
 
@@ -18,7 +18,7 @@ export function freezeNamed(model: Module, patterns: readonly string[], where: s
     beginnings: beginnings(name),
   }));
   for (const pattern of patterns) {
-    const matches = picomatch(asPath(pattern), { expandRange });
+    const matches = globMatcher(asPath(pattern));
     const named = places.filter((place) => place.beginnings.some((name) => matches(asPath(name))));
     if (named.length === 0) throw matchesNothing(pattern, model, where);
     for (const { variable } of named) variable.trainable = false;
@@ -42,14 +42,6 @@ const beginnings = (name: string): string[] =>
 
 /** Dots as slashes, but for those of a range. */
 const asPath = (name: string): string => name.replace(/(?<!\.)\.(?!\.)/g, '/');
-
-/** {4..11} as an alternative; picomatch by itself knows ranges of single characters. */
-function expandRange(from: string, to: string): string {
-  const [first, last] = [Number(from), Number(to)];
-  if (!Number.isInteger(first) || !Number.isInteger(last)) return `[${from}-${to}]`;
-  const [low, high] = first < last ? [first, last] : [last, first];
-  return `(${Array.from({ length: high - low + 1 }, (_, i) => low + i).join('|')})`;
-}
 
 function matchesNothing(pattern: string, model: Module, where: string): ConfigError {
   const modules = [...model.namedModules()].map(([name]) => name).filter(Boolean);

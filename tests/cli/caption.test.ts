@@ -14,7 +14,8 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, describe, it } from 'node:test';
-import { globPattern, imagesOf } from '#src/cli/image_sources.js';
+import { imagesOf } from '#src/cli/image_sources.js';
+import { globMatcher } from '#src/common/glob.js';
 import { drawPhotos } from '../docs/photos.js';
 import { lavis } from '../end_to_end/lavis.js';
 import { type TinyRun, tinyRun } from '../runners/tiny_run.js';
@@ -81,11 +82,14 @@ describe('what lavis caption is pointed at', () => {
     const cases: [glob: string, matched: string[], others: string[]][] = [
       ['a/*.jpg', ['a/b.jpg', 'a/.jpg'], ['a/b/c.jpg', 'a/b.jpgx', 'xa/b.jpg']],
       ['a/**/c?.jpg', ['a/c1.jpg', 'a/b/d/c2.jpg'], ['a/c.jpg', 'a/bc1.jpg']],
+      ['a(1)+$*.jpg', ['a(1)+$b.jpg'], ['a1+$b.jpg', 'a(1)$b.jpg']],
+      ['{08..10}.jpg', ['08.jpg', '09.jpg', '10.jpg'], ['8.jpg', '11.jpg']],
       ['./{one,t.o}[!0-9].png', ['onex.png', 't.oa.png'], ['one1.png', 'twoa.png']],
     ];
     for (const [glob, matched, others] of cases) {
-      for (const name of matched) assert.match(name, globPattern(glob));
-      for (const name of others) assert.doesNotMatch(name, globPattern(glob));
+      const matches = globMatcher(glob, { dot: true });
+      for (const name of matched) assert.ok(matches(name), `${name} by ${glob}`);
+      for (const name of others) assert.ok(!matches(name), `${name} by ${glob}`);
     }
   });
 });
