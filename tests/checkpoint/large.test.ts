@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -97,7 +98,9 @@ test('a tensor past four gibibytes of a storage, of an archive past five, is rea
   const state = checkpoint.stateDict();
   assert.deepEqual((await state.get('last')!.read()).data, Float32Array.of(1.5, -2, 3));
   assert.ok(process.memoryUsage.rss() - before < 100e6, 'nothing else is read');
-  await assert.rejects(state.get('whole')!.read(), /does not fit into memory[\s\S]*5368709120 bytes/);
+  // Later versions of Node have buffers of any size that memory has.
+  if (constants.MAX_LENGTH < 4 * count)
+    await assert.rejects(state.get('whole')!.read(), /does not fit into memory[\s\S]*5368709120 bytes/);
   await checkpoint.close();
 });
 
