@@ -94,6 +94,11 @@ export const commands: readonly ListedCommand[] = [
     load: async () => (await import('./init.js')).init,
   },
   {
+    command: 'setup <part>',
+    describe: 'Make an engine ready that does not come with the package: CUDA',
+    load: async () => (await import('./setup.js')).setup,
+  },
+  {
     command: 'doctor',
     describe: 'Check this machine: Node, engines and their speed, MPI, Java, cache, network',
     load: async () => (await import('./doctor.js')).doctor,

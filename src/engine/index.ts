@@ -7,6 +7,7 @@ export {
   type ValueAndGradsOptions,
   valueAndGrads,
 } from './autodiff.js';
+export { type InstallCudaOptions, installCuda } from './cuda/install.js';
 export { listAdapters } from './devices.js';
 export { type AdamWUpdate, adamwUpdate } from './fused/adamw.js';
 export { type AttentionOptions, attention, splitHeads } from './fused/attention.js';

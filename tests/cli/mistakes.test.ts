@@ -22,7 +22,7 @@ const node = (script: string, ...more: string[]) =>
   });
 
 describe('mistakes in a project end in messages for a newcomer', () => {
-  const { stdout, stderr } = node('scripts/lib/mistakes.mjs');
+  const { stdout, stderr } = node('scripts/docs/mistakes.mjs');
   assert.ok(stdout, stderr);
   const made = JSON.parse(stdout) as Made[];
 
@@ -50,6 +50,6 @@ function placeOf({ text, start, wrong = '' }: Made, part: string): string {
 }
 
 test('the generated pages are what the sources say', () => {
-  const { status, stderr } = node('scripts/generate.mjs', '--check');
+  const { status, stderr } = node('scripts/docs/generate.mjs', '--check');
   assert.equal(status, 0, stderr);
 });

@@ -102,7 +102,7 @@ test('every class of ours says which keys its section has, each with its meaning
 });
 
 test('the schema for editors and the page of keys are what the classes say', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/generate.mjs', '--check'], {
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/docs/generate.mjs', '--check'], {
     encoding: 'utf8',
   });
   assert.equal(status, 0, stderr);

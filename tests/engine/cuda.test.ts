@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { before, describe, test } from 'node:test';
 import { SingleCommunicator } from '#src/distributed/index.js';
@@ -167,4 +168,13 @@ test('what Node 23 removed from util is there again for tfjs-node', () => {
   } finally {
     Object.assign(util, { isNullOrUndefined, isArray });
   }
+});
+
+test('lavis setup cuda says which package it is that CUDA takes, where it is not installed', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['bin/lavis.js', 'setup', 'cuda', '--check'], {
+    encoding: 'utf8',
+  });
+  // where it is, CUDA works or the engine's own message says what is missing
+  if (status !== 0)
+    assert.match(stderr, /npm install @tensorflow\/tfjs-node-gpu@4\.22\.0|CUDA cannot be used yet/);
 });

@@ -45,5 +45,5 @@ test('a device that cannot be loaded tells why and what mends it', () => {
   });
   assert.match(stdout, /no engine for device 'cuda:4096'/);
   assert.match(stdout, /found: +cuda:4096: .+/);
-  assert.match(stdout, /help: .*(npm run setup:cuda|docs\/gpu\.md)/s);
+  assert.match(stdout, /help: .*(lavis setup cuda|docs\/gpu\.md)/s);
 });

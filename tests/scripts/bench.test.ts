@@ -21,7 +21,7 @@ interface Bench {
   makeCaptioner(options: object): Promise<BlipCaption>;
 }
 
-const part = (name: string) => import(pathToFileURL(resolve('scripts/lib/bench', name)).href);
+const part = (name: string) => import(pathToFileURL(resolve('scripts/bench/lib', name)).href);
 const bench: Bench = {
   ...(await part('statistics.mjs')),
   ...(await part('flops.mjs')),

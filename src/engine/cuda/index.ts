@@ -17,7 +17,9 @@ interface NodeBackend {
   isUsingGpuDevice: boolean;
 }
 
-const SETUP = 'npm run setup:cuda';
+const SETUP = 'lavis setup cuda';
+/** It is not among our dependencies: few have CUDA 11.2, and it brings the whole of TensorFlow.js. */
+export const INSTALL = `npm install ${PACKAGE}@4.22.0`;
 
 /**
  * The `tensorflow` backend of tfjs-node-gpu: libtensorflow on CUDA. One process has one GPU.
@@ -87,7 +89,7 @@ function explain(error: unknown): EngineError {
   const code = (error as NodeJS.ErrnoException).code;
   const message = messageOf(error);
   if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
-    const help = `npm install ${PACKAGE} && ${SETUP}`;
+    const help = `${INSTALL} && ${SETUP}`;
     return new EngineError(`${PACKAGE} is not installed`, { help, cause: error });
   }
   if (message.includes('native addon module')) {

@@ -7,14 +7,11 @@ export async function search(context) {
   const indexing = await context.takeTurns(
     'indexing a picture, tiny model, 32 px',
     Object.fromEntries(
-      counts.map((count) => [
-        `of ${count}`,
-        () => withNote(context.ours('bench_search', '--pictures', count)),
-      ]),
+      counts.map((count) => [`of ${count}`, () => withNote(context.ours('search', '--pictures', count))]),
     ),
   );
   const kept = Number(context.args.kept);
-  const runs = Array.from({ length: context.rounds }, () => context.ours('bench_search', '--kept', kept));
+  const runs = Array.from({ length: context.rounds }, () => context.ours('search', '--kept', kept));
   const part = (name, what) => [
     name,
     runs.map(({ parts, peakGb }) => ({ ...withNote(parts[name], what), peakGb })),

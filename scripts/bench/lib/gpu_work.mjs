@@ -1,7 +1,7 @@
 /**
- * One measurement on a graphics card, in a process of its own; the last line is JSON. For scripts/bench_gpu.mjs.
+ * One measurement on a graphics card, in a process of its own; the last line is JSON. For scripts/bench/cases/gpu.mjs.
  *
- *     node scripts/lib/bench/gpu_work.mjs --work step|caption --size base --batch 8 [--amp] [--device webgpu]
+ *     node scripts/bench/lib/gpu_work.mjs --work step|caption --size base --batch 8 [--amp] [--device webgpu]
  */
 import { parseArgs } from 'node:util';
 import { SingleCommunicator } from '../../../dist/distributed/index.js';
@@ -24,7 +24,7 @@ const { values: args } = parseArgs({
     image: { type: 'string', default: '384' },
     amp: { type: 'boolean', default: false },
     device: { type: 'string', default: 'webgpu' },
-    vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
+    vocab: { type: 'string', default: 'bert-base-uncased' },
   },
 });
 const [batch, steps, image] = [args.batch, args.steps, args.image].map(Number);

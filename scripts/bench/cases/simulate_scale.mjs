@@ -1,9 +1,9 @@
 /**
  * How a training step would scale over 1 to 1,024 workers, from figures measured here:
  *
- *     node scripts/simulate_scale.mjs                          # measures a small model on this machine
- *     node scripts/simulate_scale.mjs --model base --image-size 224 --batch 2 --vocab vocab.txt
- *     node scripts/simulate_scale.mjs --compute 0.45 --bytes 1.8e9 --inside 200 --between 25 --overlap
+ *     node scripts/bench/index.mjs simulate_scale                          # measures a small model on this machine
+ *     node scripts/bench/index.mjs simulate_scale --model base --image-size 224 --batch 2 --vocab vocab.txt
+ *     node scripts/bench/index.mjs simulate_scale --compute 0.45 --bytes 1.8e9 --inside 200 --between 25 --overlap
  *
  * The first two train on 1, 2 and 4 local workers of one thread each and set the prediction beside it. The
  * last takes figures of other machines: seconds of a step on one worker, bytes of gradients, and links in
@@ -21,7 +21,7 @@ import {
   initCommunicator,
   predictStep,
   scalesUpTo,
-} from '../dist/distributed/index.js';
+} from '../../../dist/distributed/index.js';
 
 const { values: args } = parseArgs({
   options: {
@@ -156,7 +156,7 @@ async function best(comm, data) {
 
 /** One worker: real training steps on random images. */
 async function train() {
-  const { loadEverything } = await import('./lib/scale_model.mjs');
+  const { loadEverything } = await import('../lib/scale_model.mjs');
   const comm = await initCommunicator(process.env);
   const { step, parameters, dispose } = await loadEverything({
     kind: args.model,

@@ -2,14 +2,14 @@
  * Where a training step's time goes on a WebGPU adapter, by the adapter's own timestamps: milliseconds and runs of
  * each shader. Weights are random.
  *
- *     node scripts/profile_webgpu.mjs [--model shapes|base|large] [--batch 8] [--words 12] [--device webgpu:0]
+ *     node scripts/bench/index.mjs profile_webgpu [--model shapes|base|large] [--batch 8] [--words 12] [--device webgpu:0]
  */
 
 import { parseArgs } from 'node:util';
-import { setupEngine, tf, valueAndGrads } from '../dist/engine/index.js';
-import { BlipCaption } from '../dist/models/index.js';
-import { AdamW } from '../dist/optim/index.js';
-import { modelSection, SHAPES_VOCAB } from './lib/bench/captioner.mjs';
+import { setupEngine, tf, valueAndGrads } from '../../../dist/engine/index.js';
+import { BlipCaption } from '../../../dist/models/index.js';
+import { AdamW } from '../../../dist/optim/index.js';
+import { modelSection, SHAPES_VOCAB } from '../lib/captioner.mjs';
 
 const { values: args } = parseArgs({
   options: {

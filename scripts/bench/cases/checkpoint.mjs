@@ -2,7 +2,7 @@
  * Writes a checkpoint of the size of BLIP large with its AdamW state (5.4 GB), reads it back, and prints
  * times and peak memory. Each part runs in a process of its own.
  *
- *     npm run build && node scripts/bench_checkpoint.mjs [--in FOLDER] [--scale 1] [--keep]
+ *     npm run build && node scripts/bench/index.mjs checkpoint [--in FOLDER] [--scale 1] [--keep]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -16,7 +16,7 @@ import {
   openCheckpoint,
   saveTorch,
   tuple,
-} from '../dist/checkpoint/index.js';
+} from '../../../dist/checkpoint/index.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

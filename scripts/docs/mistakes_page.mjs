@@ -1,4 +1,4 @@
-import { makeMistakes } from './lib/mistakes.mjs';
+import { makeMistakes } from './mistakes.mjs';
 
 /** docs/mistakes.md: what people get wrong, and what lavis prints then. */
 export async function mistakesPage() {
@@ -8,7 +8,7 @@ export async function mistakesPage() {
 
 const INTRODUCTION = `# Mistakes, and what they print
 
-<!-- Written by scripts/generate.mjs from tests/fixtures/mistakes/mistakes.yaml: change that, not this file. -->
+<!-- Written by scripts/docs/generate.mjs from tests/fixtures/mistakes/mistakes.yaml: change that, not this file. -->
 
 Each was made in the project that \`lavis init my-project\` writes, most with \`lavis train --cfg-path run.yaml\`. Nothing
 starts before the whole configuration is right; all its faults are told at once; the exit code is 1, or 2 for a command

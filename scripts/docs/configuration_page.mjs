@@ -1,4 +1,4 @@
-import { inWords, launchSchema, toJsonSchema } from '../dist/config/index.js';
+import { inWords, launchSchema, toJsonSchema } from '../../dist/config/index.js';
 
 /** docs/configuration.md: every key that a YAML may have, from the schemas of the classes. */
 export function configurationPage(registry) {
@@ -50,7 +50,7 @@ export function configurationPage(registry) {
 
 const INTRODUCTION = `# Configuration
 
-<!-- Written by scripts/generate.mjs from the schemas in src/: change them, not this file. -->
+<!-- Written by scripts/docs/generate.mjs from the schemas in src/: change them, not this file. -->
 
 A run is one YAML file with the sections \`model\`, \`datasets\` and \`run\`. What it leaves out comes from default
 files: those of the architecture and its \`model_type\`, and those of each dataset and its \`type\` (\`lavis zoo\` lists

@@ -2,21 +2,21 @@
  * The benchmark on a graphics card: training steps of base and large, captioning, GFLOP/s beside the card's own matrix
  * products, peak memory of the card. Prints a Markdown table and writes JSON.
  *
- *     node scripts/bench_gpu.mjs                                          ours alone, on WebGPU
- *     node scripts/bench_gpu.mjs --peer torch_blip.py --python python3    beside PyTorch on the same card
- *     node scripts/bench_gpu.mjs --small --image 64 --batches 2 --steps 2 --rounds 1     tries the benchmark itself
+ *     node scripts/bench/index.mjs gpu                                          ours alone, on WebGPU
+ *     node scripts/bench/index.mjs gpu --peer torch_blip.py --python python3    beside PyTorch on the same card
+ *     node scripts/bench/index.mjs gpu --small --image 64 --batches 2 --steps 2 --rounds 1     tries the benchmark itself
  *
- * With `--peer` PyTorch does the same work in turns with us, moved to the card by scripts/lib/bench/torch_on_gpu.py.
+ * With `--peer` PyTorch does the same work in turns with us, moved to the card by scripts/bench/lib/torch_on_gpu.py.
  * Every measurement is a process of its own; one that fails (no memory) is told and left out.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { machine } from './lib/bench/machine.mjs';
-import { lastLine } from './lib/bench/programs.mjs';
-import { inTurns } from './lib/bench/rounds.mjs';
-import { tableLines } from './lib/bench/table.mjs';
+import { machine } from '../lib/machine.mjs';
+import { lastLine } from '../lib/programs.mjs';
+import { inTurns } from '../lib/rounds.mjs';
+import { tableLines } from '../lib/table.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -32,12 +32,12 @@ const { values: args } = parseArgs({
     peer: { type: 'string' },
     'peer-device': { type: 'string', default: 'cuda' },
     python: { type: 'string', default: 'python3' },
-    vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
+    vocab: { type: 'string', default: 'bert-base-uncased' },
     json: { type: 'string', default: 'build/bench_gpu.json' },
   },
 });
 
-const inLib = (name) => fileURLToPath(new URL(`./lib/bench/${name}`, import.meta.url));
+const inLib = (name) => fileURLToPath(new URL(`../lib/${name}`, import.meta.url));
 const common = ['--steps', args.steps, '--image', args.image];
 
 function ours(work, size, batch, precision) {

@@ -2,17 +2,17 @@
  * The reference's tiny captioner on every engine of this machine: the largest differences from its loss, logits,
  * gradients, five training steps and generated sequences, as a Markdown table.
  *
- *     npx tsc -b tests && node scripts/parity.mjs [--devices cpu,webgpu]
+ *     npx tsc -b tests && node scripts/parity/index.mjs [--devices cpu,webgpu]
  */
 import { parseArgs } from 'node:util';
-import { images, maxDifference, readTensors, tinyModel } from '../build/tests/models/tiny.js';
-import { fixtureJson } from '../build/tests/support.js';
-import { toFloat32 } from '../dist/common/convert_tensor.js';
-import { SingleCommunicator } from '../dist/distributed/index.js';
-import { hasFloat16, setupEngine, tf, valueAndGrads } from '../dist/engine/index.js';
-import { AdamW, GradScaler } from '../dist/optim/index.js';
-import { TrainStep } from '../dist/runners/train_step.js';
-import { CaptionTask } from '../dist/tasks/index.js';
+import { images, maxDifference, readTensors, tinyModel } from '../../build/tests/models/tiny.js';
+import { fixtureJson } from '../../build/tests/support.js';
+import { toFloat32 } from '../../dist/common/convert_tensor.js';
+import { SingleCommunicator } from '../../dist/distributed/index.js';
+import { hasFloat16, setupEngine, tf, valueAndGrads } from '../../dist/engine/index.js';
+import { AdamW, GradScaler } from '../../dist/optim/index.js';
+import { TrainStep } from '../../dist/runners/train_step.js';
+import { CaptionTask } from '../../dist/tasks/index.js';
 
 const { values: args } = parseArgs({ options: { devices: { type: 'string', default: 'cpu,webgpu' } } });
 

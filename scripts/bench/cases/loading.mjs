@@ -1,10 +1,10 @@
 /**
  * Images a second that a loader delivers, from JPEG files to batches [B, 384, 384, 3]:
  *
- *     node scripts/bench_loading.mjs --split train --workers 2 [--images 400] [--busy]
+ *     node scripts/bench/index.mjs loading --split train --workers 2 [--images 400] [--busy]
  *
  * The consumer takes each batch at once. With `--busy` another process multiplies matrices on all cores
- * meanwhile, as a training step does. Ends with one line of JSON, for scripts/bench.mjs.
+ * meanwhile, as a training step does. Ends with one line of JSON, for scripts/bench/index.mjs.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,10 +13,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { DataLoader, batchSize as sizeOf } from '../dist/datasets/index.js';
-import { registry } from '../dist/index.js';
-import { peakGb } from './lib/bench/machine.mjs';
-import { photoDataset } from './lib/bench/photos.mjs';
+import { DataLoader, batchSize as sizeOf } from '../../../dist/datasets/index.js';
+import { registry } from '../../../dist/index.js';
+import { peakGb } from '../lib/machine.mjs';
+import { photoDataset } from '../lib/photos.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -39,7 +39,7 @@ const [wanted, image, batchSize, count, numWorkers] = [
 
 /** A process that keeps all cores at products, once it has begun. */
 async function startProducts() {
-  const script = fileURLToPath(new URL('bench_engine.mjs', import.meta.url));
+  const script = fileURLToPath(new URL('engine.mjs', import.meta.url));
   const products = spawn(process.execPath, [script, '--busy'], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(products.stdout, 'data');
   return products;

@@ -15,13 +15,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Context } from './lib/bench/context.mjs';
-import { growth } from './lib/bench/growth.mjs';
-import { machine } from './lib/bench/machine.mjs';
-import { base, caption, large } from './lib/bench/model_works.mjs';
-import { checkpoint, loading, startup } from './lib/bench/run_works.mjs';
-import { search } from './lib/bench/search_works.mjs';
-import { tableLines } from './lib/bench/table.mjs';
+import { Context } from './lib/context.mjs';
+import { growth } from './lib/growth.mjs';
+import { machine } from './lib/machine.mjs';
+import { base, caption, large } from './lib/model_works.mjs';
+import { checkpoint, loading, startup } from './lib/run_works.mjs';
+import { search } from './lib/search_works.mjs';
+import { tableLines } from './lib/table.mjs';
 
 const WORKS = { base, large, caption, loading, startup, checkpoint, growth, search };
 
@@ -47,7 +47,7 @@ const { values: args } = parseArgs({
     small: { type: 'boolean', default: false },
     /** Where checkpoints are written; the system's folder for temporary files unless given. */
     folder: { type: 'string' },
-    vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
+    vocab: { type: 'string', default: 'bert-base-uncased' },
     json: { type: 'string', default: 'build/bench.json' },
   },
 });

@@ -10,7 +10,7 @@ export async function loading(context) {
   const { image, images } = context.args;
   const loader = (split, workers, ...more) => {
     const parameters = ['--split', split, '--workers', workers, '--image', image, '--images', images];
-    const result = context.ours('bench_loading', ...parameters, ...more);
+    const result = context.ours('loading', ...parameters, ...more);
     const rate = `${(1 / result.seconds).toFixed(0)} images/s`;
     return {
       ...result,
@@ -32,9 +32,7 @@ export async function loading(context) {
 /** Ours and Pillow's take turns within one program; processor time, since one image at a time is asked for. */
 function oneCore(context) {
   const parameters = ['--python', context.args.python, '--image', context.args.image];
-  const results = Array.from({ length: context.rounds }, () =>
-    context.ours('bench_processors', ...parameters),
-  );
+  const results = Array.from({ length: context.rounds }, () => context.ours('processors', ...parameters));
   const side = (whose, what) =>
     results.map(({ [whose]: times }) => ({
       seconds: times[what].cpuMs / 1000,
@@ -67,7 +65,7 @@ export async function startup(context) {
   const peer = ['--size', 'base', '--batch', 4, '--image', image, '--steps', 1];
   const rows = await context.takeTurns(
     `start-up to the first step done, ${size}, batch 4`,
-    { ours: () => context.ours('bench_startup', ...common) },
+    { ours: () => context.ours('startup', ...common) },
     {
       PyTorch: async () => ({ seconds: await secondsUntil(python, context.peerCommand(...peer), /^loss/m) }),
     },
@@ -95,7 +93,7 @@ export async function checkpoint(context) {
       '--vocab',
       context.args.vocab,
     ];
-    const result = context.ours('bench_model_checkpoint', name, path, ...size);
+    const result = context.ours('model_checkpoint', name, path, ...size);
     const rate = (result.gigabytes / result.seconds).toFixed(2);
     const before = result.beforeGb.toFixed(2);
     return {

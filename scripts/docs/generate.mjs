@@ -3,9 +3,9 @@
  * docs/configuration.md for readers; and docs/mistakes.md from what mistakes print. With --check it writes nothing and fails where a file is old.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import '../dist/index.js';
-import { registry } from '../dist/common/registry.js';
-import { configJsonSchema } from '../dist/config/index.js';
+import '../../dist/index.js';
+import { registry } from '../../dist/common/registry.js';
+import { configJsonSchema } from '../../dist/config/index.js';
 import { configurationPage } from './configuration_page.mjs';
 import { mistakesPage } from './mistakes_page.mjs';
 
@@ -23,7 +23,7 @@ const read = (path) => {
 };
 const old = Object.keys(files).filter((path) => read(path) !== files[path]);
 if (process.argv.includes('--check')) {
-  for (const path of old) console.error(`${path} is old: npm run build && node scripts/generate.mjs`);
+  for (const path of old) console.error(`${path} is old: npm run build && node scripts/docs/generate.mjs`);
   process.exitCode = old.length > 0 ? 1 : 0;
 } else {
   for (const path of old) {

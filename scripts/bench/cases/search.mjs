@@ -2,23 +2,23 @@
  * Seconds of `lavis search`, over small pictures and a tiny model, so that what is measured is everything but the
  * model:
  *
- *     node scripts/bench_search.mjs --pictures 1000    of one picture of a folder that is indexed
- *     node scripts/bench_search.mjs --kept 100000      of a query to an index of BLIP's width, 256, and of opening it
+ *     node scripts/bench/index.mjs search --pictures 1000    of one picture of a folder that is indexed
+ *     node scripts/bench/index.mjs search --kept 100000      of a query to an index of BLIP's width, 256, and of opening it
  *
- * Ends with one line of JSON, for scripts/bench.mjs.
+ * Ends with one line of JSON, for scripts/bench/index.mjs.
  */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
-import { Rng } from '../dist/common/random.js';
-import { openIndex, registry, search, setupEngine } from '../dist/index.js';
-import { FeatureStore } from '../dist/search/feature_store.js';
-import { placeOf } from '../dist/search/image_index.js';
-import { SHAPES_VOCAB, sizedSection } from './lib/bench/captioner.mjs';
-import { peakGb } from './lib/bench/machine.mjs';
-import { median } from './lib/bench/statistics.mjs';
+import { Rng } from '../../../dist/common/random.js';
+import { openIndex, registry, search, setupEngine } from '../../../dist/index.js';
+import { FeatureStore } from '../../../dist/search/feature_store.js';
+import { placeOf } from '../../../dist/search/image_index.js';
+import { SHAPES_VOCAB, sizedSection } from '../lib/captioner.mjs';
+import { peakGb } from '../lib/machine.mjs';
+import { median } from '../lib/statistics.mjs';
 
 const { values: args } = parseArgs({
   options: {

@@ -1,9 +1,9 @@
 /**
  * All-reduce bandwidth of a communicator beside a plain copy:
  *
- *     node scripts/bench_allreduce.mjs                 # 2 local ranks
- *     node scripts/bench_allreduce.mjs 4               # 4 local ranks
- *     mpirun -np 2 node scripts/bench_allreduce.mjs    # MPI
+ *     node scripts/bench/index.mjs allreduce                 # 2 local ranks
+ *     node scripts/bench/index.mjs allreduce 4               # 4 local ranks
+ *     mpirun -np 2 node scripts/bench/index.mjs allreduce    # MPI
  *
  * GB/s: bytes of the array over the time of one call. The first figure is for arrays of the communicator, as
  * gradients lie in; the second for any array.
@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { initCommunicator, readWorld } from '../dist/distributed/index.js';
+import { initCommunicator, readWorld } from '../../../dist/distributed/index.js';
 
 const SIZES = [4, 1e6, 100e6, 1e9];
 

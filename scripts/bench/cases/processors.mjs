@@ -1,10 +1,10 @@
 /**
  * Milliseconds an image takes from JPEG bytes to the model's input, on one core, one image at a time:
  *
- *     node scripts/bench_processors.mjs [--python /usr/bin/python3]
+ *     node scripts/bench/index.mjs processors [--python /usr/bin/python3]
  *
  * Where Debian's python3-pil and python3-opencv are installed, the same work by Pillow and OpenCV stands
- * beside. Ends with one line of JSON, for scripts/bench.mjs.
+ * beside. Ends with one line of JSON, for scripts/bench/index.mjs.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
-import { Rng } from '../dist/common/random.js';
-import { decodeImage, loadImageProcessor } from '../dist/processors/index.js';
-import { peakGb } from './lib/bench/machine.mjs';
-import { photo } from './lib/bench/photos.mjs';
+import { Rng } from '../../../dist/common/random.js';
+import { decodeImage, loadImageProcessor } from '../../../dist/processors/index.js';
+import { peakGb } from '../lib/machine.mjs';
+import { photo } from '../lib/photos.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -59,7 +59,7 @@ const ours = {
 
 const folder = mkdtempSync(join(tmpdir(), 'lavis-bench-'));
 writeFileSync(join(folder, 'image.jpg'), jpeg);
-const script = fileURLToPath(new URL('bench_processors.py', import.meta.url));
+const script = fileURLToPath(new URL('processors.py', import.meta.url));
 const parameters = [script, join(folder, 'image.jpg'), String(size), String(rounds)];
 const { status, stdout } = spawnSync(args.python, parameters, { encoding: 'utf8' });
 rmSync(folder, { recursive: true });

@@ -19,13 +19,13 @@ export class Context {
 
   /** One measurement of ours, in a process of its own. */
   ours(script, ...parameters) {
-    const path = fileURLToPath(new URL(`../../${script}.mjs`, import.meta.url));
+    const path = fileURLToPath(new URL(`../cases/${script}.mjs`, import.meta.url));
     return lastLine(process.execPath, [path, ...parameters.map(String)]);
   }
 
   /** A training step or captioning of ours. */
   engine(...parameters) {
-    return this.ours('bench_engine', ...parameters, '--vocab', this.args.vocab);
+    return this.ours('engine', ...parameters, '--vocab', this.args.vocab);
   }
 
   /** The same by PyTorch. @returns seconds of a step or of a captioned batch, and peak memory */

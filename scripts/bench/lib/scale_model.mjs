@@ -1,6 +1,6 @@
-import { setupEngine, tf, valueAndGrads } from '../../dist/engine/index.js';
-import { BlipCaption } from '../../dist/models/index.js';
-import { AdamW } from '../../dist/optim/index.js';
+import { setupEngine, tf, valueAndGrads } from '../../../dist/engine/index.js';
+import { BlipCaption } from '../../../dist/models/index.js';
+import { AdamW } from '../../../dist/optim/index.js';
 
 const SMALL = { vit_type: 'custom', vit_embed_dim: 256, vit_depth: 6, vit_num_heads: 4, vit_patch_size: 16 };
 

@@ -2,16 +2,16 @@
  * Trains a small captioner on batches of all lengths and tells the memory every ten steps; ends with an error where
  * tensors or the card's memory grow after the first twenty.
  *
- *     node scripts/flat_memory.mjs [--device webgpu] [--steps 100] [--amp]
+ *     node scripts/bench/index.mjs flat_memory [--device webgpu] [--steps 100] [--amp]
  */
 import { parseArgs } from 'node:util';
-import { SingleCommunicator } from '../dist/distributed/index.js';
-import { deviceMemory, setupEngine, tf } from '../dist/engine/index.js';
-import { BlipCaption } from '../dist/models/index.js';
-import { AdamW, GradScaler } from '../dist/optim/index.js';
-import { TrainStep } from '../dist/runners/train_step.js';
-import { CaptionTask } from '../dist/tasks/index.js';
-import { modelSection, SHAPES_VOCAB } from './lib/bench/captioner.mjs';
+import { SingleCommunicator } from '../../../dist/distributed/index.js';
+import { deviceMemory, setupEngine, tf } from '../../../dist/engine/index.js';
+import { BlipCaption } from '../../../dist/models/index.js';
+import { AdamW, GradScaler } from '../../../dist/optim/index.js';
+import { TrainStep } from '../../../dist/runners/train_step.js';
+import { CaptionTask } from '../../../dist/tasks/index.js';
+import { modelSection, SHAPES_VOCAB } from '../lib/captioner.mjs';
 
 const { values: args } = parseArgs({
   options: {

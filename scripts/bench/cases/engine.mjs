@@ -1,22 +1,22 @@
 /**
  * Times the engine: matrix products, each fused operation, whole training steps, captioning.
  *
- *     node scripts/bench_engine.mjs                       products and kernels
- *     node scripts/bench_engine.mjs --step base --batch 4 --steps 5 [--profile] [--recompute 5] [--vocab FILE]
- *     node scripts/bench_engine.mjs --caption base --batch 4 --steps 3 [--profile]    3 beams, at most 20 tokens
- *     node scripts/bench_engine.mjs --busy                products on all cores until it is ended
+ *     node scripts/bench/index.mjs engine                       products and kernels
+ *     node scripts/bench/index.mjs engine --step base --batch 4 --steps 5 [--profile] [--recompute 5] [--vocab FILE]
+ *     node scripts/bench/index.mjs engine --caption base --batch 4 --steps 3 [--profile]    3 beams, at most 20 tokens
+ *     node scripts/bench/index.mjs engine --busy                products on all cores until it is ended
  *
- * Steps and captions end with one line of JSON, for scripts/bench.mjs.
+ * Steps and captions end with one line of JSON, for scripts/bench/index.mjs.
  */
 import { parseArgs } from 'node:util';
-import * as engine from '../dist/engine/index.js';
-import { AdamW } from '../dist/optim/index.js';
-import { CAPTION, makeCaptioner } from './lib/bench/captioner.mjs';
-import { captionFlops, sizesOf, stepFlops } from './lib/bench/flops.mjs';
-import { peakGb, residentGb } from './lib/bench/machine.mjs';
-import { productRate, timeOf } from './lib/bench/product_rate.mjs';
-import { profileLines } from './lib/bench/profile.mjs';
-import { median } from './lib/bench/statistics.mjs';
+import * as engine from '../../../dist/engine/index.js';
+import { AdamW } from '../../../dist/optim/index.js';
+import { CAPTION, makeCaptioner } from '../lib/captioner.mjs';
+import { captionFlops, sizesOf, stepFlops } from '../lib/flops.mjs';
+import { peakGb, residentGb } from '../lib/machine.mjs';
+import { productRate, timeOf } from '../lib/product_rate.mjs';
+import { profileLines } from '../lib/profile.mjs';
+import { median } from '../lib/statistics.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -29,7 +29,7 @@ const { values: args } = parseArgs({
     steps: { type: 'string', default: '5' },
     image: { type: 'string', default: '384' },
     recompute: { type: 'string', default: '0' },
-    vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
+    vocab: { type: 'string', default: 'bert-base-uncased' },
     profile: { type: 'boolean', default: false },
   },
 });

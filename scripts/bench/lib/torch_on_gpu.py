@@ -5,7 +5,7 @@
 
 DEVICE is cuda, or cpu to try this script; PRECISION float32, or float16 for autocast. What the peer makes is made on
 the card, and its clock waits for the card before it is read. Its last line of JSON gets the card's peak memory and
-the rate of products of [2308, 768] x [768, 3072] and the like, as scripts/lib/bench/product_rate.mjs has them.
+the rate of products of [2308, 768] x [768, 3072] and the like, as scripts/bench/lib/product_rate.mjs has them.
 """
 import contextlib
 import io

@@ -1,26 +1,26 @@
 /**
  * Saves a captioner with its AdamW state as a run does, and loads it as `--resume` does:
  *
- *     node scripts/bench_model_checkpoint.mjs save|load FILE [--size base]
+ *     node scripts/bench/index.mjs model_checkpoint save|load FILE [--size base]
  *
- * Each ends with one line of JSON, for scripts/bench.mjs. scripts/bench_checkpoint.mjs is about files larger
+ * Each ends with one line of JSON, for scripts/bench/index.mjs. scripts/bench/cases/checkpoint.mjs is about files larger
  * than memory is meant to be.
  */
 import { statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { setupEngine, tf } from '../dist/engine/index.js';
-import { AdamW } from '../dist/optim/index.js';
-import { readCheckpoint, writeCheckpoint } from '../dist/runners/checkpoints.js';
-import { newRunState } from '../dist/runners/state.js';
-import { makeCaptioner } from './lib/bench/captioner.mjs';
-import { peakGb, residentGb } from './lib/bench/machine.mjs';
+import { setupEngine, tf } from '../../../dist/engine/index.js';
+import { AdamW } from '../../../dist/optim/index.js';
+import { readCheckpoint, writeCheckpoint } from '../../../dist/runners/checkpoints.js';
+import { newRunState } from '../../../dist/runners/state.js';
+import { makeCaptioner } from '../lib/captioner.mjs';
+import { peakGb, residentGb } from '../lib/machine.mjs';
 
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     size: { type: 'string', default: 'base' },
     image: { type: 'string', default: '384' },
-    vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
+    vocab: { type: 'string', default: 'bert-base-uncased' },
   },
 });
 const [part, path] = positionals;

@@ -1,19 +1,19 @@
 /**
  * Seconds from the start of the process to the end of a run's first training step, as `lavis train` takes it:
  *
- *     node scripts/bench_startup.mjs [--size base] [--batch 4] [--steps 3] [--workers 2]
+ *     node scripts/bench/index.mjs startup [--size base] [--batch 4] [--steps 3] [--workers 2]
  *
  * The model starts from random weights, the photos are drawn beforehand. Tells too how long each step waited
- * for its data. Ends with one line of JSON, for scripts/bench.mjs.
+ * for its data. Ends with one line of JSON, for scripts/bench/index.mjs.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Config } from '../dist/index.js';
-import { makeRunner, prepareRun } from '../dist/runs/index.js';
-import { modelSection } from './lib/bench/captioner.mjs';
-import { peakGb } from './lib/bench/machine.mjs';
+import { Config } from '../../../dist/index.js';
+import { makeRunner, prepareRun } from '../../../dist/runs/index.js';
+import { modelSection } from '../lib/captioner.mjs';
+import { peakGb } from '../lib/machine.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -23,7 +23,7 @@ const { values: args } = parseArgs({
     image: { type: 'string', default: '384' },
     workers: { type: 'string', default: '2' },
     device: { type: 'string', default: 'cpu' },
-    vocab: { type: 'string', default: '../shared/bert-base-uncased/vocab.txt' },
+    vocab: { type: 'string', default: 'bert-base-uncased' },
   },
 });
 /** Since the process was started. */
@@ -41,7 +41,7 @@ try {
 process.exit(0);
 
 async function writeConfig() {
-  const { photoDataset } = await import('./lib/bench/photos.mjs');
+  const { photoDataset } = await import('../lib/photos.mjs');
   const config = {
     model: modelSection({ size: args.size, image, vocab: args.vocab }),
     datasets: { custom_caption: await photoDataset(join(folder, 'photos'), { count: batch * steps, image }) },
