@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after } from 'node:test';
@@ -8,12 +8,6 @@ export const fixture = (...parts: string[]) => resolve('tests/fixtures', ...part
 
 export const fixtureJson = <T>(...parts: string[]): T =>
   JSON.parse(readFileSync(fixture(...parts), 'utf8')) as T;
-
-/** A file that lies beside the project on some machines and is never part of it; undefined where it is absent. */
-export function shared(...parts: string[]): string | undefined {
-  const path = resolve('../shared', ...parts);
-  return existsSync(path) ? path : undefined;
-}
 
 /** An empty folder that is removed after the tests of the file. */
 export function temporaryFolder(): string {

@@ -1,18 +1,20 @@
 /**
  * Writes what is made from the keys that the classes say, configs/schema.json for editors and
- * docs/configuration.md for readers; and docs/mistakes.md from what mistakes print. With --check it writes nothing and fails where a file is old.
+ * docs/configuration.md for readers; docs/mistakes.md from what mistakes print; and the drawing of the architecture. With --check it writes nothing and fails where a file is old.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import '../../dist/index.js';
 import { registry } from '../../dist/common/registry.js';
 import { configJsonSchema } from '../../dist/config/index.js';
 import { configurationPage } from './configuration_page.mjs';
+import { architectureDrawing } from './drawing.mjs';
 import { mistakesPage } from './mistakes_page.mjs';
 
 const files = {
   'configs/schema.json': `${JSON.stringify(configJsonSchema(registry), null, 2)}\n`,
   'docs/configuration.md': configurationPage(registry),
   'docs/mistakes.md': await mistakesPage(),
+  'docs/architecture.svg': architectureDrawing(),
 };
 const read = (path) => {
   try {

@@ -10,7 +10,7 @@ import { CustomCaptionBuilder } from '#src/datasets/index.js';
 import { fetchItems } from '#src/fetch/fetch_items.js';
 import { itemsOf } from '#src/runs/downloads.js';
 import { fileServer, type Handler, serve, serveSome } from '../fetch/file_server.js';
-import { fixture, shared, temporaryFolder } from '../support.js';
+import { fixture, temporaryFolder } from '../support.js';
 import { storedZip } from '../zip.js';
 
 const folder = temporaryFolder();
@@ -191,23 +191,23 @@ test('a file with another checksum is refused', async () => {
   assert.ok(!existsSync(join(cache, 'coco/annotations/coco_karpathy_val.json')));
 });
 
-test('the vocabulary is fetched', async (t) => {
-  const genuine = shared('bert-base-uncased', 'vocab.txt');
-  if (!genuine) return t.skip('the genuine vocabulary is not here');
-  const mirror = await fileServer({
-    '/huggingface.co/bert-base-uncased/resolve/main/vocab.txt': serve(readFileSync(genuine)),
-  });
+test('the vocabulary is fetched, and another file in its place refused', async () => {
+  const words = readFileSync(fixture('tiny_caption', 'vocab.txt'));
+  const vocabulary = '/huggingface.co/bert-base-uncased/resolve/main/vocab.txt';
+  const mirror = await fileServer({ [vocabulary]: serve(words) });
   const cache = join(folder, 'vocabulary');
-  const { status, stdout, stderr } = await lavis(
-    cache,
-    'download',
-    'bert-base-uncased',
-    '--mirror',
-    mirror.url,
-  );
+  const asked = ['download', 'bert-base-uncased', '--mirror', mirror.url];
+  const refused = await lavis(cache, ...asked);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /the vocabulary of bert-base-uncased cannot be had[\s\S]*sum is/);
+  const path = join(cache, 'bert-base-uncased/vocab.txt');
+  assert.ok(!existsSync(path));
+  // what lies in the cache is taken, wherever it came from
+  mkdirSync(join(cache, 'bert-base-uncased'), { recursive: true });
+  writeFileSync(path, words);
+  const { status, stdout, stderr } = await lavis(cache, ...asked);
   assert.equal(status, 0, stderr);
-  assert.equal(stdout.trim(), join(cache, 'bert-base-uncased/vocab.txt'));
-  assert.ok(readFileSync(stdout.trim()).equals(readFileSync(genuine)));
+  assert.equal(stdout.trim(), path);
 });
 
 test('without a network one message names address, cache path and option', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import sharp from 'sharp';
 import { Rng } from '#src/common/random.js';
 import {
   type CaptionEvalDataset,
@@ -9,7 +10,6 @@ import {
   type Dataset,
 } from '#src/datasets/index.js';
 import { DataError, registry } from '#src/index.js';
-import { shared } from '../support.js';
 import { collect, imageOf, tinyCoco } from './support.js';
 
 const build = async (section: Record<string, unknown>) =>
@@ -45,18 +45,43 @@ test('the ground truth comes from the annotations', async () => {
   });
 });
 
-test('real photographs load in batches, and their ground truth is the one that lies beside them', async (t) => {
-  const folder = shared('photos72');
-  if (!folder) return t.skip('needs ../shared/photos72');
-  const { section } = await tinyCoco(1, 32);
-  const annotations = (split: string) => ({ storage: `${folder}/annotations/photos_${split}.json` });
+test('pictures of any size and format load in batches, and their ground truth is the one that lies beside them', async () => {
+  const { section, path } = await tinyCoco(1, 32);
+  const formats = ['jpg', 'png', 'webp'] as const;
+  const pictures = Array.from({ length: 12 }, (_, i) => ({
+    image: `val2014/${String(i * 34).padStart(12, '0')}.${formats[i % 3]}`,
+    image_id: `photo_${i * 34}`,
+    caption: ['one', 'two', 'three'].map((word) => `Picture ${i}, caption ${word}.`),
+  }));
+  mkdirSync(path('images/val2014'));
+  for (const [i, { image }] of pictures.entries()) {
+    const size = { width: 30 + 7 * i, height: 100 - 5 * i };
+    const noise = { type: 'gaussian', mean: 120, sigma: 40 } as const;
+    const drawn = sharp({ create: { ...size, channels: 3, background: 'black', noise } });
+    await (i % 4 === 1 ? drawn.greyscale() : drawn).toFile(path(`images/${image}`));
+  }
+  writeFileSync(path('photos_val.json'), JSON.stringify(pictures));
+  const flat = pictures.flatMap(({ caption, ...picture }) =>
+    caption.map((each) => ({ ...picture, caption: each })),
+  );
+  writeFileSync(path('photos_train.json'), JSON.stringify(flat));
+  // coco_karpathy_val_gt.json's form: captions numbered in order, ids as numbers
+  const truth = {
+    annotations: flat.map(({ image_id, caption }, id) => ({
+      image_id: Number(image_id.slice(6)),
+      caption,
+      id,
+    })),
+    images: pictures.map(({ image_id }) => ({ id: Number(image_id.slice(6)) })),
+  };
+  const storage = (split: string) => ({ storage: path(`photos_${split}.json`) });
   const build_info = {
-    annotations: { train: annotations('train'), val: annotations('val'), test: null },
-    images: { storage: `${folder}/images` },
+    annotations: { train: storage('train'), val: storage('val'), test: null },
+    images: { storage: path('images') },
   };
   const { train, val, ...rest } = await build({ ...section, build_info });
   assert.deepEqual(rest, {});
-  assert.equal(train.length, 144);
+  assert.equal(train.length, 36);
   const batches = await collect(new DataLoader({ dataset: val, batchSize: 5 }).epoch(0));
   assert.deepEqual(
     batches.map((batch) => imageOf(batch).shape),
@@ -66,7 +91,6 @@ test('real photographs load in batches, and their ground truth is the one that l
       [2, 32, 32, 3],
     ],
   );
-  const truth = JSON.parse(readFileSync(`${folder}/annotations/photos_val_gt.json`, 'utf8'));
   assert.deepEqual((val as CaptionEvalDataset).groundTruth(), truth);
 });
 
