@@ -8,7 +8,7 @@ import { findTree, type Override, splitKey, type Tree, treeOf, without, wrap } f
 /**
  * The values that a section of a configuration has for the keys of a schema, defaults filled in. Every section is
  * read here, whether it comes from a file or from a program, so that every complaint reads alike.
- * @param section dotted, as `run` or `datasets.coco_caption`
+ * @param section dotted, as `run` or `datasets.nlvr`
  * @throws ConfigError with every unknown key and every wrong value, each at its place
  */
 export function readTree<S extends z.ZodObject>(
@@ -41,7 +41,7 @@ export interface ReadOptions {
 
 /**
  * A plain section's keys with their defaults filled in: what `Config.read` does with a section of a file.
- * @param what names the section or its owner, as in "datasets.coco_caption" or "blip_image_eval".
+ * @param what names the section or its owner, as in "datasets.nlvr" or "blip_image_eval".
  * @throws ConfigError that lists every unknown key and wrong value at once.
  */
 export function readSection<S extends z.ZodObject>(

@@ -97,7 +97,7 @@ export const weightsToEvaluate = (checkpoint: string, model: PlainObject): Overr
 });
 
 /**
- * Scores of weights that were never trained mean nothing, as captions of them do.
+ * Scores of weights that were never trained mean nothing, nor do their results.
  * @throws CheckpointError when an evaluation has no weights; it names those that a run of the configuration made
  */
 async function refuseUntrained(config: Config): Promise<void> {
