@@ -19,8 +19,20 @@ after(() => {
   else process.env.LAVIS_CACHE_ROOT = cache;
 });
 
+interface SmallRun {
+  name: string;
+  data: string;
+  options: string[];
+  /** Scores at the end; a run without any evaluates nothing. */
+  metrics?: string[];
+  /** The file of results, where there is one. */
+  results?: string;
+  /** How many are shown of a sample. */
+  pictures?: number;
+}
+
 /** The small runs of the family, on a handful of scenes. */
-const RUNS = [
+const RUNS: SmallRun[] = [
   { name: 'pretrain', data: 'shapes_retrieval', options: ['model.queue_size=8'] },
   {
     name: 'retrieval',
