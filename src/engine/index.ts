@@ -32,6 +32,15 @@ export {
   type KeysAndValues,
   postNorm,
 } from './fused/post_norm.js';
+export {
+  type Attributes,
+  float,
+  type GraphSpec,
+  type Node,
+  node,
+  type StoredTensor,
+  writeModel,
+} from './onnx/messages.js';
 export { type Engine, type EngineOptions, parseDevice, setupEngine } from './setup.js';
 export { tf } from './tf.js';
 export { deviceMemory, isHostMemory, peek } from './tfjs_internals.js';

@@ -87,6 +87,7 @@ export { type ImageMatch, type MatchImagesOptions, matchImages } from './match_i
 export { type MedConfig, readMedConfig } from './med/config.js';
 export { TextDecoder } from './med/decoder.js';
 export { TextEncoder } from './med/encoder.js';
+export { MASKED as CAUSAL_MASK } from './med/masks.js';
 export {
   type BuildOptions,
   type CaptionSamples,
