@@ -89,6 +89,11 @@ export const commands: readonly ListedCommand[] = [
     load: async () => (await import('./convert.js')).convert,
   },
   {
+    command: 'export <checkpoint> <folder>',
+    describe: 'Write a captioner for browsers and ONNX Runtime',
+    load: async () => (await import('./export.js')).exportCommand,
+  },
+  {
     command: 'init <folder>',
     describe: 'Write a project that runs: a YAML, pictures and their captions',
     load: async () => (await import('./init.js')).init,

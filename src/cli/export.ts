@@ -3,8 +3,6 @@ import { checkpointModelOptions, loadCheckpointModel } from './checkpoint_model.
 import { defineCommand } from './command.js';
 
 export const exportCommand = defineCommand({
-  command: 'export <checkpoint> <folder>',
-  describe: 'Write a captioner for browsers and ONNX Runtime',
   positionals: {
     checkpoint: {
       type: 'string',

@@ -6,47 +6,6 @@ import { didYouMean, nearest } from '../common/suggest.js';
 import { isLaunched } from '../common/world.js';
 import { type Command, STDIN_ARGUMENT, UsageError } from './command.js';
 import { commandOf, commands, type ListedCommand, nameOf } from './commands.js';
-import { compare } from './compare.js';
-import { config } from './config.js';
-import { convert } from './convert.js';
-import { data } from './data.js';
-import { doctor } from './doctor.js';
-import { download } from './download.js';
-import { evaluate } from './eval.js';
-import { exportCommand } from './export.js';
-import { init } from './init.js';
-import { match } from './match.js';
-import { report as reportCommand } from './report.js';
-import { search } from './search.js';
-import { train } from './train.js';
-import { watch } from './watch.js';
-import { zoo } from './zoo.js';
-
-/** The command that a command line names; undefined where there is none of its name. */
-export function commandOf([name]: readonly string[]): Command | undefined {
-  return commands.find((candidate) => nameOf(candidate) === name);
-}
-
-/** In the order that the help lists them. */
-const commands: readonly Command[] = [
-  train,
-  evaluate,
-  caption,
-  ask,
-  match,
-  search,
-  watch,
-  reportCommand,
-  compare,
-  zoo,
-  config,
-  data,
-  download,
-  convert,
-  exportCommand,
-  init,
-  doctor,
-];
 
 /**
  * Runs one command line.
