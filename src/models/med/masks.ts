@@ -1,7 +1,7 @@
 import { tf } from '../../engine/index.js';
 
 /** Added to the scores of self-attention where a query must not look. Source: transformers 4.20, get_extended_attention_mask. */
-const MASKED = -10000;
+export const MASKED = -10000;
 
 /** Added to the scores of cross-attention, in float32. Source: transformers 4.20, invert_attention_mask. */
 export const CROSS_MASKED = -1e9;
