@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
-import { Config } from '#src/index.js';
+import { Config, registry } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 
 const folder = temporaryFolder();
@@ -37,7 +37,7 @@ describe('the runs that the package brings', () => {
       writeFileSync(printed, stdout);
       const again = await Config.fromFile(printed, [], { check: true });
       assert.deepEqual(again.toJSON(), (await Config.fromFile(yaml)).toJSON());
-      assert.equal(again.run.task, 'captioning');
+      assert.ok(registry.listTasks().includes(String(again.run.task)));
     });
   }
 });

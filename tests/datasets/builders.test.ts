@@ -20,7 +20,7 @@ test('every default configuration names its dataset, and passes the check of its
   const folder = temporaryFolder();
   for (const name of Object.keys(datasetZoo())) {
     const path = `${folder}/${name}.yaml`;
-    const type = name === 'shapes_caption' ? 'shapes' : 'base_coco';
+    const type = name.startsWith('shapes_') ? 'shapes' : 'base_coco';
     writeFileSync(
       path,
       `model: {arch: blip_caption, model_type: ${type}}\ndatasets: {${name}: {}}\nrun: {task: captioning}\n`,
