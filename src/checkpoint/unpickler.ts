@@ -1,5 +1,6 @@
 import type { ByteReader } from './byte_reader.js';
 import { LIMITS } from './limits.js';
+import { Literals, rawUnicodeEscape } from './pickle_literals.js';
 import { ForeignGlobal, Global, Instance, OpaqueInstance } from './pickled.js';
 import { OrderedDict } from './values.js';
 
@@ -31,12 +32,14 @@ class Unpickler {
   /** Where the stack stood at each open mark. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, unknown>();
+  readonly #literals: Literals;
   #objects = 0;
   #copied = 0;
 
   constructor(reader: ByteReader, options: UnpicklerOptions) {
     this.#reader = reader;
     this.#options = options;
+    this.#literals = new Literals(reader, (what, found) => this.#error(what, found));
   }
 
   run(): unknown {
@@ -67,7 +70,7 @@ class Unpickler {
       case 0x89: // NEWFALSE
         return this.#push(false);
       case 0x49: // INT
-        return this.#push(this.#textInt());
+        return this.#push(this.#literals.textInt());
       case 0x4a: // BININT
         return this.#push(reader.take(4).readInt32LE());
       case 0x4b: // BININT1
@@ -75,18 +78,18 @@ class Unpickler {
       case 0x4d: // BININT2
         return this.#push(reader.take(2).readUInt16LE());
       case 0x4c: // LONG
-        return this.#push(this.#textLong());
+        return this.#push(this.#literals.textLong());
       case 0x8a: // LONG1
-        return this.#push(this.#long(reader.byte()));
+        return this.#push(this.#literals.long(reader.byte()));
       case 0x8b: // LONG4
-        return this.#push(this.#long(reader.take(4).readUInt32LE()));
+        return this.#push(this.#literals.long(reader.take(4).readUInt32LE()));
       case 0x46: // FLOAT
-        return this.#push(this.#textFloat());
+        return this.#push(this.#literals.textFloat());
       case 0x47: // BINFLOAT
         return this.#push(reader.take(8).readDoubleBE());
       // Text and bytes
       case 0x53: // STRING
-        return this.#push(this.#textString());
+        return this.#push(this.#literals.textString());
       case 0x54: // BINSTRING
         return this.#push(reader.take(reader.take(4).readUInt32LE()).toString('latin1'));
       case 0x55: // SHORT_BINSTRING
@@ -98,14 +101,14 @@ class Unpickler {
       case 0x8c: // SHORT_BINUNICODE
         return this.#push(reader.take(reader.byte()).toString('utf8'));
       case 0x8d: // BINUNICODE8
-        return this.#push(reader.take(this.#length8()).toString('utf8'));
+        return this.#push(reader.take(this.#literals.length8()).toString('utf8'));
       case 0x42: // BINBYTES
         return this.#push(new Uint8Array(reader.take(reader.take(4).readUInt32LE())));
       case 0x43: // SHORT_BINBYTES
         return this.#push(new Uint8Array(reader.take(reader.byte())));
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
-        return this.#push(new Uint8Array(reader.take(this.#length8())));
+        return this.#push(new Uint8Array(reader.take(this.#literals.length8())));
       // Containers
       case 0x5d: // EMPTY_LIST
         return this.#pushObject([]);
@@ -148,13 +151,13 @@ class Unpickler {
       case 0x32: // DUP
         return this.#push(this.#top());
       case 0x67: // GET
-        return this.#get(this.#textIndex());
+        return this.#get(this.#literals.textIndex());
       case 0x68: // BINGET
         return this.#get(reader.byte());
       case 0x6a: // LONG_BINGET
         return this.#get(reader.take(4).readUInt32LE());
       case 0x70: // PUT
-        return this.#put(this.#textIndex());
+        return this.#put(this.#literals.textIndex());
       case 0x71: // BINPUT
         return this.#put(reader.byte());
       case 0x72: // LONG_BINPUT
@@ -355,92 +358,13 @@ class Unpickler {
     }
     if (this.#copied > LIMITS.copiedBytes) throw this.#error('copies too much');
   }
-
-  #length8(): number {
-    const length = this.#reader.take(8).readBigUInt64LE();
-    if (length > BigInt(LIMITS.pickleBytes)) throw this.#error('is damaged', `a text of ${length} bytes`);
-    return Number(length);
-  }
-
-  #long(length: number): number | bigint {
-    if (length > LIMITS.integerBytes) throw this.#error(`holds a whole number of ${length} bytes`);
-    if (length === 0) return 0;
-    const bytes = this.#reader.take(length);
-    const hex = Buffer.from(bytes).reverse().toString('hex');
-    return narrow(BigInt.asIntN(length * 8, BigInt(`0x${hex}`)));
-  }
-
-  #textInt(): number | bigint | boolean {
-    const text = this.#reader.line(LIMITS.integerBytes);
-    if (text === '00') return false;
-    if (text === '01') return true;
-    return this.#parseInt(text);
-  }
-
-  #textLong(): number | bigint {
-    return this.#parseInt(this.#reader.line(LIMITS.integerBytes).replace(/L$/, ''));
-  }
-
-  #parseInt(text: string): number | bigint {
-    if (!/^\s*[+-]?\d+\s*$/.test(text))
-      throw this.#error('is damaged', `'${text.slice(0, 40)}' for a whole number`);
-    return narrow(BigInt(text.trim().replace(/^\+/, '')));
-  }
-
-  #textFloat(): number {
-    const text = this.#reader.line(LIMITS.integerBytes).trim();
-    if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
-    const special = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
-    if (!special) throw this.#error('is damaged', `'${text.slice(0, 40)}' for a number`);
-    const value = special[2].toLowerCase() === 'nan' ? Number.NaN : Number.POSITIVE_INFINITY;
-    return special[1] === '-' ? -value : value;
-  }
-
-  #textIndex(): number {
-    const text = this.#reader.line(20);
-    if (!/^\d+$/.test(text))
-      throw this.#error('is damaged', `'${text.slice(0, 40)}' for a place in the memo`);
-    return Number(text);
-  }
-
-  #textString(): string {
-    const text = this.#reader.line(LIMITS.pickleBytes).trim();
-    const quote = text[0];
-    if (text.length < 2 || (quote !== '"' && quote !== "'") || !text.endsWith(quote)) {
-      throw this.#error('is damaged', 'a text without quotes');
-    }
-    return pythonEscape(text.slice(1, -1));
-  }
 }
 
 function splitFirst(items: unknown[]): [unknown, unknown[]] {
   return [items[0], items.slice(1)];
 }
 
-function narrow(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
-}
-
 function attributesOf(state: unknown): Record<string, unknown> {
   if (!(state instanceof Map)) throw new TypeError('an OrderedDict state that is no dict');
   return Object.fromEntries(state);
-}
-
-/** `raw-unicode-escape`, protocol 0's text. */
-function rawUnicodeEscape(text: string): string {
-  return text.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (whole, short, long) => {
-    const code = Number.parseInt(short ?? long, 16);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
-}
-
-const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', a: '\x07', b: '\b', f: '\f', v: '\v' };
-
-function pythonEscape(text: string): string {
-  return text.replace(/\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|[\s\S])/g, (_, code: string) => {
-    if (code[0] === 'x' && code.length === 3) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
-    if (/^[0-7]+$/.test(code)) return String.fromCharCode(Number.parseInt(code, 8));
-    return ESCAPES[code] ?? code;
-  });
 }
