@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { z } from 'zod';
-import { CheckpointError, ConfigError, RunInterrupted, TrainingError } from '../common/errors.js';
+import { ConfigError, RunInterrupted, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
 import type { Config } from '../config/index.js';
@@ -14,11 +14,11 @@ import {
 } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
 import { locateWeights, type Model } from '../models/index.js';
-import { AdamW, GradScaler, type LrScheduler } from '../optim/index.js';
+import { AdamW, GradScaler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { handleBadStep, type StepPlace } from './bad_step.js';
 import { CheckpointHook } from './checkpoint_hook.js';
-import { type RestoredRun, writeCheckpoint } from './checkpoints.js';
+import { writeCheckpoint } from './checkpoints.js';
 import { evaluateSplit } from './evaluation.js';
 import { compareRun } from './fingerprint.js';
 import { disposeGradients } from './gradients.js';
@@ -28,7 +28,7 @@ import { MetricsHook } from './metrics_hook.js';
 import { checkAccumulation, isValidationDue, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
-import { loadTogether, restoreTogether } from './restore.js';
+import { loadTogether, restoreTogether, roundAfter, stepAfterChange } from './restore.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
@@ -36,6 +36,7 @@ import { StopSignal } from './signals.js';
 import { type DatasetsBySplit, RunSplits } from './splits.js';
 import type { RunState } from './state.js';
 import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
+import { Training } from './training.js';
 
 export interface RunnerOptions {
   config: Config;
@@ -188,7 +189,7 @@ export abstract class BaseRunner implements Run {
   /** Writes checkpoint_<name>.pth on rank 0, the others wait; to be called between steps. @returns its path */
   async save(name: string): Promise<string> {
     const { optimizer, step } = this.#running;
-    await this.#settle();
+    await this.#flush();
     const path = join(this.folder.path, `checkpoint_${name}.pth`);
     const rng = await this.comm.allGather(this.model.rngState(), 'random state');
     const state = this.#journal.snapshot(rng, this.stepsOf(this.state.round));
@@ -264,13 +265,13 @@ export abstract class BaseRunner implements Run {
       const update = (state.step + 1) % settings.accumGradIters === 0;
       const at = { epoch: state.round, step: state.step, stepsPerEpoch: this.stepsOf(0) };
       const { later, stop, ...report } = await step.run(batch, lr, update, at);
-      await this.#settle();
+      await this.#flush();
       const place = { at: `${this.place()}, step ${state.step}`, batch, lr };
       this.#journal.meters.update({ lr, ...report.losses });
       this.#takeNote(report, place);
-      if (later) this.#running.unsettled = { later, place };
+      if (later) this.#running.pending = { later, place };
       state.step++;
-      if (isLogged(this)) Object.assign(report, await this.#settle());
+      if (isLogged(this)) Object.assign(report, await this.#flush());
       const done = performance.now();
       const images = batchSize(batch) * comm.worldSize;
       const times = { images, dataSeconds: (arrived - before) / 1000, seconds: (done - before) / 1000 };
@@ -286,13 +287,10 @@ export abstract class BaseRunner implements Run {
   }
 
   /** Waits for what the last update came to, where a graphics card has it. */
-  async #settle(): Promise<UpdateReport | undefined> {
-    const { unsettled } = this.#running;
-    this.#running.unsettled = undefined;
-    if (!unsettled) return undefined;
-    const report = await unsettled.later;
-    this.#takeNote(report, unsettled.place);
-    return report;
+  async #flush(): Promise<UpdateReport | undefined> {
+    const pending = await this.#running.takePending();
+    if (pending) this.#takeNote(pending.report, pending.place);
+    return pending?.report;
   }
 
   /** @throws TrainingError for a step that is no number, unless those are skipped */
@@ -383,10 +381,14 @@ export abstract class BaseRunner implements Run {
       await this.#journal.restore(restored.state, dirname(path));
       const rng = restored.state.rng[this.comm.rank];
       if (rng) this.model.restoreRngState(rng);
-      if (changes.training) this.#restartRound(restored);
+      if (changes.training) {
+        disposeGradients(restored.accumulated);
+        this.state.step = stepAfterChange(this, restored);
+        if (this.state.step === 0) this.#journal.restartRound();
+      }
       if (changes.evaluation) this.#journal.forgetBest();
     } else {
-      this.state.round = this.#roundOf(path, restored);
+      this.state.round = roundAfter(this, path, restored);
       if (this.comm.rank === 0) {
         log.warn(`${path} was not written here: its best score, random state and log are not in it`);
       }
@@ -403,37 +405,9 @@ export abstract class BaseRunner implements Run {
     this.state.fingerprint = (await comm.allGather(own, 'fingerprint'))[0];
   }
 
-  /**
-   * The place of a checkpoint in a round whose samples come otherwise now: a round that was trained to its end
-   * stays so, an epoch begins again, iterations go on counting.
-   */
-  #restartRound(restored: RestoredRun): void {
-    const { state } = this;
-    disposeGradients(restored.accumulated);
-    if (state.step === 0) return;
-    const steps = this.stepsOf(state.round);
-    if (state.step === restored.state?.steps) state.step = steps;
-    else if (this.unit === 'iters') state.step = Math.min(state.step, steps);
-    else this.#journal.restartRound();
-  }
-
   async #loadBest(): Promise<void> {
     const path = await loadTogether(this, 'loads the best weights', () => this.#journal.bestCheckpoint());
     if (path) log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);
-  }
-
-  /** The round that a checkpoint of LAVIS's own goes on with. */
-  #roundOf(path: string, restored: RestoredRun): number {
-    const done = restored[this.unit];
-    for (let round = 0; done !== undefined && round <= this.rounds; round++) {
-      if (this.numberAfter(round) >= done) return round;
-    }
-    throw new CheckpointError('no run of this length can go on from the checkpoint', {
-      where: path,
-      found: done === undefined ? `no '${this.unit}'` : `${this.unit} ${done}`,
-      allowed: `${this.unit} of at most ${this.numberAfter(this.rounds)}`,
-      help: `run.runner=${this.unit === 'epoch' ? 'runner_iter' : 'runner_base'} if that one wrote it`,
-    });
   }
 
   async #logConfig(): Promise<void> {
@@ -443,26 +417,5 @@ export abstract class BaseRunner implements Run {
 
   async #tell(stage: (hook: RunHook) => void | Promise<void> | undefined): Promise<void> {
     for (const hook of this.#hooks) await stage(hook);
-  }
-}
-
-/** What lives as long as `train` runs. */
-class Training {
-  schedule?: LrScheduler;
-  /** The last update, while nobody knows what it came to. */
-  unsettled?: { later: Promise<UpdateReport>; place: StepPlace };
-
-  constructor(
-    readonly loader: BatchSource,
-    readonly optimizer: AdamW,
-    readonly step: TrainStep,
-    readonly stop: StopSignal,
-  ) {}
-
-  async close(): Promise<void> {
-    this.stop.release();
-    this.step.reset();
-    this.optimizer.dispose();
-    await this.loader.close();
   }
 }

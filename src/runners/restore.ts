@@ -1,9 +1,11 @@
+import { CheckpointError } from '../common/errors.js';
 import { broadcastVariables, type Communicator, onRankZero } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import { type RestoredRun, readCheckpoint, restoreWeights } from './checkpoints.js';
 import { disposeGradients, type Gradients } from './gradients.js';
+import type { Run } from './hooks.js';
 
 export interface RestoredParts {
   comm: Communicator;
@@ -64,6 +66,40 @@ export async function loadTogether(
   });
   if (path) await broadcastVariables(comm, model.stateDict());
   return path;
+}
+
+/**
+ * The step of a round whose samples come otherwise now: a round that was trained to its end stays so, iterations go on
+ * counting, an epoch that was cut short begins again.
+ */
+export function stepAfterChange(
+  run: Pick<Run, 'state' | 'unit' | 'stepsOf'>,
+  { state: saved }: RestoredRun,
+): number {
+  const { state, unit } = run;
+  if (state.step === 0) return 0;
+  const steps = run.stepsOf(state.round);
+  if (state.step === saved?.steps) return steps;
+  return unit === 'iters' ? Math.min(state.step, steps) : 0;
+}
+
+/** The round that a checkpoint of LAVIS's own goes on with. @throws CheckpointError where the run has none */
+export function roundAfter(
+  run: Pick<Run, 'rounds' | 'unit' | 'numberAfter'>,
+  path: string,
+  restored: RestoredRun,
+): number {
+  const { unit, rounds } = run;
+  const done = restored[unit];
+  for (let round = 0; done !== undefined && round <= rounds; round++) {
+    if (run.numberAfter(round) >= done) return round;
+  }
+  throw new CheckpointError('no run of this length can go on from the checkpoint', {
+    where: path,
+    found: done === undefined ? `no '${unit}'` : `${unit} ${done}`,
+    allowed: `${unit} of at most ${run.numberAfter(rounds)}`,
+    help: `run.runner=${unit === 'epoch' ? 'runner_iter' : 'runner_base'} if that one wrote it`,
+  });
 }
 
 /** Rank 0's gradients, on every rank. */
