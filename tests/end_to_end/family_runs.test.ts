@@ -51,6 +51,22 @@ const RUNS: SmallRun[] = [
     ],
     pictures: 1,
   },
+  {
+    name: 'vqa',
+    data: 'shapes_vqa',
+    options: ['run.num_ans_candidates=3'],
+    metrics: ['agg_metrics', 'other', 'number', 'yes/no'],
+    results: 'test_vqa_result.json',
+    pictures: 1,
+  },
+  {
+    name: 'nlvr',
+    data: 'shapes_nlvr',
+    options: [],
+    metrics: ['agg_metrics', 'acc'],
+    results: 'test_epochbest.json',
+    pictures: 2,
+  },
 ];
 
 for (const { name, data, options, metrics, results, pictures } of RUNS) {
