@@ -4,6 +4,7 @@
  */
 const rooms = [
   'cli',
+  'doctor',
   'reports',
   'runs',
   'runners',

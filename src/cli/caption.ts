@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { log } from '../common/logging.js';
 import { captionImages } from '../models/index.js';
+import { isUrl, newImages, STDIN } from '../processors/index.js';
 import { type Captioned, CaptionFiles, EXISTING } from './caption_files.js';
 import { type Captioner, loadCaptioner } from './captioner.js';
 import { defineCommand, UsageError } from './command.js';
@@ -13,10 +14,8 @@ import {
   sourcesOf,
 } from './fetched_images.js';
 import { generationArguments, generationOptionTable } from './generation_options.js';
-import { isUrl, STDIN } from './image_sources.js';
 import { formatOption, type ResultForm, ResultOutput } from './result_output.js';
 import { modelOptions } from './use_model.js';
-import { newImages } from './watch_folders.js';
 
 const options = {
   ...modelOptions('blip_caption', 'base_coco'),

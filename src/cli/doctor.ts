@@ -1,16 +1,16 @@
 import { styleText } from 'node:util';
-import { defineCommand } from './command.js';
 import {
   type Check,
   checkCache,
   checkEngine,
   checked,
+  checkGpus,
   checkHost,
   checkMachine,
   checkNode,
   checkProgram,
-} from './doctor_checks.js';
-import { checkGpus } from './doctor_gpus.js';
+} from '../doctor/index.js';
+import { defineCommand } from './command.js';
 
 const OFFLINE =
   'HTTPS_PROXY, or the files put into the cache by hand: a run that needs one names its URL and its place';

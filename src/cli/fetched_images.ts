@@ -1,9 +1,16 @@
 import { messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { timedProgress } from '../common/progress.js';
-import { HEIC_HELP, hasHeic, inWords, type LeftOut } from '../processors/index.js';
+import {
+  HEIC_HELP,
+  hasHeic,
+  imageBytes,
+  imagesOf,
+  inWords,
+  type LeftOut,
+  STDIN,
+} from '../processors/index.js';
 import { STDIN_ARGUMENT, UsageError } from './command.js';
-import { imageBytes, imagesOf, STDIN } from './image_sources.js';
 
 /** The positional and the options of every command that takes images. */
 export const imagePositionals = {

@@ -29,6 +29,7 @@ export {
   nameKind,
   withoutImageEnding,
 } from './image_format.js';
+export { imageBytes, imagesOf, isUrl, newImages, STDIN } from './image_sources.js';
 export {
   imageProcessorOf,
   loadImageProcessor,

@@ -105,7 +105,7 @@ export class FeatureStore {
     try {
       for (let at = 0; at < bytes.length; ) {
         const { bytesRead } = await handle.read(bytes, at, Math.min(bytes.length - at, 2 ** 30), at);
-        if (bytesRead === 0) throw new Error(`${this.#rowsFile} ends early`);
+        if (bytesRead === 0) throw new RangeError(`${this.#rowsFile} ends early`);
         at += bytesRead;
       }
     } finally {

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Check } from '#src/cli/doctor_checks.js';
-import { checkHost, checkNode } from '#src/cli/doctor_checks.js';
-import { cardsOnBus, checkGpus } from '#src/cli/doctor_gpus.js';
+import type { Check } from '#src/doctor/checks.js';
+import { checkHost, checkNode } from '#src/doctor/checks.js';
+import { cardsOnBus, checkGpus } from '#src/doctor/gpus.js';
 import { temporaryFolder } from '../support.js';
 
 function doctor(env: Record<string, string>): { status: number | null; checks: Map<string, Check> } {

@@ -2,19 +2,20 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { lossyText } from '../common/byte_paths.js';
 import { DataError } from '../common/errors.js';
 import { globMatcher } from '../common/glob.js';
 import { downloadFile } from '../fetch/index.js';
 import {
   addLeftOut,
-  HEIC_HELP,
   hasHeic,
   type ImageFileOptions,
   imagesBelow,
   inWords,
   type LeftOut,
-} from '../processors/index.js';
+} from './image_files.js';
+import { HEIC_HELP } from './image_format.js';
 
 /** Names standard input among the images. */
 export const STDIN = '-';
@@ -88,5 +89,34 @@ export async function imageBytes(source: string): Promise<string | Uint8Array> {
     return await readFile(path);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The images that come into folders, those already there first, each once and when it is whole: when its size
+ * is the same as a moment before. Looks again and again, as that works on network folders too.
+ */
+export async function* newImages(
+  folders: readonly string[],
+  seen: Set<string>,
+  signal: AbortSignal,
+  { intervalMs = 500, recursive = true }: { intervalMs?: number; recursive?: boolean } = {},
+): AsyncGenerator<string[]> {
+  const sizes = new Map<string, number>();
+  while (!signal.aborted) {
+    const whole: string[] = [];
+    for (const path of (
+      await Promise.all(folders.map((folder) => imagesBelow(folder, { recursive }).catch(() => [])))
+    ).flat()) {
+      if (seen.has(path)) continue;
+      const size = (await stat(path).catch(() => undefined))?.size ?? 0;
+      if (size > 0 && sizes.get(path) === size) {
+        whole.push(path);
+        seen.add(path);
+        sizes.delete(path);
+      } else sizes.set(path, size);
+    }
+    if (whole.length > 0) yield whole;
+    await sleep(intervalMs, undefined, { signal }).catch(() => {});
   }
 }

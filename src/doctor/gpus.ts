@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Check } from './doctor_checks.js';
+import type { Check } from './checks.js';
 
 const run = promisify(execFile);
 

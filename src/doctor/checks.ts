@@ -10,7 +10,7 @@ import { messageOf } from '../common/errors.js';
 import { cacheRoot } from '../common/paths.js';
 import { shareOfProcessors } from '../common/threads.js';
 import { request } from '../fetch/index.js';
-import type { EngineReport } from './doctor_engine.js';
+import type { EngineReport } from './engine_probe.js';
 
 export interface Check {
   title: string;
@@ -62,7 +62,7 @@ const ENGINE_PACKAGES: Record<string, string[]> = {
 
 export async function checkEngine(device: string): Promise<Check> {
   const title = `Engine ${device}`;
-  const script = fileURLToPath(new URL('./doctor_engine.js', import.meta.url));
+  const script = fileURLToPath(new URL('./engine_probe.js', import.meta.url));
   const versions = ENGINE_PACKAGES[device]
     .map((name) => [name, versionOf(name)])
     .filter(([, version]) => version !== undefined)

@@ -1,6 +1,6 @@
 /**
  * Tries one device, in a process of its own: a driver that crashes takes nobody with it.
- * node doctor_engine.js cpu: prints one line of JSON, an EngineReport.
+ * node engine_probe.js cpu: prints one line of JSON, an EngineReport.
  */
 import { messageOf } from '../common/errors.js';
 import { hasFloat16, listAdapters, setupEngine, tf } from '../engine/index.js';
