@@ -10,6 +10,7 @@ import { temporaryFolder } from '../support.js';
 import { finished } from './ranks.js';
 
 const folder = temporaryFolder();
+const noPgrep = spawnSync('pgrep', ['--version']).error ? 'pgrep is not on PATH' : false;
 const noMpi = spawnSync('mpirun', ['--version']).status === 0 ? false : 'mpirun is not on PATH';
 interface Content {
   model: Record<string, Float32Array>;
@@ -84,7 +85,9 @@ describe('a whole run of several workers', () => {
     assert.deepEqual(await weights('mpi'), await weights('two'));
   });
 
-  it('goes on from its newest checkpoint after a worker was killed, to the same weights', async () => {
+  it('goes on from its newest checkpoint after a worker was killed, to the same weights', {
+    skip: noPgrep,
+  }, async () => {
     const options = ['run.batch_size_train=2', 'run.save_freq=1'];
     const child = start('killed', { flags: ['--nproc-per-node', '2', '--max-restarts', '1'], options });
     const end = finished(child);
