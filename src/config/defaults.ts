@@ -69,6 +69,8 @@ function modelDefaults(chosen: Tree, registry: Registry): Tree {
   if (!arch) throw missingKey(chosen, 'model.arch', registry.list('model'));
   const defaults = filesOf(registry, 'model', arch.name, arch.origin);
   const type = nameAt(chosen, ['model', 'model_type']);
+  // A plug-in's model may have all its keys in the section.
+  if (!type && Object.keys(defaults).length === 0) return emptyMap(chosen.origin);
   if (!type) throw missingKey(chosen, 'model.model_type', Object.keys(defaults));
   return readDefaults(defaults, type, TYPE_OF.model(arch.name));
 }

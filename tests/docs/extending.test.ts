@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import sharp from 'sharp';
 import { Config, openCheckpoint, registry, setupEngine } from '#src/index.js';
 import { jobFolder, lavis } from '../end_to_end/lavis.js';
 import { temporaryFolder } from '../support.js';
@@ -84,5 +85,65 @@ describe("the examples of docs/extending.md, loaded by a YAML's plugins", () => 
     assert.deepEqual(shape, [8, 8, 3]);
     assert.ok(Math.abs(data[0] - 0.2) < 1e-6 && data[8 * 3 * 2] === 1, String(data));
     assert.throws(() => letterbox.fromConfig({ gray: 3 }), /gray/);
+  });
+});
+
+describe('the example of another kind: photos with a number each', () => {
+  const folder = temporaryFolder();
+  const photos = join(folder, 'photos');
+  const options = [
+    `datasets.rated_photos.build_info.images.storage=${photos}`,
+    `run.output_dir=${join(folder, 'output')}`,
+  ];
+  const train = (...more: string[]) =>
+    lavis(
+      'train',
+      '--cfg-path',
+      'docs/examples/rate.yaml',
+      '--device',
+      'cpu',
+      ...more,
+      '--options',
+      ...options,
+    );
+
+  before(async () => {
+    mkdirSync(photos);
+    for (const [split, count] of [
+      ['train', 64],
+      ['val', 16],
+      ['test', 16],
+    ] as const) {
+      const rows: string[] = [];
+      for (let i = 0; i < count; i++) {
+        const rating = ((i * 37) % count) / count;
+        const grey = Math.round(255 * rating);
+        await sharp({
+          create: { width: 40, height: 40, channels: 3, background: { r: grey, g: grey, b: grey } },
+        })
+          .png()
+          .toFile(join(photos, `${split}${i}.png`));
+        rows.push(`${split}${i}.png,${rating}`);
+      }
+      writeFileSync(join(photos, `${split}.csv`), `${rows.join('\n')}\n`);
+    }
+  });
+
+  it('learns the number, far better than the mean of all would do', async () => {
+    const { code, stdout, stderr } = await train();
+    assert.equal(code, 0, stderr);
+    const error = Number(/mean_error +([\d.]+)/.exec(stdout)?.[1]);
+    assert.ok(error < 0.15, `${error}, where the mean alone is 0.25 off`);
+    const report = readFileSync(join(jobFolder(join(folder, 'output')), 'report.html'), 'utf8');
+    assert.match(report, /mean_error/);
+  });
+
+  it('is tried by a dry run, and trained by two workers', async () => {
+    const dry = await train('--dry-run');
+    assert.equal(dry.code, 0, dry.stderr);
+    assert.match(dry.stdout, /parameters +3,104/);
+    const two = await train('--nproc-per-node', '2');
+    assert.equal(two.code, 0, two.stderr);
+    assert.match(two.stdout + two.stderr, /mean_error/);
   });
 });
