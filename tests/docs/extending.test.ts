@@ -142,8 +142,11 @@ describe('the example of another kind: photos with a number each', () => {
     const dry = await train('--dry-run');
     assert.equal(dry.code, 0, dry.stderr);
     assert.match(dry.stdout, /parameters +3,104/);
-    const two = await train('--nproc-per-node', '2');
+    const two = await train('--nproc-per-node', '2', '--job-id', 'two');
     assert.equal(two.code, 0, two.stderr);
-    assert.match(two.stdout + two.stderr, /mean_error/);
+    assert.match(
+      readFileSync(join(folder, 'output', 'two', 'evaluate.txt'), 'utf8'),
+      /"test": *\{"mean_error"/,
+    );
   });
 });
