@@ -26,7 +26,7 @@ async function run(argv: readonly string[]): Promise<number> {
   const command = await called?.load();
   const parser = yargs(withStdin(argv, command))
     .scriptName('lavis')
-    .usage('$0 <command>\n\nTrain, evaluate and run BLIP image captioning from a YAML file.')
+    .usage('$0 <command>\n\nTrain, evaluate and run BLIP from a YAML file.')
     .version(version())
     .alias('help', 'h')
     .alias('version', 'v')
