@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { ConfigError, RunInterrupted, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
+import { counted } from '../common/words.js';
 import type { Config } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
 import {
@@ -25,6 +26,7 @@ import { disposeGradients } from './gradients.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
+import { checkPatience, isPatienceOver, waitedFor } from './patience.js';
 import { checkAccumulation, isValidationDue, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
@@ -116,6 +118,10 @@ export abstract class BaseRunner implements Run {
     return this.#journal.state;
   }
 
+  get isOver(): boolean {
+    return this.state.round >= this.rounds || isPatienceOver(this.settings, this.state.waited);
+  }
+
   abstract readonly unit: 'epoch' | 'iters';
   abstract get rounds(): number;
   abstract stepsOf(round: number): number;
@@ -138,6 +144,7 @@ export abstract class BaseRunner implements Run {
       model.seed(settings.seed + this.comm.rank);
       training.schedule = makeSchedule(settings, this.scheduleLength);
       checkAccumulation(settings, this.stepsOf(0));
+      checkPatience(settings);
       model.checkPlan?.({ batch: settings.batchSizeTrain * this.comm.worldSize });
       await this.#takeFingerprint();
       if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
@@ -145,7 +152,8 @@ export abstract class BaseRunner implements Run {
       await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
       if (this.comm.rank === 0) warnOfPlan(settings, this.stepsOf(0));
       await this.#tell((hook) => hook.beforeTraining?.(this));
-      while (this.state.round < this.rounds) await this.#runRound();
+      while (!this.isOver) await this.#runRound();
+      if (this.state.round < this.rounds) this.#tellOfPatience();
       await this.#tell((hook) => hook.afterTraining?.(this));
       if (settings.validSplits.length === 0) label = this.labelAfter(this.state.round);
     } finally {
@@ -305,12 +313,14 @@ export abstract class BaseRunner implements Run {
     if (!isValidationDue(settings, state.round, this.rounds)) return false;
     const decisive = decisiveSplit(settings);
     const found = { score: state.bestScore, at: state.bestAt, improved: false };
+    let { waited } = state;
     const label = this.labelAfter(state.round + 1);
     // First: an evaluation that fails, or is killed, costs no training.
     if (settings.validSplits.length > 0) await this.save('latest');
     for (const split of settings.validSplits) {
       const metrics = await this.#evaluate(split, label);
       if (!metrics) continue;
+      if (split === decisive) waited = waitedFor(metrics.agg_metrics, waited, settings.minDelta);
       const best = split === decisive && metrics.agg_metrics > (found.score ?? -Infinity);
       if (best) {
         const at = this.numberAfter(state.round + 1);
@@ -319,10 +329,17 @@ export abstract class BaseRunner implements Run {
       await this.#journal.stats(split, { ...metrics, [`best_${unit}`]: found.at });
       await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label, best));
     }
-    if (!found.improved) return false;
     // Only now: a run that is stopped during evaluation evaluates again.
+    state.waited = waited;
+    if (!found.improved) return false;
     this.#journal.foundBest(found.score!, found.at);
     return true;
+  }
+
+  #tellOfPatience(): void {
+    const { patience } = this.settings;
+    const told = `no better score in ${counted(patience!, 'evaluation')} (run.patience): training ends`;
+    if (this.comm.rank === 0) log.info(`${told} after ${this.unit} ${this.numberAfter(this.state.round)}`);
   }
 
   /** Sampled texts draw from the model's generator; training goes on as if it had not been used. */

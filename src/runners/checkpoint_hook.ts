@@ -40,7 +40,7 @@ export class CheckpointHook implements RunHook {
   async afterTraining(run: Run): Promise<void> {
     if (run.comm.rank !== 0) return;
     const path = (name: string) => join(run.folder.path, `checkpoint_${name}.pth`);
-    const last = path(String(run.numberAfter(run.rounds)));
+    const last = path(String(run.numberAfter(run.state.round)));
     if (existsSync(last)) await removeCheckpoint(path('latest'));
   }
 
@@ -52,4 +52,5 @@ export class CheckpointHook implements RunHook {
 }
 
 /** Whether the round that is done has a checkpoint of its own. */
-const isDue = ({ settings, state, rounds }: Run) => isCheckpointDue(settings, state.round - 1, rounds);
+const isDue = ({ settings, state, rounds, isOver }: Run) =>
+  isCheckpointDue(settings, state.round - 1, rounds) || (settings.saveLast && isOver);

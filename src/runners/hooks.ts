@@ -31,8 +31,10 @@ export interface Run {
   readonly state: RunState;
   /** The newest checkpoint that this process wrote or read. */
   readonly lastCheckpoint?: string;
-  /** How many rounds the run has. */
+  /** How many rounds the run has at most. */
   readonly rounds: number;
+  /** Whether no further round comes: all are done, or `run.patience` is over. */
+  readonly isOver: boolean;
   /** The name of the key in checkpoints and logs that says how far the run is. */
   readonly unit: 'epoch' | 'iters';
   /** Micro-steps of a round. */

@@ -71,6 +71,7 @@ export class Journal {
   /** Scores are of other data from here on. */
   forgetBest(): void {
     this.state.bestScore = null;
+    this.state.waited = undefined;
   }
 
   /** What a checkpoint keeps. @param rng each rank's generator @param steps micro-steps of the round */

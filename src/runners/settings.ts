@@ -35,6 +35,12 @@ export const trainingSchema = z.strictObject({
     'How many checkpoints stay, the best one apart; all unless given.',
   ),
   val_freq: key(types.natural, 1, 'Epochs between evaluations.'),
+  patience: key(
+    types.natural,
+    undefined,
+    'Training ends after so many evaluations in a row without a better `agg_metrics` of the deciding split.',
+  ),
+  min_delta: key(types.size, 0, 'By how much `agg_metrics` has to be better for `patience` to start anew.'),
   resume_ckpt_path: key(types.text, undefined, 'A checkpoint to go on from.'),
   resume_changed: key(
     types.flag,

@@ -1,6 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
 import type { Fingerprint } from './fingerprint.js';
 import type { MeterState } from './meters.js';
+import type { Waiting } from './patience.js';
 import type { LogState } from './run_folder.js';
 
 /** Where a run stands between two steps: with weights and moments, all that an exact resume needs. */
@@ -25,6 +26,8 @@ export interface RunState {
   steps?: number;
   /** Absent in older checkpoints. */
   fingerprint?: Fingerprint;
+  /** For `run.patience`; absent before the first evaluation, and in older checkpoints. */
+  waited?: Waiting;
   /** Micro-batches that were left out for a bad loss. */
   skipped: number;
 }
