@@ -23,7 +23,7 @@ describe('lavis data', () => {
     const { code, stdout, stderr } = await survey();
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^coco_caption train: 10 samples\n {2}words {6}3 to 3, half up to 3, 95% up to 3$/m);
-    assert.match(stdout, /truncated +0 of 10 captions \(0\.00%\)/);
+    assert.match(stdout, /truncated +0 of 10 texts \(0\.00%\)/);
     assert.match(stdout, /images +10, 10 of them decoded, 40x32 to 40x32/);
     assert.match(stdout, /^coco_caption val: 3 images[\s\S]*ids +all 3 are in the ground truth/m);
     assert.match(stdout, /LEAK +3 \(.*tiny_1\.png.*\) of its images are trained on/);
@@ -33,7 +33,7 @@ describe('lavis data', () => {
     const whole = (await survey()).stdout;
     const [, most] = /tokens +\d+ to (\d+)/.exec(whole)!;
     const { stdout } = await survey(`model.max_txt_len=${Number(most) - 1}`);
-    assert.match(stdout, /truncated +[1-9]\d* of 10 captions/);
+    assert.match(stdout, /truncated +[1-9]\d* of 10 texts/);
     assert.match(stdout, /longest +a \w+ ball/);
   });
 
@@ -47,13 +47,13 @@ describe('lavis data', () => {
       `datasets.coco_caption.build_info.annotations.train.storage=${file}`,
     );
     assert.equal(code, 1);
-    assert.match(stdout, /EMPTY +captions without a word: 1 \("\.\.\." in .*odd\.json, entry 0\)/);
+    assert.match(stdout, /EMPTY +texts without a word: 1 \("\.\.\." in .*odd\.json, entry 0\)/);
     assert.match(stdout, /GARBLED .*1 \("a cafÃ© ball"\)/);
-    assert.match(stdout, /\[UNK\] +in \d of 4 captions; the words: \d \(.*\u{1F600}/u);
+    assert.match(stdout, /\[UNK\] +in \d of 4 texts; the words: \d \(.*\u{1F600}/u);
     assert.match(stderr, /1 of 4 captions have no word/);
     writeFileSync(file, JSON.stringify([{ ...annotations[0], caption: 'nan' }, annotations[1]]));
     const nothing = await survey(`datasets.coco_caption.build_info.annotations.train.storage=${file}`);
-    assert.match(nothing.stdout, /EMPTY +captions without a word: 1 \("nan" in/);
+    assert.match(nothing.stdout, /EMPTY +texts without a word: 1 \("nan" in/);
     assert.equal(nothing.code, 1);
   });
 

@@ -33,25 +33,26 @@ export function describeSplit(survey: SplitSurvey, most: number | undefined): st
   if (images) rows.push(...imageRows(images));
   if (ids) rows.push(...idRows(ids));
   if (trainedToo.length > 0) rows.push(['LEAK', `${listed(trainedToo)} of its images are trained on`]);
-  const unit = survey.split === 'train' ? 'samples' : 'images';
+  const imageEach = survey.split !== 'train' && survey.samples === (images?.count ?? survey.samples);
+  const unit = imageEach ? 'images' : 'samples';
   const lines = rows.map(([name, text]) => `  ${name.padEnd(10)} ${text}`);
   return [`${survey.name}: ${count(survey.samples)} ${unit}`, ...lines].join('\n');
 }
 
 function captionRows(survey: CaptionSurvey, most?: number) {
-  const { count: captions, words, tokens, truncated, longest, empty, garbled, unknown } = survey;
+  const { count: texts, words, tokens, truncated, longest, empty, garbled, unknown } = survey;
   const rows: [string, string][] = [['words', distribution(words)]];
   if (tokens) {
-    const share = ((100 * truncated) / captions).toFixed(2);
+    const share = ((100 * truncated) / texts).toFixed(2);
     rows.push(['tokens', `${distribution(tokens)}; the model takes ${most}`]);
-    rows.push(['truncated', `${count(truncated)} of ${count(captions)} captions (${share}%)`]);
+    rows.push(['truncated', `${count(truncated)} of ${count(texts)} texts (${share}%)`]);
     if (truncated > 0) rows.push(['longest', longest ?? '']);
   }
   if (unknown) {
     const which = unknown.words.length > 0 ? `; the words: ${listed(unknown.words)}` : '';
-    rows.push(['[UNK]', `in ${count(unknown.captions)} of ${count(captions)} captions${which}`]);
+    rows.push(['[UNK]', `in ${count(unknown.captions)} of ${count(texts)} texts${which}`]);
   }
-  if (empty.length > 0) rows.push(['EMPTY', `captions without a word: ${listed(empty)}`]);
+  if (empty.length > 0) rows.push(['EMPTY', `texts without a word: ${listed(empty)}`]);
   if (garbled.length > 0) rows.push(['GARBLED', `letters lost in a conversion: ${listed(garbled)}`]);
   return rows;
 }
