@@ -8,7 +8,9 @@ import { cacheRoot } from './paths.js';
 
 /**
  * Writes a whole file or nothing: aside in the same folder, synced, renamed over `path`, the folder synced.
- * Readers see the old file or the new one, also after a kill or a power cut. Missing folders are made.
+ * Readers see the old file or the new one, also after a kill or a power cut. Missing folders are made. Ours, where
+ * write-file-atomic would be at hand: that takes the whole content at once, where checkpoints are gigabytes that are made
+ * piece by piece, and leaves what a killed process left aside.
  * @throws DataError when the folder cannot be written or the disk is full; the older file is untouched.
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {

@@ -22,7 +22,8 @@ interface Holder {
 
 /**
  * Runs `work` while no other process that asks for the same lock file does, on this machine or another
- * that shares the folder. The lock of a dead process is broken.
+ * that shares the folder. The lock of a dead process is broken. Ours, where proper-lockfile would be at hand: that waits
+ * for a dead holder's lock to grow old, and cannot say who holds one.
  */
 export async function withFileLock<T>(
   lockPath: string,
