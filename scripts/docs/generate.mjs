@@ -11,7 +11,7 @@ import { architectureDrawing } from './drawing.mjs';
 import { mistakesPage } from './mistakes_page.mjs';
 
 const files = {
-  'configs/schema.json': `${JSON.stringify(configJsonSchema(registry), null, 2)}\n`,
+  'configs/schema.json': `${JSON.stringify(configJsonSchema(registry), null, 1)}\n`,
   'docs/configuration.md': configurationPage(registry),
   'docs/mistakes.md': await mistakesPage(),
   'docs/architecture.svg': architectureDrawing(),

@@ -36,7 +36,7 @@ export const config = defineCommand({
   async handler(args) {
     if (args.schema) {
       await loadClasses(args.plugin);
-      process.stdout.write(`${JSON.stringify(configJsonSchema(registry), null, 2)}\n`);
+      process.stdout.write(`${JSON.stringify(configJsonSchema(registry), null, 1)}\n`);
       return;
     }
     const cfgPath = args['cfg-path'];
