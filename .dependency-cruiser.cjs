@@ -5,6 +5,7 @@
 const rooms = [
   'cli',
   'doctor',
+  'inference',
   'reports',
   'runs',
   'runners',

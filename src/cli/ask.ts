@@ -1,19 +1,13 @@
 import { DataError } from '../common/errors.js';
 import { readText } from '../common/text_file.js';
+import { findImages, inBatches, useModel } from '../inference/index.js';
 import { type AnswerOptions, answerQuestions, checkedOptions, questionModel } from '../models/index.js';
 import { VqaTask } from '../tasks/index.js';
 import { defineCommand, UsageError } from './command.js';
-import {
-  findImages,
-  imageOptions,
-  imagePositionals,
-  inBatches,
-  PASSED_OVER,
-  sourcesOf,
-} from './fetched_images.js';
 import { searchOptions } from './generation_options.js';
+import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
+import { modelOptions, modelSource } from './model_options.js';
 import { formatOption, type ResultForm, ResultOutput } from './result_output.js';
-import { modelOptions, useModel } from './use_model.js';
 
 const METHODS = ['rank', 'generate'] as const;
 
@@ -77,8 +71,9 @@ export const ask = defineCommand({
     const given = await answerOptions(args);
     const images = await findImages(sourcesOf(args.images, 'lavis ask'), args);
     let settings: AnswerOptions = given;
-    const { model, processor, textProcessor } = await useModel(args, {
-      command: 'lavis ask',
+    const { model, processor, textProcessor } = await useModel(await modelSource(args), {
+      caller: 'lavis ask',
+      device: args.device,
       arch: 'blip_vqa',
       textProcessor: 'blip_question',
       check(config) {

@@ -1,21 +1,21 @@
 import { stat } from 'node:fs/promises';
 import { log } from '../common/logging.js';
+import {
+  type Captioned,
+  type Captioner,
+  CaptionFiles,
+  EXISTING,
+  findImages,
+  inBatches,
+  loadCaptioner,
+} from '../inference/index.js';
 import { captionImages } from '../models/index.js';
 import { isUrl, newImages, STDIN } from '../processors/index.js';
-import { type Captioned, CaptionFiles, EXISTING } from './caption_files.js';
-import { type Captioner, loadCaptioner } from './captioner.js';
 import { defineCommand, UsageError } from './command.js';
-import {
-  findImages,
-  imageOptions,
-  imagePositionals,
-  inBatches,
-  PASSED_OVER,
-  sourcesOf,
-} from './fetched_images.js';
 import { generationArguments, generationOptionTable } from './generation_options.js';
+import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
+import { modelOptions, modelSource } from './model_options.js';
 import { formatOption, type ResultForm, ResultOutput } from './result_output.js';
-import { modelOptions } from './use_model.js';
 
 const options = {
   ...modelOptions('blip_caption', 'base_coco'),
@@ -84,7 +84,11 @@ export const caption = defineCommand({
     const images = files ? await files.missing(found) : found;
     if (images.length < found.length) log.info(`${found.length - images.length} have a caption already`);
     if (images.length === 0 && folders.length === 0) return 0;
-    const captioner = await loadCaptioner(args, asked);
+    const { device, prompt } = args;
+    const captioner = await loadCaptioner(await modelSource(args), {
+      caller: 'lavis caption',
+      ...{ device, prompt, generation: asked },
+    });
     const output = files && format === 'text' ? undefined : new ResultOutput(format, CAPTIONS);
     const job: CaptionJob = {
       ...captioner,

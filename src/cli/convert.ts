@@ -2,13 +2,10 @@ import { convertCheckpoint, openPeftAdapter, savedState, saveTorch } from '../ch
 import { log } from '../common/logging.js';
 import { formatCount } from '../common/words.js';
 import { exportModel } from '../export/index.js';
+import { loadCheckpointModel } from '../inference/index.js';
 import { mergedTensors } from '../models/index.js';
-import {
-  type CheckpointModelArguments,
-  checkpointModelOptions,
-  loadCheckpointModel,
-} from './checkpoint_model.js';
 import { defineCommand, UsageError } from './command.js';
+import { checkpointModelOptions, checkpointModelSource, type ModelArguments } from './model_options.js';
 
 const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 type DType = (typeof DTYPES)[number];
@@ -74,12 +71,15 @@ async function convertModel(
   to: string,
   layout: 'hf' | 'lavis',
   dtype: DType | undefined,
-  args: CheckpointModelArguments,
+  args: ModelArguments,
 ): Promise<void> {
   if (layout === 'lavis' && !/\.(pth|pt|bin)$/.test(to))
     throw new UsageError(`--to lavis writes a .pth, not ${to}`);
   if (layout === 'lavis' && dtype) throw new UsageError('--dtype goes with --to hf, or without --to');
-  const { model, preprocessing, generation, card } = await loadCheckpointModel(from, args);
+  const { model, preprocessing, generation, card } = await loadCheckpointModel(
+    from,
+    await checkpointModelSource(args),
+  );
   try {
     if (layout === 'lavis') {
       const state = savedState(model.stateDict());

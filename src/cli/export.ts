@@ -1,6 +1,7 @@
 import { exportModel } from '../export/index.js';
-import { checkpointModelOptions, loadCheckpointModel } from './checkpoint_model.js';
+import { loadCheckpointModel } from '../inference/index.js';
 import { defineCommand } from './command.js';
+import { checkpointModelOptions, checkpointModelSource } from './model_options.js';
 
 export const exportCommand = defineCommand({
   positionals: {
@@ -39,7 +40,9 @@ export const exportCommand = defineCommand({
   epilogue:
     "transformers.js: pipeline('image-to-text', FOLDER). Without it: captioner.js in the folder, over onnxruntime-node or -web.",
   async handler(args) {
-    const { model, preprocessing, generation } = await loadCheckpointModel(args.checkpoint, args);
+    const { checkpoint, ...source } = args;
+    const named = await checkpointModelSource(source);
+    const { model, preprocessing, generation } = await loadCheckpointModel(checkpoint, named);
     try {
       const options = { format: args.format, dtypes: [...args.dtype], ...preprocessing, generation };
       const files = await exportModel(model, args.folder, options);

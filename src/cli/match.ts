@@ -1,15 +1,9 @@
+import { findImages, inBatches, useModel } from '../inference/index.js';
 import { matchImages, matchModel } from '../models/index.js';
 import { defineCommand, UsageError } from './command.js';
-import {
-  findImages,
-  imageOptions,
-  imagePositionals,
-  inBatches,
-  PASSED_OVER,
-  sourcesOf,
-} from './fetched_images.js';
+import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
+import { modelOptions, modelSource } from './model_options.js';
 import { formatOption, type ResultForm, ResultOutput, seven } from './result_output.js';
-import { modelOptions, useModel } from './use_model.js';
 
 interface Match {
   image: string;
@@ -60,8 +54,9 @@ export const match = defineCommand({
     const { text: texts } = args;
     if (texts.some((text) => text.trim() === '')) throw new UsageError('--text is empty: --text "a red car"');
     const images = await findImages(sourcesOf(args.images, 'lavis match'), args);
-    const { model, processor, textProcessor } = await useModel(args, {
-      command: 'lavis match',
+    const { model, processor, textProcessor } = await useModel(await modelSource(args), {
+      caller: 'lavis match',
+      device: args.device,
       arch: 'blip_image_text_matching',
       accept: matchModel,
     });

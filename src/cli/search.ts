@@ -3,15 +3,16 @@ import { basename, join, relative, resolve } from 'node:path';
 import { makeFolderInside } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { timedProgress } from '../common/progress.js';
+import { useModel } from '../inference/index.js';
 import { featureModel, matchModel } from '../models/index.js';
 import { decodeImage, imageBytes } from '../processors/index.js';
 import { drawSheet, type SheetCell } from '../reports/index.js';
 import { type Found, openIndex, search as searchIndex } from '../search/index.js';
 import { defineCommand, UsageError } from './command.js';
-import { imageOptions } from './fetched_images.js';
+import { imageOptions } from './image_options.js';
+import { modelOptions, modelSource } from './model_options.js';
 import { openFile } from './open_file.js';
 import { formatOption, type ResultForm, ResultOutput, seven } from './result_output.js';
-import { modelOptions, useModel } from './use_model.js';
 
 interface Result {
   image: string;
@@ -87,8 +88,9 @@ export const search = defineCommand({
   async handler(args) {
     const { folder, text, image, rerank } = args;
     const weight = checkQuery(args);
-    const { model, processor, textProcessor } = await useModel(args, {
-      command: 'lavis search',
+    const { model, processor, textProcessor } = await useModel(await modelSource(args), {
+      caller: 'lavis search',
+      device: args.device,
       arch: 'blip_image_text_matching',
       accept: (found) => (rerank === undefined ? featureModel(found) : matchModel(found)),
     });

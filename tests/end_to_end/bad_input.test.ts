@@ -156,8 +156,11 @@ describe('bad input ends in one clear message', () => {
       '--options',
       ...tiny.output('never'),
     );
-    assert.equal(untrained.code, 2);
-    assert.match(untrained.stderr, /names no weights, and none were trained under/);
+    assert.equal(untrained.code, 1);
+    assert.match(
+      untrained.stderr,
+      /CheckpointError: the YAML names no weights, and none were trained under[\s\S]*--checkpoint FILE/,
+    );
     const typeless = await lavis('caption', image, '--model-type', 'base_cocoa');
     assert.match(typeless.stderr, /no model type of blip_caption[\s\S]*did you mean 'base_coco'/);
     const twice = await lavis('caption', image, '--model-type', 'base_coco', '--cfg-path', tiny.yaml);

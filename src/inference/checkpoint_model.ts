@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { dictMember, openCheckpoint } from '../checkpoint/index.js';
+import { CheckpointError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
@@ -9,36 +10,7 @@ import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
 import { beneathCheckpoint, locateWeights, type Model, modelSectionOf } from '../models/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
-import { UsageError } from './command.js';
-import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
-
-/** The options of commands that build the model of a checkpoint. */
-export const checkpointModelOptions = {
-  ...configOptions,
-  'cfg-path': {
-    ...configOptions['cfg-path'],
-    demandOption: false,
-    describe: 'YAML of the run; the record in the checkpoint unless given',
-  },
-  model: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Architecture of lavis zoo, for weights without a record: blip_caption',
-  },
-  'model-type': { type: 'string', requiresArg: true, describe: 'Type of --model: base_coco' },
-  adapter: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Folder of a LoRA adapter (of a run or of PEFT), which becomes part of the weights',
-  },
-} as const;
-
-export interface CheckpointModelArguments extends Omit<ConfigArguments, 'cfg-path'> {
-  'cfg-path'?: string;
-  model?: string;
-  'model-type'?: string;
-  adapter?: string;
-}
+import { configOf, type ModelSource } from './model_source.js';
 
 /** A checkpoint's model, and what its run says of it. */
 export interface CheckpointModel {
@@ -49,31 +21,30 @@ export interface CheckpointModel {
 }
 
 /**
- * Builds the model of a checkpoint, on the CPU: as --cfg-path or --model say, else as the checkpoint's own record,
- * or the config.json beside it, says.
- * @throws UsageError where nothing says what model it is; LavisError
+ * Builds the model of a checkpoint, on the CPU: as the source says, else as the checkpoint's own record,
+ * or the config.json beside it, says. Plug-ins are loaded before.
+ * @throws CheckpointError where nothing says what model it is; LavisError
  */
 export async function loadCheckpointModel(
   place: string,
-  args: CheckpointModelArguments,
+  source: Omit<ModelSource, 'checkpoint'> = {},
 ): Promise<CheckpointModel> {
-  await loadClasses(args.plugin);
   const path = await locateWeights(place, 'another CHECKPOINT');
-  const config = (await askedConfig(args)) ?? (await recordedConfig(path)) ?? (await configBeside(path));
+  const config = (await askedConfig(source)) ?? (await recordedConfig(path)) ?? (await configBeside(path));
   if (!config) {
-    throw new UsageError(
-      `${place} has no record of its model: --cfg-path FILE of its run, or --model NAME --model-type TYPE`,
-    );
+    throw new CheckpointError(`${place} has no record of its model`, {
+      help: '--cfg-path FILE of its run, or --model NAME --model-type TYPE',
+    });
   }
   const section = tableAt(config, 'model');
   const { description } = await setupEngine({ device: 'cpu' });
   log.debug(description);
-  const asked = args.adapter === undefined ? section : { ...section, lora: null, adapter: null };
+  const asked = source.adapter === undefined ? section : { ...section, lora: null, adapter: null };
   const model = await registry
     .getModelClass(String(section.arch))
     .fromConfig({ ...asked, ...beneathCheckpoint(asked) }, { training: false });
   await model.loadCheckpoint(path);
-  if (args.adapter !== undefined) await model.loadAdapter?.(args.adapter);
+  if (source.adapter !== undefined) await model.loadAdapter?.(source.adapter);
   model.mergeAdapter?.();
   model.eval();
   return {
@@ -84,22 +55,19 @@ export async function loadCheckpointModel(
   };
 }
 
-/** What --cfg-path or --model name. */
-async function askedConfig(args: CheckpointModelArguments): Promise<PlainObject | undefined> {
-  const { 'cfg-path': file, model: arch, 'model-type': type } = args;
-  if (file) return (await loadConfig({ ...args, 'cfg-path': file }, { training: false })).toJSON();
+/** What the source names: the YAML of a run, or a model of the zoo. */
+async function askedConfig(source: ModelSource): Promise<PlainObject | undefined> {
+  const { cfgPath, arch, modelType } = source;
+  if (cfgPath) return (await configOf(source, cfgPath)).toJSON();
   if (!arch) return undefined;
   registry.getModelClass(arch);
   const values = {
-    model: { arch, ...(type ? { model_type: type } : {}) },
+    model: { arch, ...(modelType ? { model_type: modelType } : {}) },
     run: { task: 'captioning' },
     datasets: {},
   };
-  const overrides = [{ values, origin: '--model' }];
-  const config = await loadConfig(
-    { ...args, 'cfg-path': resolveFile(defaultFileOf('model', arch, type)) },
-    { training: false, overrides },
-  );
+  const path = resolveFile(defaultFileOf('model', arch, modelType));
+  const config = await configOf(source, path, { overrides: [{ values, origin: '--model' }] });
   // The run is nobody's: its settings say nothing of the weights.
   return { model: config.model, preprocess: config.section('preprocess') };
 }

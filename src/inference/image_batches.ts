@@ -1,45 +1,7 @@
 import { messageOf } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { timedProgress } from '../common/progress.js';
-import {
-  HEIC_HELP,
-  hasHeic,
-  imageBytes,
-  imagesOf,
-  inWords,
-  type LeftOut,
-  STDIN,
-} from '../processors/index.js';
-import { STDIN_ARGUMENT, UsageError } from './command.js';
-
-/** The positional and the options of every command that takes images. */
-export const imagePositionals = {
-  images: {
-    type: 'string',
-    array: true,
-    demandOption: true,
-    describe: 'Files, folders, globs or URLs; - is standard input',
-  },
-} as const;
-
-export const imageOptions = {
-  'batch-size': { type: 'number', default: 8, requiresArg: true, describe: 'Images at a time' },
-  recursive: {
-    type: 'boolean',
-    default: true,
-    describe: 'Take what is in the folders of a folder too; --recursive=false does not',
-  },
-} as const;
-
-/** For the help of such a command. */
-export const PASSED_OVER = 'An image that cannot be read is told and passed over; the exit code is 1 then.';
-
-/** The arguments as sources: `-` is standard input. @throws UsageError where that is a terminal */
-export function sourcesOf(images: readonly string[], command: string): string[] {
-  const named = images.map((source) => (source === STDIN_ARGUMENT ? STDIN : source));
-  if (!named.includes(STDIN) || !process.stdin.isTTY) return named;
-  throw new UsageError(`- reads an image from standard input, which is a terminal: ${command} - < photo.jpg`);
-}
+import { HEIC_HELP, hasHeic, imageBytes, imagesOf, inWords, type LeftOut } from '../processors/index.js';
 
 /** The images that sources stand for; what was left out in folders is told. @param own endings that are no news */
 export async function findImages(
@@ -55,7 +17,7 @@ export async function findImages(
   return found;
 }
 
-/** Some images of a command line, at hand. */
+/** Some images, at hand. */
 export interface FetchedImages {
   names: readonly string[];
   /** A path, or the bytes of what is no file; as many as there are names. */
