@@ -1,5 +1,4 @@
-import { DataError } from '../common/errors.js';
-import { readText } from '../common/text_file.js';
+import { readAnswerList } from '../datasets/index.js';
 import { findImages, inBatches, useModel } from '../inference/index.js';
 import { type AnswerOptions, answerQuestions, checkedOptions, questionModel } from '../models/index.js';
 import { VqaTask } from '../tasks/index.js';
@@ -23,7 +22,7 @@ const options = {
   answers: {
     type: 'string',
     requiresArg: true,
-    describe: 'Text file with an answer a line: the likeliest of them is chosen, in place of writing one',
+    describe: 'File with an answer a line, or a JSON list: the likeliest is chosen, in place of writing one',
   },
   'inference-method': {
     choices: METHODS,
@@ -148,14 +147,7 @@ async function answerOptions(args: AnswerArguments): Promise<AnswerOptions> {
   };
   return {
     inferenceMethod: method,
-    answerList: answers === undefined ? undefined : await readAnswers(answers),
+    answerList: answers === undefined ? undefined : await readAnswerList(answers),
     ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)),
   };
-}
-
-async function readAnswers(file: string): Promise<string[]> {
-  const lines = (await readText(file, { what: 'a list of answers' })).split(/\r\n|\n|\r/);
-  const answers = [...new Set(lines.map((line) => line.trim()).filter(Boolean))];
-  if (answers.length > 0) return answers;
-  throw new DataError('a list of answers is empty', { where: file, allowed: 'an answer a line' });
 }

@@ -1,15 +1,6 @@
 import { dump } from 'js-yaml';
 import { registry } from '../common/registry.js';
-import {
-  Config,
-  configJsonSchema,
-  describeOrigin,
-  isPlainObject,
-  leaves,
-  type PlainObject,
-  type PlainValue,
-  toPlain,
-} from '../config/index.js';
+import { Config, configJsonSchema, originsOf, type PlainObject, yamlWithOrigins } from '../config/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
 
@@ -43,8 +34,8 @@ export const config = defineCommand({
     if (!cfgPath) throw new UsageError('--cfg-path FILE is needed, or --schema');
     const { loaded, faults } = await loadWithFaults({ ...args, 'cfg-path': cfgPath });
     const value = args.resolved ? resolved(loaded) : loaded.toJSON();
-    if (args.json) console.log(JSON.stringify(args.origin ? origins(loaded, value) : value, null, 2));
-    else process.stdout.write(args.origin ? withOrigins(loaded, value) : dump(value, { lineWidth: -1 }));
+    if (args.json) console.log(JSON.stringify(args.origin ? originsOf(loaded, value) : value, null, 2));
+    else process.stdout.write(args.origin ? yamlWithOrigins(loaded, value) : dump(value, { lineWidth: -1 }));
     if (faults) throw faults;
   },
 });
@@ -64,38 +55,3 @@ async function loadWithFaults(args: ConfigArguments): Promise<{ loaded: Config; 
 function resolved(loaded: Config): PlainObject {
   return Object.fromEntries(Object.keys(loaded.toJSON()).map((name) => [name, loaded.value(name)]));
 }
-
-/** Each leaf's key, value and origin. */
-function origins(loaded: Config, value: PlainValue) {
-  return [...leaves(loaded.tree)].map(({ path, tree }) => ({
-    key: path.join('.'),
-    value: valueAt(value, path),
-    origin: describeOrigin(tree.origin),
-  }));
-}
-
-/** YAML with the origin as a comment on each line. */
-function withOrigins(loaded: Config, value: PlainValue): string {
-  const rows: [text: string, origin: string][] = [];
-  let above: string[] = [];
-  for (const { path, tree } of leaves(loaded.tree)) {
-    const shared = path.findIndex((key, i) => key !== above[i]);
-    for (let depth = Math.max(0, shared); depth < path.length - 1; depth++) {
-      rows.push([`${'  '.repeat(depth)}${inline(path[depth])}:`, '']);
-    }
-    const shown = inline(value === undefined ? toPlain(tree) : valueAt(value, path));
-    rows.push([
-      `${'  '.repeat(path.length - 1)}${inline(path.at(-1)!)}: ${shown}`,
-      describeOrigin(tree.origin),
-    ]);
-    above = path;
-  }
-  const width = Math.min(64, Math.max(...rows.map(([text]) => text.length)));
-  return rows.map(([text, origin]) => `${origin ? `${text.padEnd(width)}  # ${origin}` : text}\n`).join('');
-}
-
-function valueAt(value: PlainValue, path: readonly string[]): PlainValue {
-  return path.reduce<PlainValue>((below, key) => (isPlainObject(below) ? (below[key] ?? null) : null), value);
-}
-
-const inline = (value: PlainValue) => dump(value, { flowLevel: 0, lineWidth: -1 }).trimEnd();

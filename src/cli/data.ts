@@ -1,23 +1,6 @@
 import { resolve } from 'node:path';
-import type { Config } from '../config/index.js';
-import type { Dataset } from '../datasets/index.js';
-import { imageProcessorOf, sideOf } from '../processors/index.js';
-import {
-  describeSplit,
-  drawSheet,
-  faultsOf,
-  type SheetPart,
-  type SplitSurvey,
-  sheetPart,
-  surveyCaptions,
-  surveyIds,
-  surveyImages,
-  surveyStream,
-  type TextLimit,
-  textLimit,
-} from '../reports/index.js';
-import { checkSplits, type DatasetsBySplit, runSettings } from '../runners/index.js';
-import { buildDataset, datasetNames, usedSplits } from '../tasks/index.js';
+import { describeSplit, drawSheet, faultsOf, surveyData } from '../reports/index.js';
+import { checkSplits, runSettings } from '../runners/index.js';
 import { defineCommand } from './command.js';
 import { configOptions, loadConfig } from './config_options.js';
 
@@ -51,77 +34,16 @@ export const data = defineCommand({
     'Truncated captions are cut at model.max_txt_len tokens in training.',
   async handler(args) {
     const config = await loadConfig(args);
-    const limit = await textLimit(config);
-    const parts: SheetPart[] = [];
-    const surveys: SplitSurvey[] = [];
-    const datasets: DatasetsBySplit = {};
-    for (const name of datasetNames(config)) {
-      const splits = await buildDataset(config, name, usedSplits(config, { training: true }));
-      datasets[name] = splits;
-      for (const [split, dataset] of Object.entries(splits)) {
-        if (!dataset) continue;
-        if ('iterable' in dataset) {
-          const images = await surveyStream(dataset, args.images);
-          surveys.push({ name: dataset.name, split, samples: dataset.samplesPerEpoch, stream: true, images });
-          continue;
-        }
-        surveys.push(await survey(config, { name, dataset, split }, limit, args.images));
-        parts.push(await partOf(config, name, dataset, split));
-      }
-    }
-    noteLeaks(surveys);
-    if (args.json)
-      console.log(
-        JSON.stringify(
-          surveys.map(({ files: _, ...rest }) => rest),
-          null,
-          2,
-        ),
-      );
-    else console.log(surveys.map((one) => describeSplit(one, limit?.most)).join('\n\n'));
-    if (parts.length > 0) {
-      await drawSheet(parts, args.sheet);
+    const { splits, sheet, mostTokens, datasets } = await surveyData(config, args);
+    if (args.json) {
+      const shown = splits.map(({ files: _, ...rest }) => rest);
+      console.log(JSON.stringify(shown, null, 2));
+    } else console.log(splits.map((one) => describeSplit(one, mostTokens)).join('\n\n'));
+    if (sheet.length > 0) {
+      await drawSheet(sheet, args.sheet);
       if (!args.json) console.log(`\nThe contact sheet is ${resolve(args.sheet)}`);
     }
     checkSplits(datasets, runSettings(config));
-    return surveys.some((one) => faultsOf(one) > 0) ? 1 : 0;
+    return splits.some((one) => faultsOf(one) > 0) ? 1 : 0;
   },
 });
-
-async function survey(
-  config: Config,
-  { name, dataset, split }: { name: string; dataset: Dataset; split: string },
-  limit: TextLimit | undefined,
-  mostImages: number,
-): Promise<SplitSurvey> {
-  return {
-    name: dataset.name,
-    split,
-    samples: dataset.length,
-    captions: surveyCaptions(dataset, ownerOf(config, name), limit),
-    images: await surveyImages(dataset, mostImages),
-    ids: split === 'train' ? undefined : await surveyIds(dataset, split, config),
-    files: new Set([...(dataset.sources?.() ?? [])].flatMap(({ file }) => file ?? [])),
-  };
-}
-
-function partOf(config: Config, name: string, dataset: Dataset, split: string): Promise<SheetPart> {
-  const processor = imageProcessorOf(ownerOf(config, name), sideOf(split));
-  const seed = typeof config.run.seed === 'number' ? config.run.seed : 42;
-  return sheetPart(dataset, processor, split === 'train' ? 18 : 6, seed);
-}
-
-const ownerOf = (config: Config, name: string) => ({
-  name: `datasets.${name}`,
-  section: config.datasets[name],
-});
-
-/** An image that is trained on and scored makes the score mean nothing. */
-function noteLeaks(surveys: SplitSurvey[]): void {
-  const trained = surveys.filter(({ split }) => split === 'train').flatMap(({ files }) => [...(files ?? [])]);
-  const known = new Set(trained);
-  for (const one of surveys) {
-    if (one.split === 'train') continue;
-    one.trainedToo = [...(one.files ?? [])].filter((file) => known.has(file));
-  }
-}

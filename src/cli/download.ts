@@ -1,11 +1,9 @@
-import { ConfigError } from '../common/errors.js';
 import { makeFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
-import { didYouMean } from '../common/suggest.js';
 import { DOWNLOAD_SPLITS as SPLITS } from '../datasets/index.js';
 import { fetchItems, placeOf } from '../fetch/index.js';
-import { itemsOf, itemsOfRun } from '../runs/index.js';
+import { downloadsOf } from '../runs/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { configOptions, loadClasses, loadConfig } from './config_options.js';
 
@@ -63,17 +61,7 @@ export const download = defineCommand({
     await loadClasses(args.plugin);
     const config = cfgPath ? await loadConfig({ ...args, 'cfg-path': cfgPath }) : undefined;
     const splits = args.splits?.flatMap((split) => split.split(','));
-    for (const split of splits ?? []) {
-      if (SPLITS.includes(split)) continue;
-      throw new ConfigError(`no split is named '${split}'`, {
-        found: didYouMean(split, SPLITS) || undefined,
-        allowed: SPLITS.join(', '),
-      });
-    }
-    const items = [
-      ...args.names.flatMap((name) => itemsOf(name, splits ?? ['train', 'val', 'test'])),
-      ...(config ? itemsOfRun(config, splits) : []),
-    ];
+    const items = downloadsOf({ names: args.names, config, splits });
     if (items.length === 0) log.info('nothing of it comes from the net');
     makeFolder(cacheRoot());
     await fetchItems(items, { dryRun: args['dry-run'], keepArchives: args['keep-archives'] });

@@ -1,18 +1,14 @@
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ConfigError, messageOf } from '../common/errors.js';
-import { findRun, watchServer } from '../reports/index.js';
+import { findRun, serveRun, WATCH_PORT } from '../reports/index.js';
 import { defineCommand } from './command.js';
 import { runFolder } from './run_options.js';
-
-const PORT = 8383;
 
 export const watch = defineCommand({
   options: {
     port: {
       type: 'number',
       requiresArg: true,
-      defaultDescription: `${PORT}, or a free one`,
+      defaultDescription: `${WATCH_PORT}, or a free one`,
       describe: 'Port of the page; 0 takes a free one',
     },
     host: {
@@ -30,7 +26,7 @@ export const watch = defineCommand({
   epilogue: 'The page loads nothing from elsewhere, and shows a finished run as well. Ctrl-C ends it.',
   async handler({ folder, port, host }) {
     const run = await findRun(folder);
-    const server = await listen(run, host, port);
+    const server = await serveRun(run, host, port);
     const { port: taken } = server.address() as AddressInfo;
     console.log(`${run}\nis at http://${host.includes(':') ? `[${host}]` : host}:${taken}/ (Ctrl-C ends)`);
     await new Promise<void>((done) => process.once('SIGINT', done).once('SIGTERM', done));
@@ -39,24 +35,3 @@ export const watch = defineCommand({
     return 0;
   },
 });
-
-async function listen(folder: string, host: string, port?: number): Promise<Server> {
-  const names = host === '127.0.0.1' ? [] : [host];
-  try {
-    return await openServer(folder, host, port ?? PORT, names);
-  } catch (thrown) {
-    const { code } = thrown as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE' && port === undefined) return openServer(folder, host, 0, names);
-    throw new ConfigError(`the page cannot be served at ${host}:${port ?? PORT}`, {
-      found: code === 'EADDRINUSE' ? 'another program has the port' : messageOf(thrown),
-      help: '--port 0 takes a free one',
-    });
-  }
-}
-
-function openServer(folder: string, host: string, port: number, names: string[]): Promise<Server> {
-  return new Promise((found, failed) => {
-    const server = watchServer(folder, names);
-    server.once('error', failed).listen(port, host, () => found(server));
-  });
-}

@@ -4,6 +4,7 @@ export { Config, type ConfigOptions, type Overrides } from './config.js';
 export { defaultFileOf, type HasDefaults, readYamlFile } from './defaults.js';
 export { shownPath } from './files.js';
 export { loadPlugin } from './plugins.js';
+export { originsOf, yamlWithOrigins } from './print.js';
 export { readSection, readTree } from './read_section.js';
 export { inWords, type JsonSchema, toJsonSchema } from './schema/describe.js';
 export { configJsonSchema } from './schema/json_schema.js';

@@ -60,5 +60,5 @@ export type {
   StreamPosition,
   VqaDataset,
 } from './types.js';
-export { VqaBuilder } from './vqa/vqa_builder.js';
+export { readAnswerList, VqaBuilder } from './vqa/vqa_builder.js';
 export { VqaEvalDataset, type VqaParts, VqaTrainDataset } from './vqa/vqa_dataset.js';

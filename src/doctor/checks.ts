@@ -25,15 +25,6 @@ const run = promisify(execFile);
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-/** What a check that throws says. */
-export async function checked(title: string, check: () => Promise<Check> | Check): Promise<Check> {
-  try {
-    return await check();
-  } catch (error) {
-    return { title, state: 'bad', text: messageOf(error) };
-  }
-}
-
 export function checkNode(version = process.versions.node): Check {
   const [major, minor] = version.split('.').map(Number);
   const good = major > 20 || (major === 20 && minor >= 19);

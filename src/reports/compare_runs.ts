@@ -59,3 +59,31 @@ function median(values: readonly unknown[]): number | undefined {
   const sorted = values.filter((value): value is number => Number.isFinite(value)).sort((x, y) => x - y);
   return sorted[Math.floor(sorted.length / 2)];
 }
+
+/** A table for people. @param a, b what the runs are called */
+export function describeComparison(a: string, b: string, { config, metrics }: Comparison): string {
+  const absent = (value: unknown) => (value === undefined ? '–' : JSON.stringify(value));
+  const settings = config.map(({ key, a, b }) => [`  ${key}`, absent(a), absent(b)]);
+  const numbers = metrics.map(({ name, a, b }) => [`  ${name}`, shown(a), shown(b), change(a, b)]);
+  const none = settings.length === 0 ? [['  (no difference)']] : [];
+  const rows = [['', a, b], ['configuration'], ...settings, ...none, ['numbers'], ...numbers];
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+const shown = (value: number | undefined) =>
+  value === undefined ? '–' : Number.isInteger(value) ? String(value) : value.toFixed(4);
+
+/** `+0.1200`, where both are there. */
+function change(a: number | undefined, b: number | undefined): string {
+  if (a === undefined || b === undefined || a === b) return '';
+  const by = b - a;
+  return `${by > 0 ? '+' : '-'}${shown(Math.abs(by))}`;
+}

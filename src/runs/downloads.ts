@@ -6,11 +6,38 @@ import { cachePath } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { didYouMean } from '../common/suggest.js';
 import { type Config, isPlainObject } from '../config/index.js';
-import { datasetDownloads } from '../datasets/index.js';
+import { DOWNLOAD_SPLITS, datasetDownloads } from '../datasets/index.js';
 import type { DownloadItem } from '../fetch/index.js';
 import { coreNlpArchive, metricFiles } from '../metrics/index.js';
 import { modelDownloads, modelZoo, vocabularyItem, zooDownloads } from '../models/index.js';
 import { usedSplits } from '../tasks/index.js';
+
+/**
+ * What is fetched for names and for a run.
+ * @param splits of datasets; unless given those that the run reads, and train, val and test of a dataset's name
+ * @throws ConfigError for an unknown name or split, with the nearest ones
+ */
+export function downloadsOf({
+  names,
+  config,
+  splits,
+}: {
+  names: readonly string[];
+  config?: Config;
+  splits?: readonly string[];
+}): DownloadItem[] {
+  for (const split of splits ?? []) {
+    if (DOWNLOAD_SPLITS.includes(split)) continue;
+    throw new ConfigError(`no split is named '${split}'`, {
+      found: didYouMean(split, DOWNLOAD_SPLITS) || undefined,
+      allowed: DOWNLOAD_SPLITS.join(', '),
+    });
+  }
+  return [
+    ...names.flatMap((name) => itemsOf(name, splits ?? ['train', 'val', 'test'])),
+    ...(config ? itemsOfRun(config, splits) : []),
+  ];
+}
 
 /**
  * What a name stands for: a dataset, weights, the vocabulary, the archives of METEOR and SPICE.

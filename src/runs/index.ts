@@ -10,9 +10,10 @@ export {
   train,
   weightsToEvaluate,
 } from './carry_out.js';
-export { itemsOf, itemsOfRun } from './downloads.js';
+export { downloadsOf, itemsOf, itemsOfRun } from './downloads.js';
 export { dryRun } from './dry_run.js';
 export { abandonJob, claimJob, findJob, type Job, jobEnvironment } from './job.js';
+export { type LaunchRunOptions, launchRun } from './launch.js';
 export {
   agreeOnJob,
   checkRun,

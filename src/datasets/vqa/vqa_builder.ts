@@ -33,18 +33,22 @@ export abstract class VqaBuilder extends AnnotationBuilder {
   }
 }
 
-/** The answers of a JSON list, or of a text with one a line. @throws DataError for anything else */
+/** The answers of a JSON list, or of a text with one a line, each once. @throws DataError for anything else */
 export async function readAnswerList(file: string): Promise<string[]> {
   const text = await readText(file, { what: 'a list of answers' });
-  const answers: unknown = /\.txt$/i.test(file)
-    ? text.split(/\r\n|\n|\r/).filter((line) => line.trim() !== '')
-    : parseJson(text, 'a list of answers', file);
-  const list: unknown[] = Array.isArray(answers) ? answers : [];
+  const answers: unknown =
+    /\.json$/i.test(file) || /^\s*[[{]/.test(text)
+      ? parseJson(text, 'a list of answers', file)
+      : text
+          .split(/\r\n|\n|\r/)
+          .map((line) => line.trim())
+          .filter(Boolean);
+  const list: unknown[] = Array.isArray(answers) ? answers : [answers];
   const wrong = list.findIndex((answer) => typeof answer !== 'string');
-  if (list.length > 0 && wrong < 0) return list as string[];
-  throw new DataError('a list of answers cannot be used', {
-    where: wrong < 0 ? file : `${file}, entry ${wrong}`,
-    found: JSON.stringify(wrong < 0 ? answers : list[wrong])?.slice(0, 160),
-    allowed: '["yes", "no", …], or a .txt file with an answer a line',
+  if (list.length > 0 && wrong < 0) return [...new Set(list as string[])];
+  throw new DataError(`a list of answers ${list.length > 0 ? 'cannot be used' : 'is empty'}`, {
+    where: Array.isArray(answers) && wrong >= 0 ? `${file}, entry ${wrong}` : file,
+    found: list.length > 0 ? JSON.stringify(list[wrong]).slice(0, 160) : undefined,
+    allowed: '["yes", "no", …], or a text with an answer a line',
   });
 }
