@@ -2,10 +2,10 @@ import yargs, { type Argv } from 'yargs';
 import { LavisError, messageOf, RunInterrupted } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { version } from '../common/paths.js';
-import { didYouMean, nearest } from '../common/suggest.js';
 import { isLaunched } from '../common/world.js';
 import { type Command, STDIN_ARGUMENT, UsageError } from './command.js';
-import { commandOf, commands, type ListedCommand, nameOf } from './commands.js';
+import { commandOf, commands, type ListedCommand } from './commands.js';
+import { explainUsage, refuseUnknownCommand, YARGS_STRINGS } from './usage.js';
 
 /**
  * Runs one command line.
@@ -21,6 +21,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
+  refuseUnknownCommand(argv);
   let code = 0;
   const called = commandOf(argv);
   const command = await called?.load();
@@ -31,6 +32,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .alias('help', 'h')
     .alias('version', 'v')
     .locale('en')
+    .updateStrings(YARGS_STRINGS)
     .parserConfiguration({
       'camel-case-expansion': false,
       'strip-aliased': true,
@@ -54,7 +56,8 @@ async function run(argv: readonly string[]): Promise<number> {
     )
     .fail((message, error) => {
       // yargs's own complaints come as a message, some as a YError too
-      throw error && error.name !== 'YError' ? error : new UsageError(message ?? error.message);
+      if (error && error.name !== 'YError') throw error;
+      throw new UsageError(explainUsage(message ?? error?.message ?? '', called, command, argv));
     });
   for (const listed of commands) {
     if (listed === called && command) {
@@ -129,9 +132,8 @@ async function report(thrown: unknown, argv: readonly string[]): Promise<number>
   }
   const command = commandOf(argv);
   const usage = thrown instanceof UsageError;
-  const text = usage ? explain(thrown.message, await command?.load(), argv) : textOf(thrown);
   const help = command ? `lavis ${name} --help` : 'lavis --help';
-  const message = usage ? `lavis: ${text}\n  help:    ${help}\n` : text;
+  const message = usage ? `lavis: ${thrown.message}\n  help:    ${help}\n` : textOf(thrown);
   if (!(await leftToLauncher(message))) log.print(message);
   return usage ? 2 : 1;
 }
@@ -147,33 +149,4 @@ function textOf(thrown: unknown): string {
   if (process.env.LAVIS_DEBUG === '1' && thrown instanceof Error) return `${thrown.stack}\n`;
   if (thrown instanceof LavisError) return `${thrown.name}: ${thrown.message}\n`;
   return `lavis: ${messageOf(thrown)}\n  help:    LAVIS_DEBUG=1 shows where\n`;
-}
-
-/** yargs's sentence for a wrong command line, with what may have been meant. */
-function explain(message: string, command: Command | undefined, argv: readonly string[]): string {
-  const missing = /^Missing required arguments?: (.*)$/.exec(message)?.[1].split(', ');
-  if (missing) {
-    const typed = argv.filter(
-      (word) => /^--\w/.test(word) && !Object.hasOwn(command?.options ?? {}, word.slice(2)),
-    );
-    const meant = typed.filter((word) => missing.includes(nearest(word.slice(2), missing)[0]));
-    const instead = meant.length > 0 ? `, not ${meant.join(', ')}` : '';
-    return `${missing.map((name) => `--${name}`).join(', ')} is needed${instead}`;
-  }
-  const valueless = /^Not enough arguments following: (.*)$/.exec(message)?.[1];
-  if (valueless) return `--${valueless} needs a value`;
-  const words = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message)?.[1].split(', ');
-  // before the command's name is right, its options cannot be
-  const unknown = command ? words : words?.filter((word) => argv.includes(word));
-  if (!unknown) return message || 'a command is needed';
-  const names = command
-    ? [...Object.keys(command.options), 'help', 'version'].map((option) => `--${option}`)
-    : [...commands.map(nameOf), 'completion'];
-  const said = unknown.map((word) => {
-    const typed = command && /^[\w-]+$/.test(word) && word.length > 1 ? `--${word}` : word;
-    const close = didYouMean(typed, names);
-    return `'${typed}'${close ? ` (${close})` : ''}`;
-  });
-  const others = command ? '' : `; there are: ${commands.map(nameOf).join(', ')}`;
-  return `no ${command ? 'option' : 'command'} is named ${said.join(', ')}${others}`;
 }

@@ -62,6 +62,11 @@ describe('the frame', () => {
         /--num-beams is given 2 times: 3, 4/,
       ],
       [['convert', 'a.pth', 'b.pth', '--dtype', 'float16', '--dtype', 'float32'], /--dtype is given 2 times/],
+      [['--nosuch'], /no option is named '--nosuch' before a command/],
+      [['convert', 'a.pth'], /an argument is missing: lavis convert <in> <out>/],
+      [['zoo', 'x', '-q'], /no option is named '-q'; more arguments than the command takes: x/],
+      [['convert', 'a.pth', 'b.pth', '--to', 'no'], /--to is "no"; there are: "hf", "lavis"/],
+      [['setup', 'rocm'], /part is "rocm"; there are: "cuda"/],
     ];
     for (const [argv, message] of cases) {
       const { status, stderr } = lavis(...argv);
