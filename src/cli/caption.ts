@@ -3,11 +3,15 @@ import { log } from '../common/logging.js';
 import {
   type Captioned,
   type Captioner,
-  CaptionFiles,
+  type CaptionFiles,
+  CaptionTexts,
   EXISTING,
+  type Existing,
   findImages,
   inBatches,
   loadCaptioner,
+  SeveralFiles,
+  XmpSidecars,
 } from '../inference/index.js';
 import { captionImages } from '../models/index.js';
 import { isUrl, newImages, STDIN } from '../processors/index.js';
@@ -33,11 +37,18 @@ const options = {
     requiresArg: true,
     describe: 'Write each caption into a file beside its image, with this ending, in place of --format text',
   },
+  xmp: {
+    type: 'boolean',
+    default: false,
+    describe:
+      'Write each caption as the description (dc:description) into an XMP sidecar, photo.jpg.xmp; what else is in one stays',
+  },
   existing: {
     choices: EXISTING,
     default: 'skip' as const,
     requiresArg: true,
-    describe: 'What --write does where such a file is there: append puts the caption behind the old one',
+    describe:
+      'What --write and --xmp do where a caption is there: append puts the new one behind the old one',
   },
   prefix: { type: 'string', default: '', requiresArg: true, describe: 'Text in front of each caption' },
   suffix: { type: 'string', default: '', requiresArg: true, describe: 'Text behind each caption' },
@@ -68,6 +79,7 @@ export const caption = defineCommand({
       'lavis caption photos --model blip_caption --write txt --prefix "mystyle, "',
       'a text file beside each photo that has none',
     ],
+    ['lavis caption photos --model blip_caption --xmp', 'the description that photo managers show'],
     ['lavis caption - --model blip_caption < photo.jpg', 'a photo from standard input'],
     ['lavis caption inbox --watch --model blip_caption', 'each photo that comes into the folder inbox'],
   ],
@@ -79,8 +91,9 @@ export const caption = defineCommand({
     const folders = args.watch ? await foldersOf(named, format) : [];
     const sources = named.filter((source) => !folders.includes(source));
     const { recursive } = args;
-    const found = await findImages(sources, { recursive, own: args.write ? [`.${args.write}`] : [] });
-    const files = args.write && filesFor(args.write, args.existing, found);
+    const own = [...(args.write ? [`.${args.write}`] : []), ...(args.xmp ? ['.xmp'] : [])];
+    const found = await findImages(sources, { recursive, own });
+    const files = filesFor(args, found);
     const images = files ? await files.missing(found) : found;
     if (images.length < found.length) log.info(`${found.length - images.length} have a caption already`);
     if (images.length === 0 && folders.length === 0) return 0;
@@ -115,15 +128,21 @@ interface CaptionJob extends Captioner {
   take: (image: string, captions: readonly string[]) => Promise<void>;
 }
 
-/** @throws UsageError for an image that no file can lie beside. */
+/** The files beside the images, where there are to be any. @throws UsageError for an image that none can lie beside. */
 function filesFor(
-  ending: 'txt' | 'caption',
-  existing: (typeof EXISTING)[number],
+  { write, xmp, existing }: { write?: 'txt' | 'caption'; xmp: boolean; existing: Existing },
   images: readonly string[],
-): CaptionFiles {
+): CaptionFiles | undefined {
+  const texts = write && new CaptionTexts(write, existing);
+  const sidecars = xmp ? new XmpSidecars(existing) : undefined;
+  if (!texts && !sidecars) return undefined;
   const homeless = images.find((image) => image === STDIN || isUrl(image));
-  if (homeless === undefined) return new CaptionFiles(ending, existing);
-  throw new UsageError(`--write puts a file beside each image, and ${homeless} is not a file`);
+  if (homeless !== undefined) {
+    throw new UsageError(
+      `${write ? '--write' : '--xmp'} puts a file beside each image, and ${homeless} is not a file`,
+    );
+  }
+  return texts && sidecars ? new SeveralFiles([texts, sidecars]) : (texts ?? sidecars);
 }
 
 /** @throws UsageError when there is nothing to watch. */

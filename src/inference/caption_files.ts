@@ -11,18 +11,27 @@ export interface Captioned {
 
 export const EXISTING = ['skip', 'overwrite', 'append', 'prepend'] as const;
 
-/** Writes captions into text files beside the images: `photo.jpg` -> `photo.txt`. */
-export class CaptionFiles {
+/** What becomes of captions that are there; `append` puts the new one behind the old one. */
+export type Existing = (typeof EXISTING)[number];
+
+/** Files beside images that hold their captions. */
+export interface CaptionFiles {
+  /**
+   * The images that are still to be captioned: with `skip` those without a caption.
+   * @throws DataError where two images would share a file, or a file that is there cannot be used
+   */
+  missing(images: readonly string[]): Promise<string[]>;
+  /** Writes an image's captions as `existing` has it. */
+  write(captioned: Captioned): Promise<void>;
+}
+
+/** Captions in text files: `photo.jpg` -> `photo.txt`. */
+export class CaptionTexts implements CaptionFiles {
   constructor(
     private readonly ending: 'txt' | 'caption',
-    /** What becomes of a file that is there; the new caption is put behind or before the old one. */
-    private readonly existing: (typeof EXISTING)[number],
+    private readonly existing: Existing,
   ) {}
 
-  /**
-   * The images that are still to be captioned: with `skip` those without a file.
-   * @throws DataError where two images would share a file.
-   */
   async missing(images: readonly string[]): Promise<string[]> {
     const owners = new Map<string, string>();
     for (const image of images) {
@@ -38,27 +47,48 @@ export class CaptionFiles {
       owners.set(path, image);
     }
     if (this.existing !== 'skip') return [...images];
-    const texts = await Promise.all(images.map((image) => this.#read(image)));
+    const texts = await Promise.all(images.map((image) => readIfThere(this.#path(image))));
     return images.filter((_, i) => texts[i] === undefined);
   }
 
   /** A line for each caption. */
   async write({ image, captions }: Captioned): Promise<void> {
-    const old = this.existing === 'append' || this.existing === 'prepend' ? await this.#read(image) : '';
-    const text = captions.join('\n');
-    const parts = this.existing === 'append' ? [old?.trim(), text] : [text, old?.trim()];
-    await writeFileAtomic(this.#path(image), `${parts.filter(Boolean).join(' ')}\n`);
+    const path = this.#path(image);
+    const old = await readIfThere(path);
+    if (old !== undefined && this.existing === 'skip') return;
+    await writeFileAtomic(path, `${besideOld(captions.join('\n'), old, this.existing)}\n`);
   }
 
   #path(image: string): string {
     return `${image.slice(0, image.length - extname(image).length)}.${this.ending}`;
   }
+}
 
-  /** What is in an image's file; undefined where there is none. */
-  #read(image: string): Promise<string | undefined> {
-    return readFile(this.#path(image), 'utf8').catch((thrown: NodeJS.ErrnoException) => {
-      if (thrown.code === 'ENOENT') return undefined;
-      throw thrown;
-    });
+/** Several kinds of files for each image: it is captioned where one of them lacks its caption. */
+export class SeveralFiles implements CaptionFiles {
+  constructor(private readonly kinds: readonly CaptionFiles[]) {}
+
+  async missing(images: readonly string[]): Promise<string[]> {
+    const lacking = new Set<string>();
+    for (const kind of this.kinds) for (const image of await kind.missing(images)) lacking.add(image);
+    return images.filter((image) => lacking.has(image));
   }
+
+  async write(captioned: Captioned): Promise<void> {
+    for (const kind of this.kinds) await kind.write(captioned);
+  }
+}
+
+/** The text that becomes of a new one and an old one. */
+export function besideOld(text: string, old: string | undefined, existing: Existing): string {
+  const kept = existing === 'append' || existing === 'prepend' ? old?.trim() : undefined;
+  return (existing === 'append' ? [kept, text] : [text, kept]).filter(Boolean).join(' ');
+}
+
+/** The text of a file as it is; undefined where there is none. */
+function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === 'ENOENT') return undefined;
+    throw thrown;
+  });
 }

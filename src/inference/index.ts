@@ -1,7 +1,15 @@
 /** Door of inference: a model put to use, as a name, a run or a checkpoint says which, and images brought to it. */
-export { type Captioned, CaptionFiles, EXISTING } from './caption_files.js';
+export {
+  type Captioned,
+  type CaptionFiles,
+  CaptionTexts,
+  EXISTING,
+  type Existing,
+  SeveralFiles,
+} from './caption_files.js';
 export { type Captioner, type CaptionerOptions, loadCaptioner } from './captioner.js';
 export { type CheckpointModel, loadCheckpointModel } from './checkpoint_model.js';
 export { type FetchedImages, findImages, inBatches } from './image_batches.js';
 export type { ModelSource } from './model_source.js';
 export { type Use, type UsedModel, useModel } from './use_model.js';
+export { XmpSidecars } from './xmp_sidecars.js';

@@ -266,6 +266,36 @@ describe('lavis caption', () => {
     assert.ok(!readdirSync(out).includes('0.txt'));
   });
 
+  it('--xmp writes sidecars, beside texts where both are asked for, and passes over what has both', async () => {
+    const out = join(folder, 'sidecars');
+    mkdirSync(out);
+    for (const name of ['0.jpg', '1.jpg']) copyFileSync(join(photos, name), join(out, name));
+    writeFileSync(join(out, '1.txt'), 'by hand\n');
+    const write = async (...more: string[]) => {
+      const { code, stdout, stderr } = await lavis('caption', out, '--xmp', ...more, ...common);
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, '');
+      return stderr;
+    };
+    await write('--write', 'txt');
+    for (const name of ['0.jpg', '1.jpg']) {
+      const said = (await lavis('caption', join(out, name), ...common)).stdout.split(': ')[1].trimEnd();
+      assert.match(
+        readFileSync(join(out, `${name}.xmp`), 'utf8'),
+        new RegExp(`<rdf:li xml:lang="x-default">${said}</rdf:li>`),
+      );
+      const text = readFileSync(join(out, name.replace('jpg', 'txt')), 'utf8');
+      assert.equal(text, name === '1.jpg' ? 'by hand\n' : `${said}\n`);
+    }
+    assert.match(await write('--write', 'txt'), /2 have a caption already/);
+    const url = await lavis('caption', 'http://127.0.0.1:9/a.jpg', '--xmp', ...common);
+    assert.equal(url.code, 2);
+    assert.match(
+      url.stderr,
+      /--xmp puts a file beside each image, and http:\/\/127\.0\.0\.1:9\/a\.jpg is not a file/,
+    );
+  });
+
   it('--format csv is a table with quotes where they are needed', async () => {
     const odd = join(folder, 'a "b", c.jpg');
     copyFileSync(join(photos, '0.jpg'), odd);
