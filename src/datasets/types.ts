@@ -1,4 +1,5 @@
 import type { Rng } from '../common/random.js';
+import type { ImageProcessor } from '../processors/index.js';
 
 /** `train`, `val` and `test`; a builder may have others. */
 export type Split = string;
@@ -17,8 +18,13 @@ export type Batch = Record<string, unknown>;
 
 /** Makes a sample of a record; lives in the main thread or in a worker. */
 export interface SampleReader {
-  /** @throws DataError when an image of the record cannot be read. */
-  read(record: SampleRecord, rng: Rng): Promise<Sample>;
+  /**
+   * @param kept embeddings that stand in for images, by the keys of the record
+   * @throws DataError when an image of the record cannot be read.
+   */
+  read(record: SampleRecord, rng: Rng, kept?: KeptImages): Promise<Sample>;
+  /** What makes pixels of image files. */
+  readonly imageProcessor?: ImageProcessor;
   /** The keys of a record that name image files, and the folder that these are relative to; where it has some. */
   readonly images?: readonly string[];
   readonly folder?: string;
@@ -34,6 +40,19 @@ export interface ReaderSpec {
   split: Split;
 }
 
+/** Embeddings that were kept of an image; in a sample they are `<key>_embeds`, and `<key>` is left out. */
+export interface KeptImage {
+  /** Where they lie. */
+  folder: string;
+  /** Hash of the image's file; undefined for one that could not be read. */
+  picture?: string;
+  /** How many views there are of it; a sample takes one by its random numbers. */
+  views: number;
+}
+
+/** By the keys of a record that name images. */
+export type KeptImages = Readonly<Record<string, KeptImage>>;
+
 /** By the names that jobs carry. */
 export type Readers = Readonly<Record<string, ReaderSpec>>;
 
@@ -46,6 +65,11 @@ export interface Dataset {
   collate(samples: Sample[]): Batch;
   /** What a worker needs for `get`; a dataset without it is read in the main thread. */
   job?(index: number): SampleJob;
+  /**
+   * From here on, samples have embeddings in place of images.
+   * @param keptOf what was kept of an image file, by its path; undefined for images again
+   */
+  remember?(keptOf: ((file: string) => KeptImage) | undefined): void;
   /** The first samples alone, with whatever belongs to them; one batch is enough where there is no such part. */
   head?(count: number): Dataset;
   /** What makes the readers that jobs name. */
@@ -114,6 +138,8 @@ export interface SampleJob {
   /** One of the dataset's `readers`: a worker makes each of them once. */
   reader: string;
   record: SampleRecord;
+  /** For the reader. */
+  kept?: KeptImages;
 }
 
 /** Lists by name, as COCO's files have them (`annotations`, `images`, `questions`): which, the metric says. */

@@ -72,6 +72,7 @@ export {
 } from './generation/scores.js';
 export { modelSectionOf } from './hugging_face/config.js';
 export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
+export { hashTensors, type SeenImages, type SeenSamples } from './image_embeds.js';
 export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
 export {
   type LoadModelOptions,
@@ -95,6 +96,7 @@ export {
   type Exchanged,
   type ForwardPasses,
   fillMissing,
+  type ImageEncoding,
   type Model,
   type ModelAdapter,
   type ModelClass,

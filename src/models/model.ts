@@ -72,6 +72,23 @@ export interface ModelAdapter {
   save(folder: string): Promise<void>;
 }
 
+/**
+ * What makes embeddings of images, which the rest of a model reads in place of pixels: in samples they are called
+ * `image_embeds` where the pixels are called `image`.
+ */
+export interface ImageEncoding {
+  /** Its name in the model, as `model.freeze` takes it. */
+  readonly part: string;
+  /** Tokens and width of an image's embeddings. */
+  readonly shape: readonly [number, number];
+  /** Whether no training step changes it, nor does it draw anything in training. */
+  readonly isFrozen: boolean;
+  /** @param image [B, H, W, 3], normalised; returns [B, tokens, width], which the caller owns */
+  encode(image: tf.Tensor4D): tf.Tensor3D;
+  /** Differs wherever embeddings of the same pixels do: a hash of weights and settings. */
+  digest(): Promise<string>;
+}
+
 /** What tasks, runners and commands ask of a registered model; a `Module` has half of it. */
 export interface Model {
   /**
@@ -121,6 +138,11 @@ export interface Model {
    * the ranks, and carries the own rows of the sum back through this part (`record` of the engine).
    */
   encode?(samples: Samples): Encoded;
+  /**
+   * The one part that reads pixels, of a model that takes its embeddings as well: these can be remembered.
+   * @throws ConfigError of a model that may read pixels otherwise, which says by what
+   */
+  imageEncoding?(): ImageEncoding;
   /** What a training step of so many samples takes through the model; unknown where it does not say. */
   passes?(batch: number): ForwardPasses;
   /** Starts the generator of dropout and drop path anew. */

@@ -2,12 +2,13 @@ import { ConfigError } from '../common/errors.js';
 import type { tf } from '../engine/index.js';
 import type { Matches } from './blip/matching.js';
 import type { GenerateOptions } from './generation/options.js';
-import type { CaptionSamples, Model } from './model.js';
+import type { SeenImages, SeenSamples } from './image_embeds.js';
+import type { Model } from './model.js';
 
 /** A model that describes images. */
 export interface CaptionModel extends Model {
   /** `numCaptions` for each image, an image's next to each other. */
-  generate(samples: CaptionSamples, options?: GenerateOptions): Promise<string[]>;
+  generate(samples: SeenSamples, options?: GenerateOptions): Promise<string[]>;
 }
 
 /** A model that compares images and texts by features: rows of length 1, whose products are cosines. */
@@ -38,12 +39,8 @@ export interface AnswerOptions {
   minLength?: number;
 }
 
-/** Images, and a question about each. */
-export interface QuestionSamples {
-  /** [B, H, W, 3], normalised. */
-  image?: tf.Tensor4D;
-  /** What `encodeImages` made of the images, in place of them: several questions are asked of one encoding. */
-  image_embeds?: tf.Tensor3D;
+/** Images, or what `encodeImages` made of them: several questions are asked of one encoding. */
+export interface QuestionSamples extends SeenImages {
   /** The questions; one alone may be a string. */
   text_input?: readonly string[] | string;
 }

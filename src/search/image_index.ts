@@ -6,7 +6,7 @@ import { fileSystemPath } from '../common/byte_paths.js';
 import { DataError, messageOf } from '../common/errors.js';
 import { cacheRoot } from '../common/paths.js';
 import { withFileLock } from '../fetch/index.js';
-import { type FeatureModel, featureModel, type Model, stacked } from '../models/index.js';
+import { type FeatureModel, featureModel, hashTensors, type Model, stacked } from '../models/index.js';
 import {
   ALLOWED_FORMATS,
   HEIC_HELP,
@@ -254,11 +254,10 @@ const OF_OTHERS = /^(text_|itm_head\.|cls_head\.|temp$|\w+_m\.|\w+_queue$|queue_
 /** Stands for what a picture's features come from: the weights, and what the processor makes of a picture. */
 async function keyOf({ model, processor }: Maker): Promise<string> {
   const hash = createHash('sha256').update(model.constructor.name);
-  for (const [name, variable] of model.stateDict()) {
-    if (OF_OTHERS.test(name)) continue;
-    const { buffer, byteOffset, byteLength } = await variable.data();
-    hash.update(`${name} ${variable.shape} `).update(new Uint8Array(buffer, byteOffset, byteLength));
-  }
+  await hashTensors(
+    hash,
+    [...model.stateDict()].filter(([name]) => !OF_OTHERS.test(name)),
+  );
   const { data, shape } = await samplePixels(processor);
   hash.update(`${shape} `).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   return hash.digest('hex').slice(0, 16);

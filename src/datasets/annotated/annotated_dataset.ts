@@ -5,7 +5,17 @@ import type { Rng } from '../../common/random.js';
 import type { TextProcessor } from '../../processors/index.js';
 import { collate } from '../loading/collate.js';
 import { readerId } from '../loading/readers.js';
-import type { Batch, Dataset, ReaderSpec, Sample, SampleJob, SampleReader, SampleSource } from '../types.js';
+import type {
+  Batch,
+  Dataset,
+  KeptImage,
+  KeptImages,
+  ReaderSpec,
+  Sample,
+  SampleJob,
+  SampleReader,
+  SampleSource,
+} from '../types.js';
 import { type Annotation, hasWords, isNothing, placeOf, requireKey } from './annotations.js';
 import type { AnnotatedRecord } from './image_reader.js';
 
@@ -30,6 +40,7 @@ export abstract class AnnotatedDataset implements Dataset {
   readonly readers: Readonly<Record<string, ReaderSpec>>;
   readonly #reader: SampleReader;
   readonly #readerId: string;
+  #keptOf?: (file: string) => KeptImage;
 
   constructor({ name, annotations, reader, readerSpec }: DatasetParts) {
     this.name = name;
@@ -52,11 +63,23 @@ export abstract class AnnotatedDataset implements Dataset {
   }
 
   get(index: number, rng: Rng): Promise<Sample> {
-    return this.#reader.read(this.records[index], rng);
+    return this.#reader.read(this.records[index], rng, this.#keptImages(index));
   }
 
   job(index: number): SampleJob {
-    return { reader: this.#readerId, record: this.records[index] };
+    return { reader: this.#readerId, record: this.records[index], kept: this.#keptImages(index) };
+  }
+
+  remember(keptOf: ((file: string) => KeptImage) | undefined): void {
+    this.#keptOf = keptOf;
+  }
+
+  #keptImages(index: number): KeptImages | undefined {
+    const { folder, images } = this.#reader;
+    const keptOf = this.#keptOf;
+    if (!keptOf || !images || folder === undefined) return undefined;
+    const record = this.records[index];
+    return Object.fromEntries(images.map((key) => [key, keptOf(resolve(folder, String(record[key])))]));
   }
 
   imageFiles(): Map<number | string, readonly string[]> {

@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { DataError, LavisError, messageOf } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import type { ImageProcessor, TextProcessor } from '../../processors/index.js';
-import type { Sample, SampleReader, SampleRecord } from '../types.js';
+import { readEmbeds } from '../remembered/embeds_file.js';
+import type { KeptImage, KeptImages, NumericArray, Sample, SampleReader, SampleRecord } from '../types.js';
 import { nearMiss } from './near_miss.js';
 
 /**
@@ -37,10 +38,16 @@ export class ImageReader implements SampleReader {
     return this.keys.images;
   }
 
-  async read(record: SampleRecord, rng: Rng): Promise<Sample> {
+  async read(record: SampleRecord, rng: Rng, kept: KeptImages = {}): Promise<Sample> {
     const { source, ...sample } = record as AnnotatedRecord;
     // One after the other: they draw from one generator.
-    for (const key of this.images) sample[key] = await this.#readImage(String(record[key]), source, rng);
+    for (const key of this.images) {
+      const read = () => this.#readImage(String(record[key]), source, rng);
+      if (key in kept) {
+        sample[`${key}_embeds`] = await readKept(kept[key], rng, read);
+        delete sample[key];
+      } else sample[key] = await read();
+    }
     for (const key of this.keys.texts) {
       const text = sample[key];
       if (typeof text === 'string') sample[key] = this.textProcessor.apply(text, rng);
@@ -66,6 +73,21 @@ export class ImageReader implements SampleReader {
       });
     }
   }
+}
+
+/** @param pixels says why an image of which nothing was kept cannot be read */
+async function readKept(
+  { folder, picture, views }: KeptImage,
+  rng: Rng,
+  pixels: () => Promise<unknown>,
+): Promise<NumericArray> {
+  if (picture !== undefined) {
+    return readEmbeds({ folder, picture, view: views > 1 ? rng.int(views) : 0 });
+  }
+  await pixels();
+  throw new DataError('an image could not be read when its embeddings were to be made, and can be now', {
+    help: 'lavis train --resume makes them',
+  });
 }
 
 function reason(cause: unknown): string {

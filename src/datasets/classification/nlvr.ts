@@ -1,10 +1,11 @@
 import { DataError } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
+import type { ImageProcessor } from '../../processors/index.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
 import type { SampleKeys } from '../annotated/image_reader.js';
 import { NLVR2_IMAGES } from '../sources.js';
-import type { Sample, SampleReader, SampleRecord, Split } from '../types.js';
+import type { KeptImages, Sample, SampleReader, SampleRecord, Split } from '../types.js';
 import { ClassificationBuilder } from './classification_builder.js';
 import { LabelledDataset } from './labelled_dataset.js';
 
@@ -34,27 +35,32 @@ export const flippingInTraining = (split: Split, reader: SampleReader): SampleRe
 class FlippingReader implements SampleReader {
   readonly images?: readonly string[];
   readonly folder?: string;
+  readonly imageProcessor?: ImageProcessor;
   readonly #reader: SampleReader;
 
   constructor(reader: SampleReader) {
     this.#reader = reader;
     this.images = reader.images;
     this.folder = reader.folder;
+    this.imageProcessor = reader.imageProcessor;
   }
 
-  async read(record: SampleRecord, rng: Rng): Promise<Sample> {
-    const sample = await this.#reader.read(record, rng);
+  async read(record: SampleRecord, rng: Rng, kept?: KeptImages): Promise<Sample> {
+    const sample = await this.#reader.read(record, rng, kept);
     return rng.next() < 0.5 ? flipped(sample) : sample;
   }
 }
 
-function flipped({ image0, image1, ...sample }: Sample): Sample {
+function flipped(sample: Sample): Sample {
   // Inside words too, as in the reference: "rightmost" becomes "leftmost", "bright" "bleft".
   const text_input = String(sample.text_input).replace(/left|right/g, (side) =>
     side === 'left' ? 'right' : 'left',
   );
-  return { image0: image1, image1: image0, ...sample, text_input };
+  const other = (key: string) => key.replace(/^image[01](?=$|_embeds$)/, (image) => SECOND[image]);
+  return { ...Object.fromEntries(Object.entries(sample).map(([key, value]) => [other(key), value])), text_input };
 }
+
+const SECOND: Readonly<Record<string, string>> = { image0: 'image1', image1: 'image0' };
 
 /** NLVR2: whether a sentence is true of two photographs. Source: arXiv:1811.00491. */
 @registry.registerBuilder('nlvr')

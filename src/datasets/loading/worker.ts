@@ -40,7 +40,7 @@ export default async function readSamples({ plugins, tasks }: WorkerRequest): Pr
   for (const plugin of plugins) await loadPlugin(plugin);
   // Two at a time: one is decoded while the other is resized.
   const outcomes = await mapConcurrently(tasks, 2, async ({ job, rng }) =>
-    plain(await readSample(() => readerOf(job.reader).read(job.record, Rng.of(...rng)))),
+    plain(await readSample(() => readerOf(job.reader).read(job.record, Rng.of(...rng), job.kept))),
   );
   return Tinypool.move(new HandedOver(outcomes) as never);
 }

@@ -5,7 +5,8 @@ import { tf } from '../../engine/index.js';
 import { type Generated, generateIds } from '../generation/generate.js';
 import { type GenerateOptions, resolveOptions } from '../generation/options.js';
 import { TextDecoder } from '../med/decoder.js';
-import type { CaptionSamples, ForwardPasses } from '../model.js';
+import { embedsOf, imageEncodingOf, type SeenSamples, seenImages } from '../image_embeds.js';
+import type { ForwardPasses, ImageEncoding } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import type { CaptionModel } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
@@ -89,15 +90,19 @@ export class BlipCaption extends BlipBase implements CaptionModel {
     return { visualEncoder, med: textDecoder.config, images: batch, texts: [written] };
   }
 
+  imageEncoding(): ImageEncoding {
+    return imageEncodingOf(this.visualEncoder);
+  }
+
   /**
    * The loss of predicting each caption from its image.
-   * @param samples.image [B, H, W, 3], normalised; samples.text_input with the prompt in front
+   * @param samples.image [B, H, W, 3], normalised, or image_embeds; samples.text_input with the prompt in front
    */
-  forward({ image, text_input: texts = [] }: CaptionSamples): BlipCaptionOutput {
-    checkTexts(image, texts);
+  forward({ text_input: texts = [], ...seen }: SeenSamples): BlipCaptionOutput {
+    checkTexts(seenImages(seen), texts);
     const text = this.readTexts(texts);
     return tf.tidy(() => {
-      const imageEmbeds = this.visualEncoder.forward(image, this.noise); // [B, N, D]
+      const imageEmbeds = embedsOf(this.visualEncoder, seen, this.noise); // [B, N, D]
       const logits = this.textDecoder.forward(text, { states: imageEmbeds }, this.noise); // [B, T, V]
       const loss = languageModelLoss(logits, text.targets);
       const decoderLabels = tf.tensor2d(text.targets, undefined, 'int32');
@@ -111,20 +116,20 @@ export class BlipCaption extends BlipBase implements CaptionModel {
   }
 
   /** Captions: `numCaptions` times `numReturnSequences` for each image, an image's next to each other. @throws ConfigError for a wrong option. */
-  async generate(samples: CaptionSamples, options: GenerateOptions = {}): Promise<string[]> {
+  async generate(samples: SeenSamples, options: GenerateOptions = {}): Promise<string[]> {
     return (await this.generateDetailed(samples, options)).captions;
   }
 
   /** Captions with their token ids, and their scores where a beam search found them. */
   async generateDetailed(
-    { image }: CaptionSamples,
+    seen: SeenSamples,
     options: GenerateOptions = {},
   ): Promise<GeneratedCaptions> {
     const prompt = [this.tokenizer.bosId, ...this.tokenizer.encode(this.prompt).slice(1, -1)];
     const resolved = resolveOptions(options, prompt.length, this.textDecoder.config);
     if (resolved.useNucleusSampling) resolved.seed ??= this.rng.uint32();
-    const states = tf.tidy(() => this.visualEncoder.forward(image));
-    const prompts = Array.from({ length: image.shape[0] }, () => prompt);
+    const states = tf.tidy(() => embedsOf(this.visualEncoder, seen).clone());
+    const prompts = Array.from({ length: states.shape[0] }, () => prompt);
     const badWords = resolved.badWords.map((word) => this.tokenizer.encode(word).slice(1, -1));
     const special = { eos: this.tokenizer.sepId, pad: this.tokenizer.padId, badWords };
     try {

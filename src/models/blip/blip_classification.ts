@@ -2,8 +2,16 @@ import { ConfigError } from '../../common/errors.js';
 import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
 import { noGrad, softmaxCrossEntropy, tf } from '../../engine/index.js';
+import {
+  embedsOf,
+  imageEncodingOf,
+  readsPixelsTwice,
+  type SeenImages,
+  type SeenSamples,
+  seenImages,
+} from '../image_embeds.js';
 import { TextEncoder } from '../med/encoder.js';
-import type { CaptionSamples, ForwardPasses } from '../model.js';
+import type { ForwardPasses, ImageEncoding } from '../model.js';
 import { MomentumModels } from '../momentum.js';
 import type { EncodedTexts } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
@@ -23,7 +31,7 @@ export const blipClassificationSchema = blipSchema.extend({
 
 type ClassificationSection = typeof blipClassificationSchema._output;
 
-export interface ClassificationSamples extends CaptionSamples, TrainingProgress {
+export interface ClassificationSamples extends SeenSamples, TrainingProgress {
   /** The class of each sample, from 0. */
   label?: ArrayLike<number>;
 }
@@ -113,25 +121,31 @@ export class BlipClassification extends BlipBase {
     return { visualEncoder, med: textEncoder.config, images: batch, texts: [read] };
   }
 
+  /** @throws ConfigError with momentum copies: their own image encoder reads every image too */
+  imageEncoding(): ImageEncoding {
+    if (!this.#copies) return imageEncodingOf(this.visualEncoder);
+    throw readsPixelsTwice(this, 'model.use_distill=False trains without them');
+  }
+
   override fillMissing(missing: readonly string[]): string[] {
     return this.momentum?.copy(missing) ?? [];
   }
 
   /**
    * The loss of a batch; momentum copies move on, in evaluation too.
-   * @param samples.image [B, H, W, 3], normalised
+   * @param samples.image [B, H, W, 3], normalised, or image_embeds
    */
   forward(samples: ClassificationSamples): BlipClassificationOutput {
-    const { image, label } = samples;
+    const images = seenImages(samples);
     const text = this.#readTexts(samples);
     return tf.tidy(() => {
-      const labels = labelsTensor(label, image.shape[0], this.clsHead.numClasses);
-      const online = this.#classify(this, image, text);
+      const labels = labelsTensor(samples.label, images.shape[0], this.clsHead.numClasses);
+      const online = this.#classify(this, samples, text);
       const fromLabels = softmaxCrossEntropy(online.logits, labels);
       const copies = this.#copies;
       if (!copies) return { loss: fromLabels, intermediateOutput: online };
       this.momentum!.update();
-      const { logits: logitsM } = noGrad(() => this.#classify(copies, image, text));
+      const { logits: logitsM } = noGrad(() => this.#classify(copies, samples, text));
       const share = this.alpha * rampUp(samples, 1);
       const fromCopies = softCrossEntropy(
         online.logits,
@@ -145,18 +159,18 @@ export class BlipClassification extends BlipBase {
   /** The logits of each class. */
   predict(samples: ClassificationSamples): Predictions {
     const text = this.#readTexts(samples);
-    const predictions = tf.tidy(() => this.#classify(this, samples.image, text).logits);
+    const predictions = tf.tidy(() => this.#classify(this, samples, text).logits);
     return { predictions, targets: Array.from(samples.label ?? []) };
   }
 
-  #readTexts({ image, text_input: texts = [] }: ClassificationSamples): EncodedTexts {
-    checkTexts(image, texts);
+  #readTexts({ text_input: texts = [], ...seen }: ClassificationSamples): EncodedTexts {
+    checkTexts(seenImages(seen), texts);
     return this.tokenizer.encodeBatch(texts, this.maxTextLength);
   }
 
   /** [CLS] stays the first token although the text is read beside the image, as in the reference. */
-  #classify({ visualEncoder, textEncoder, clsHead }: Classifier, image: tf.Tensor4D, text: EncodedTexts) {
-    const imageEmbeds = visualEncoder.forward(image, this.noise);
+  #classify({ visualEncoder, textEncoder, clsHead }: Classifier, seen: SeenImages, text: EncodedTexts) {
+    const imageEmbeds = embedsOf(visualEncoder, seen, this.noise);
     const encoderOutput = textEncoder.forward(text, { states: imageEmbeds }, this.noise);
     return { imageEmbeds, encoderOutput, logits: clsHead.forward(firstToken(encoderOutput)) };
   }

@@ -3,6 +3,7 @@ import { key, types } from '../../config/index.js';
 import type { Communicator } from '../../distributed/index.js';
 import { noGrad, softmaxCrossEntropy, tf } from '../../engine/index.js';
 import { Linear, normal } from '../../nn/index.js';
+import { readsPixelsTwice } from '../image_embeds.js';
 import { TextDecoder } from '../med/decoder.js';
 import { TextEncoder } from '../med/encoder.js';
 import type { ForwardPasses, Samples, TrainingPlan } from '../model.js';
@@ -162,6 +163,11 @@ export abstract class BlipContrastive extends BlipBase implements MatchModel {
 
   async afterStep(comm: Communicator): Promise<void> {
     await this.queue.exchange(comm);
+  }
+
+  /** @throws ConfigError */
+  imageEncoding(): never {
+    throw readsPixelsTwice(this);
   }
 
   imageFeatures(image: tf.Tensor4D): tf.Tensor2D {

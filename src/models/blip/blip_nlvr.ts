@@ -2,9 +2,10 @@ import { DataError } from '../../common/errors.js';
 import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
 import { softmaxCrossEntropy, tf } from '../../engine/index.js';
+import { embedsOf, imageEncodingOf, type SeenImages, seenImages } from '../image_embeds.js';
 import type { MedModel } from '../med/encoder.js';
 import { TWIN_OF_PLAIN, type TwinCrossAttention, twinEncoder } from '../med/twin.js';
-import type { ForwardPasses } from '../model.js';
+import type { ForwardPasses, ImageEncoding } from '../model.js';
 import { withFirstToken } from '../tokenizer/tokenizer.js';
 import { VisionTransformer } from '../vit.js';
 import type { StateRefs } from '../weights.js';
@@ -21,9 +22,12 @@ export const blipNlvrSchema = blipSchema.extend({
 
 /** Pairs of images, each with a sentence about both. */
 export interface NlvrSamples {
-  /** [B, H, W, 3] each, normalised. */
-  image0: tf.Tensor4D;
-  image1: tf.Tensor4D;
+  /** [B, H, W, 3] each, normalised; or what the image encoder made of them. */
+  image0?: tf.Tensor4D;
+  image1?: tf.Tensor4D;
+  /** [B, N, D] each. */
+  image0_embeds?: tf.Tensor3D;
+  image1_embeds?: tf.Tensor3D;
   text_input?: readonly string[];
   /** Whether each sentence is true: 0 or 1. */
   label?: ArrayLike<number>;
@@ -91,7 +95,8 @@ export class BlipNLVR extends BlipBase {
   /** The loss of a batch. */
   forward(samples: NlvrSamples): BlipNlvrOutput {
     return tf.tidy(() => {
-      const labels = labelsTensor(samples.label, samples.image0.shape[0], this.clsHead.numClasses);
+      const pairs = this.#pairs(samples)[0].shape[0];
+      const labels = labelsTensor(samples.label, pairs, this.clsHead.numClasses);
       const intermediateOutput = this.#classify(samples);
       return { loss: softmaxCrossEntropy(intermediateOutput.logits, labels), intermediateOutput };
     });
@@ -103,16 +108,29 @@ export class BlipNLVR extends BlipBase {
     return { predictions, targets: Array.from(samples.label ?? []) };
   }
 
-  #classify({ image0, image1, text_input: texts = [] }: NlvrSamples) {
-    checkTexts(image0, texts);
-    if (String(image0.shape) !== String(image1.shape)) {
-      throw new DataError('the images of the pairs differ in number or size', {
-        found: `image0 [${image0.shape}], image1 [${image1.shape}]`,
-      });
-    }
+  imageEncoding(): ImageEncoding {
+    return imageEncodingOf(this.visualEncoder);
+  }
+
+  /** The first image of every pair, and the second: both as pixels, or both as embeddings. */
+  #pairs({ image0, image1, image0_embeds, image1_embeds }: NlvrSamples): [tf.Tensor, tf.Tensor] {
+    const first = seenImages({ image: image0, image_embeds: image0_embeds });
+    const second = seenImages({ image: image1, image_embeds: image1_embeds });
+    if (String(first.shape) === String(second.shape)) return [first, second];
+    throw new DataError('the images of the pairs differ in number or size', {
+      found: `image0 [${first.shape}], image1 [${second.shape}]`,
+    });
+  }
+
+  #classify(samples: NlvrSamples) {
+    const { text_input: texts = [] } = samples;
+    const [first, second] = this.#pairs(samples);
+    checkTexts(first, texts);
     const { maxPositions } = this.textEncoder.config;
     const text = withFirstToken(this.tokenizer.encodeBatch(texts, maxPositions), this.tokenizer.encId);
-    const both = this.visualEncoder.forward(tf.concat([image0, image1]), this.noise); // [2B, N, D]
+    const joined = tf.concat([first, second]);
+    const seen = samples.image0_embeds ? { image_embeds: joined } : { image: joined };
+    const both = embedsOf(this.visualEncoder, seen as SeenImages, this.noise); // [2B, N, D]
     const [rows, tokens, width] = both.shape;
     const imageEmbeds = both.reshape<tf.Tensor4D>([2, rows / 2, tokens, width]);
     const encoderOutput = this.textEncoder.forward(text, { states: imageEmbeds }, this.noise);

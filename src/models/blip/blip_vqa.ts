@@ -2,13 +2,14 @@ import { ConfigError, DataError } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
-import { noGrad, tf } from '../../engine/index.js';
+import { tf } from '../../engine/index.js';
 import { type Generated, generateIds } from '../generation/generate.js';
 import { resolveOptions } from '../generation/options.js';
 import { bestIndices } from '../generation/scores.js';
+import { embedsOf, imageEncodingOf, seenImages } from '../image_embeds.js';
 import { TextDecoder } from '../med/decoder.js';
 import { TextEncoder } from '../med/encoder.js';
-import type { ForwardPasses } from '../model.js';
+import type { ForwardPasses, ImageEncoding } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import type { AnswerOptions, QuestionModel, QuestionSamples } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
@@ -23,8 +24,7 @@ export const blipVqaSchema = blipSchema.extend({
 });
 
 /** Questions with the answers that people gave. */
-export interface AnsweredSamples extends Omit<QuestionSamples, 'image_embeds'> {
-  image: tf.Tensor4D;
+export interface AnsweredSamples extends QuestionSamples {
   /** Those of the first image, then those of the second, … */
   answers?: readonly string[];
   /** What each answer counts, such as the share of the people who gave it; 1 each where left out. */
@@ -127,7 +127,7 @@ export class BlipVQA extends BlipBase implements QuestionModel {
       };
       const decoderLogits = this.textDecoder.forward(answer, beside, this.noise);
       const answerLosses = textLosses(decoderLogits, this.#targets(answer));
-      const loss: tf.Scalar = answerLosses.mul(tf.tensor1d(weights)).sum().div(samples.image.shape[0]);
+      const loss: tf.Scalar = answerLosses.mul(tf.tensor1d(weights)).sum().div(states.shape[0]);
       const intermediateOutput = { imageEmbeds, encoderOutput: states, decoderLogits, answerLosses };
       return { loss, intermediateOutput };
     });
@@ -243,8 +243,12 @@ export class BlipVQA extends BlipBase implements QuestionModel {
     return scores;
   }
 
+  imageEncoding(): ImageEncoding {
+    return imageEncodingOf(this.visualEncoder);
+  }
+
   encodeImages(image: tf.Tensor4D): tf.Tensor3D {
-    return noGrad(() => tf.tidy(() => this.visualEncoder.forward(image)));
+    return this.imageEncoding().encode(image);
   }
 
   /** Questions beside their images, [B, T, D]. The caller owns them. */
@@ -253,17 +257,15 @@ export class BlipVQA extends BlipBase implements QuestionModel {
     return tf.tidy(() => this.#encodeQuestions(samples, question).states);
   }
 
-  #encodeQuestions({ image, image_embeds }: QuestionSamples, question: EncodedTexts, noise?: Rng) {
-    const imageEmbeds = image_embeds ?? this.visualEncoder.forward(image!, noise);
+  #encodeQuestions(seen: QuestionSamples, question: EncodedTexts, noise?: Rng) {
+    const imageEmbeds = embedsOf(this.visualEncoder, seen, noise);
     return { imageEmbeds, states: this.textEncoder.forward(question, { states: imageEmbeds }, noise) };
   }
 
   /** @throws RangeError without images */
-  #readQuestions({ image, image_embeds, text_input: texts = [] }: QuestionSamples): EncodedTexts {
-    const images = image_embeds ?? image;
-    if (!images) throw new RangeError('questions are asked about image, or about image_embeds');
+  #readQuestions({ text_input: texts = [], ...seen }: QuestionSamples): EncodedTexts {
     const questions = typeof texts === 'string' ? [texts] : texts;
-    checkTexts(images, questions);
+    checkTexts(seenImages(seen), questions);
     return withFirstToken(this.tokenizer.encodeBatch(questions, this.maxTextLength), this.tokenizer.encId);
   }
 
@@ -291,8 +293,8 @@ function selected({ inputIds, attentionMask }: EncodedTexts, rows: readonly numb
  * The answers of a batch, each with its weight and the place of its question.
  * @throws DataError where they, their weights and their counts do not go together
  */
-function checkedAnswers({ image, answers = [], weight, n_answers: counts }: AnsweredSamples) {
-  const [batch] = image.shape;
+function checkedAnswers({ answers = [], weight, n_answers: counts, ...seen }: AnsweredSamples) {
+  const [batch] = seenImages(seen).shape;
   const perImage = counts ? Array.from(counts) : new Array<number>(batch).fill(1);
   const weights = weight ? Array.from(weight) : answers.map(() => 1);
   const total = perImage.reduce((sum, count) => sum + count, 0);
