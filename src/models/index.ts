@@ -72,8 +72,8 @@ export {
 } from './generation/scores.js';
 export { modelSectionOf } from './hugging_face/config.js';
 export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
-export { hashTensors, type SeenImages, type SeenSamples } from './image_embeds.js';
 export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
+export { hashTensors, type SeenImages, type SeenSamples } from './image_embeds.js';
 export {
   type LoadModelOptions,
   loadModel,

@@ -1,4 +1,5 @@
 /** Image and text processors: what lies between a file or a caption and the model. */
+
 export {
   ImageProcessor,
   type ProcessorClass,
@@ -43,4 +44,5 @@ export {
 } from './load.js';
 export { CLIP_MEAN, CLIP_STD } from './normalize.js';
 export type { ImageArray, RgbImage } from './rgb_image.js';
+export { hashProcessor, samplePixels } from './sample_pixels.js';
 export { BaseTextProcessor, BlipCaptionProcessor, BlipQuestionProcessor } from './text.js';

@@ -1,6 +1,7 @@
-import { type FileHandle, open, readFile, truncate, unlink } from 'node:fs/promises';
+import { open, stat, truncate, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeAside } from '../common/files.js';
+import { appendSynced, JsonLines } from '../common/json_lines.js';
 import { log } from '../common/logging.js';
 
 /** What is kept of a file. */
@@ -16,6 +17,9 @@ export interface Entry {
   /** Why it cannot be read. */
   broken?: string;
 }
+
+/** A line of the journal, behind the first. */
+type Line = Entry & { gone?: true };
 
 /** The first line of the journal. */
 interface Head {
@@ -39,11 +43,13 @@ const JOURNAL = 'files.jsonl';
 export class FeatureStore {
   readonly #entries = new Map<string, Entry>();
   readonly #rowOf = new Map<string, number>();
+  readonly #journal: JsonLines;
   #rows = 0;
-  #lines = 0;
   #head!: Head;
 
-  private constructor(private readonly folder: string) {}
+  private constructor(private readonly folder: string) {
+    this.#journal = new JsonLines(join(folder, JOURNAL));
+  }
 
   /** @param about the folder that is indexed @param width numbers of a row */
   static async open(
@@ -80,20 +86,20 @@ export class FeatureStore {
    */
   async add(entries: readonly Entry[], features: Float32Array): Promise<void> {
     const count = features.length / this.width;
-    if (count > 0) await append(this.#rowsFile, asBytes(features));
+    if (count > 0) await appendSynced(this.#rowsFile, asBytes(features));
     let next = this.#rows;
     this.#rows += count;
     for (const entry of entries) {
       if (entry.broken === undefined) entry.row ??= this.rowOf(entry.hash) ?? next++;
       this.#keep(entry);
     }
-    await this.#write(entries);
+    await this.#journal.append(entries);
   }
 
   /** Forgets files that have gone. */
   async remove(paths: readonly string[]): Promise<void> {
     for (const path of paths) this.#entries.delete(path);
-    await this.#write(paths.map((path) => ({ path, gone: true })));
+    await this.#journal.append(paths.map((path) => ({ path, gone: true })));
   }
 
   /** All rows, those of no file among them, [rows * width]. */
@@ -117,7 +123,7 @@ export class FeatureStore {
   /** Writes the store anew where most of it is of files that have changed or gone. */
   async tidy(): Promise<void> {
     const live = new Set([...this.entries()].flatMap(({ row }) => row ?? []));
-    const [idleRows, idleLines] = [this.#rows - live.size, this.#lines - this.#entries.size];
+    const [idleRows, idleLines] = [this.#rows - live.size, this.#journal.count - 1 - this.#entries.size];
     if (idleRows <= live.size && idleLines <= 2 * this.#entries.size + 1000) return;
     const all = await this.features();
     const places = new Map([...live].map((row, place) => [row, place]));
@@ -133,9 +139,7 @@ export class FeatureStore {
       ...entry,
       ...(entry.row === undefined ? {} : { row: places.get(entry.row) }),
     }));
-    await writeAside(join(this.folder, JOURNAL), (handle) =>
-      handle.writeFile(lines([this.#head, ...entries])),
-    );
+    await this.#journal.rewrite([this.#head, ...entries]);
     await unlink(old).catch(() => {});
     await this.#read(this.#head);
   }
@@ -153,80 +157,34 @@ export class FeatureStore {
   async #read(fresh: Head): Promise<void> {
     this.#entries.clear();
     this.#rowOf.clear();
-    const journal = join(this.folder, JOURNAL);
-    const text = await readFile(journal, 'utf8').catch(() => '');
-    const end = text.lastIndexOf('\n') + 1;
-    const [first, ...rest] = text.slice(0, end).split('\n');
-    const head = parsed<Head>(first);
-    this.#lines = 0;
+    const [head, ...lines] = (await this.#journal.read()) as [Head?, ...(Line | undefined)[]];
     if (head?.format !== FORMAT || head.width !== fresh.width) {
-      if (text !== '') log.warn(`${journal} cannot be used, and is begun anew`);
+      if (this.#journal.count > 0) log.warn(`${this.#journal.path} cannot be used, and is begun anew`);
       this.#head = fresh;
       this.#rows = 0;
       await writeAside(this.#rowsFile, async () => {});
-      await writeAside(journal, (handle) => handle.writeFile(lines([fresh])));
+      await this.#journal.rewrite([fresh]);
       return;
     }
     this.#head = head;
     const size = await sizeOf(this.#rowsFile);
     const rowBytes = 4 * head.width;
     this.#rows = Math.floor(size / rowBytes);
-    for (const line of rest) {
-      if (line === '') continue;
-      this.#lines++;
-      const entry = parsed<Entry & { gone?: true }>(line);
+    for (const entry of lines) {
       if (!entry) continue;
       if (entry.gone) this.#entries.delete(entry.path);
       else if (entry.row === undefined || entry.row < this.#rows) this.#keep(entry);
     }
     if (size > this.#rows * rowBytes) await truncate(this.#rowsFile, this.#rows * rowBytes);
-    if (Buffer.byteLength(text) > Buffer.byteLength(text.slice(0, end))) {
-      await truncate(journal, Buffer.byteLength(text.slice(0, end)));
-    }
-  }
-
-  async #write(objects: readonly object[]): Promise<void> {
-    if (objects.length === 0) return;
-    this.#lines += objects.length;
-    await append(join(this.folder, JOURNAL), lines(objects));
   }
 }
-
-const lines = (objects: readonly object[]) => objects.map((one) => `${JSON.stringify(one)}\n`).join('');
 
 /** Floats as they lie in memory: little-endian wherever Node runs. */
 const asBytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 
-/** Written and on the disk: lines are to name no rows that a power cut has taken. */
-async function append(path: string, data: string | Uint8Array): Promise<void> {
-  await withFile(path, 'a', async (handle) => {
-    await handle.appendFile(data);
-    await handle.datasync();
-  });
-}
-
 const sizeOf = (path: string) =>
-  withFile(path, 'r', async (handle) => (await handle.stat()).size).catch(() => 0);
-
-async function withFile<T>(
-  path: string,
-  flags: string,
-  work: (handle: FileHandle) => Promise<T>,
-): Promise<T> {
-  const handle = await open(path, flags);
-  try {
-    return await work(handle);
-  } finally {
-    await handle.close();
-  }
-}
-
-/** undefined for a line that is no JSON, after a power cut. */
-function parsed<T>(line: string): T | undefined {
-  try {
-    return JSON.parse(line) as T;
-  } catch {
-    return undefined;
-  }
-}
+  stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );

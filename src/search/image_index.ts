@@ -11,11 +11,13 @@ import {
   ALLOWED_FORMATS,
   HEIC_HELP,
   hasHeic,
+  hashProcessor,
   type ImageArray,
   type ImageProcessor,
   imagesBelow,
   inWords,
   type LeftOut,
+  samplePixels,
   type TextProcessor,
 } from '../processors/index.js';
 import { type Entry, FeatureStore } from './feature_store.js';
@@ -258,20 +260,12 @@ async function keyOf({ model, processor }: Maker): Promise<string> {
     hash,
     [...model.stateDict()].filter(([name]) => !OF_OTHERS.test(name)),
   );
-  const { data, shape } = await samplePixels(processor);
-  hash.update(`${shape} `).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  await hashProcessor(hash, processor);
   return hash.digest('hex').slice(0, 16);
 }
 
 async function widthOf(maker: Maker): Promise<number> {
   return (await featuresOf(maker, [await samplePixels(maker.processor)])).length;
-}
-
-/** What the processor makes of a picture that is always the same. */
-function samplePixels(processor: ImageProcessor): Promise<ImageArray> {
-  const [width, height] = [60, 40];
-  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 37 + (i % 7) * 11) % 256);
-  return processor.process({ data, width, height });
 }
 
 function noImage(where: string, leftOut: LeftOut): DataError {

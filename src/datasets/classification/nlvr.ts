@@ -57,7 +57,10 @@ function flipped(sample: Sample): Sample {
     side === 'left' ? 'right' : 'left',
   );
   const other = (key: string) => key.replace(/^image[01](?=$|_embeds$)/, (image) => SECOND[image]);
-  return { ...Object.fromEntries(Object.entries(sample).map(([key, value]) => [other(key), value])), text_input };
+  return {
+    ...Object.fromEntries(Object.entries(sample).map(([key, value]) => [other(key), value])),
+    text_input,
+  };
 }
 
 const SECOND: Readonly<Record<string, string>> = { image0: 'image1', image1: 'image0' };

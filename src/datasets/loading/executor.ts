@@ -1,3 +1,4 @@
+import { mapConcurrently } from '../../common/concurrently.js';
 import { DataError } from '../../common/errors.js';
 import { Rng } from '../../common/random.js';
 import type { Sample, SampleJob } from '../types.js';
@@ -35,22 +36,4 @@ export async function readSample(read: () => Promise<Sample>): Promise<Outcome> 
     if (thrown instanceof DataError) return { bad: thrown };
     throw thrown;
   }
-}
-
-/** `f` of every item in order, at most `limit` at a time. */
-export async function mapConcurrently<T, R>(
-  items: readonly T[],
-  limit: number,
-  f: (item: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const lane = async () => {
-    while (next < items.length) {
-      const i = next++;
-      results[i] = await f(items[i], i);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-  return results;
 }

@@ -1,13 +1,14 @@
 /** Runs in a worker thread: reads samples and hands their arrays over. */
 import sharp from 'sharp';
 import Tinypool from 'tinypool';
+import { mapConcurrently } from '../../common/concurrently.js';
 import { Rng } from '../../common/random.js';
 import { registry } from '../../common/registry.js';
 import { loadPlugin } from '../../config/index.js';
 import '../builders.js';
 import type { Readers, SampleReader } from '../types.js';
 import { isNumericArray } from './collate.js';
-import { mapConcurrently, type Outcome, readSample } from './executor.js';
+import { type Outcome, readSample } from './executor.js';
 import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
 
 // One image a thread: the workers are the parallelism.

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
+import { mapConcurrently } from '../../common/concurrently.js';
 import { makeFolderInside } from '../../common/files.js';
 import { Rng } from '../../common/random.js';
-import { mapConcurrently } from '../loading/executor.js';
 import { drawnScene, pairsOfSplit, type Scene, SHAPES_SPLITS, type ShapesSplit } from './scene.js';
 import { sceneSvg } from './svg.js';
 

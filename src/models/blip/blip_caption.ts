@@ -4,8 +4,8 @@ import { key, types } from '../../config/index.js';
 import { tf } from '../../engine/index.js';
 import { type Generated, generateIds } from '../generation/generate.js';
 import { type GenerateOptions, resolveOptions } from '../generation/options.js';
-import { TextDecoder } from '../med/decoder.js';
 import { embedsOf, imageEncodingOf, type SeenSamples, seenImages } from '../image_embeds.js';
+import { TextDecoder } from '../med/decoder.js';
 import type { ForwardPasses, ImageEncoding } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
 import type { CaptionModel } from '../uses.js';
@@ -121,10 +121,7 @@ export class BlipCaption extends BlipBase implements CaptionModel {
   }
 
   /** Captions with their token ids, and their scores where a beam search found them. */
-  async generateDetailed(
-    seen: SeenSamples,
-    options: GenerateOptions = {},
-  ): Promise<GeneratedCaptions> {
+  async generateDetailed(seen: SeenSamples, options: GenerateOptions = {}): Promise<GeneratedCaptions> {
     const prompt = [this.tokenizer.bosId, ...this.tokenizer.encode(this.prompt).slice(1, -1)];
     const resolved = resolveOptions(options, prompt.length, this.textDecoder.config);
     if (resolved.useNucleusSampling) resolved.seed ??= this.rng.uint32();

@@ -20,8 +20,8 @@ export const blipNlvrSchema = blipSchema.extend({
   num_classes: key(types.natural, 2, 'How many classes there are: false and true.'),
 });
 
-/** Pairs of images, each with a sentence about both. */
-export interface NlvrSamples {
+/** Pairs of images, or of their embeddings, each with a sentence about both. */
+export interface SeenPairs {
   /** [B, H, W, 3] each, normalised; or what the image encoder made of them. */
   image0?: tf.Tensor4D;
   image1?: tf.Tensor4D;
@@ -31,6 +31,12 @@ export interface NlvrSamples {
   text_input?: readonly string[];
   /** Whether each sentence is true: 0 or 1. */
   label?: ArrayLike<number>;
+}
+
+/** Pairs of images, each with a sentence about both. */
+export interface NlvrSamples extends SeenPairs {
+  image0: tf.Tensor4D;
+  image1: tf.Tensor4D;
 }
 
 /** The caller owns all tensors. */
@@ -93,7 +99,7 @@ export class BlipNLVR extends BlipBase {
   }
 
   /** The loss of a batch. */
-  forward(samples: NlvrSamples): BlipNlvrOutput {
+  forward(samples: SeenPairs): BlipNlvrOutput {
     return tf.tidy(() => {
       const pairs = this.#pairs(samples)[0].shape[0];
       const labels = labelsTensor(samples.label, pairs, this.clsHead.numClasses);
@@ -103,7 +109,7 @@ export class BlipNLVR extends BlipBase {
   }
 
   /** The logits of each class. */
-  predict(samples: NlvrSamples): Predictions {
+  predict(samples: SeenPairs): Predictions {
     const predictions = tf.tidy(() => this.#classify(samples).logits);
     return { predictions, targets: Array.from(samples.label ?? []) };
   }
@@ -113,7 +119,7 @@ export class BlipNLVR extends BlipBase {
   }
 
   /** The first image of every pair, and the second: both as pixels, or both as embeddings. */
-  #pairs({ image0, image1, image0_embeds, image1_embeds }: NlvrSamples): [tf.Tensor, tf.Tensor] {
+  #pairs({ image0, image1, image0_embeds, image1_embeds }: SeenPairs): [tf.Tensor, tf.Tensor] {
     const first = seenImages({ image: image0, image_embeds: image0_embeds });
     const second = seenImages({ image: image1, image_embeds: image1_embeds });
     if (String(first.shape) === String(second.shape)) return [first, second];
@@ -122,7 +128,7 @@ export class BlipNLVR extends BlipBase {
     });
   }
 
-  #classify(samples: NlvrSamples) {
+  #classify(samples: SeenPairs) {
     const { text_input: texts = [] } = samples;
     const [first, second] = this.#pairs(samples);
     checkTexts(first, texts);

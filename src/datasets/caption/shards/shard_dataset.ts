@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { mapConcurrently } from '../../../common/concurrently.js';
 import { DataError, LavisError, messageOf } from '../../../common/errors.js';
 import { Rng } from '../../../common/random.js';
 import type { ImageProcessor, TextProcessor } from '../../../processors/index.js';
 import { fingerprintOfFiles } from '../../fingerprint.js';
 import { collate } from '../../loading/collate.js';
-import { mapConcurrently } from '../../loading/executor.js';
 import { readerId } from '../../loading/readers.js';
 import type {
   Batch,
