@@ -15,6 +15,7 @@ export { type CrossEntropyOptions, softmaxCrossEntropy } from './fused/cross_ent
 export { dropout } from './fused/dropout.js';
 export { addInto, residual } from './fused/elementwise.js';
 export { gelu } from './fused/gelu.js';
+export { int8Columns, int8Scales } from './fused/int8.js';
 export {
   sumOfSquares,
   type UpdateFactor,
@@ -32,6 +33,7 @@ export {
   type KeysAndValues,
   postNorm,
 } from './fused/post_norm.js';
+export { type QuantizedWeight, quantizedLinear, quantizeWeight } from './fused/quantized.js';
 export {
   type Attributes,
   float,

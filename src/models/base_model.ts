@@ -1,5 +1,5 @@
 import { Rng } from '../common/random.js';
-import { Module } from '../nn/index.js';
+import { Module, type Quantizable } from '../nn/index.js';
 import { optimizerGroups, type ParamGroup } from '../optim/index.js';
 import { adapt, type BaseWeights, type LoraSection, loadAdapter, mergeAdapters } from './lora.js';
 import {
@@ -124,6 +124,17 @@ export abstract class BaseModel extends Module implements Model {
   mergeAdapter(): void {
     mergeAdapters(this);
     this.#adapter = undefined;
+  }
+
+  /**
+   * Rounds the weights of linear layers to 8 bits (`quantizeWeight` of the engine), for inference alone.
+   * @throws EngineError on a device other than the CPU
+   */
+  quantize(): void {
+    this.mergeAdapter();
+    for (const [, module] of this.namedModules()) {
+      if (module !== this) (module as Partial<Quantizable>).quantize?.();
+    }
   }
 
   /** Whether a checkpoint is to have a weight. @param given the checkpoint's names */

@@ -115,6 +115,8 @@ export interface Model {
   loadAdapter?(folder: string): Promise<void>;
   /** Makes adapters parts of the weights, for inference. */
   mergeAdapter?(): void;
+  /** Rounds the weights of linear layers to 8 bits, for inference; it cannot be trained or saved from then on. */
+  quantize?(): void;
   /**
    * Gives a value to what a checkpoint did not have and the model can tell by itself: momentum copies start from
    * the weights that they follow.

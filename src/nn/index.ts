@@ -11,6 +11,7 @@ export {
   Linear,
   type LoraSettings,
   Mlp,
+  type Quantizable,
 } from './layers.js';
 export {
   firstFew,

@@ -7,6 +7,8 @@ import {
   layerNorm,
   project,
   projectParts,
+  type QuantizedWeight,
+  quantizeWeight,
   tf,
 } from '../engine/index.js';
 import { type Initializer, normal, ones, uniformFanIn, zeros } from './init.js';
@@ -32,11 +34,17 @@ class Factor extends Module {
   }
 }
 
+/** A module whose weight may be rounded to 8 bits, for inference. */
+export interface Quantizable {
+  quantize(): void;
+}
+
 /** y = x Wᵀ + b. weight [out, in], bias [out]; with an adapter lora_A.weight [r, in] and lora_B.weight [out, r] too. */
-export class Linear extends Module {
+export class Linear extends Module implements Quantizable {
   readonly weight: tf.Variable;
   readonly bias: tf.Variable;
   #lora?: LoraSettings & { down: Factor; up: Factor };
+  #quantized?: QuantizedWeight;
 
   constructor(
     readonly inFeatures: number,
@@ -83,10 +91,18 @@ export class Linear extends Module {
     this.removeChild('lora_B');
   }
 
+  /** Rounds the weight to 8 bits, for inference on the CPU engine; it is not a parameter from then on. */
+  quantize(): void {
+    if (this.#lora) throw new RangeError('merge the adapter before quantizing its layer');
+    if (this.#quantized) return;
+    this.#quantized = quantizeWeight(this.weight);
+    this.removeParameter('weight');
+  }
+
   /** The layer as operations take it. @param rng in training, for the adapter's dropout */
   weights(rng?: Rng): LinearWeights {
     const { weight, bias } = this;
-    if (!this.#lora) return { weight, bias, adapter: undefined };
+    if (!this.#lora) return { weight, bias, adapter: undefined, quantized: this.#quantized };
     const { down, up, scale, dropout: rate } = this.#lora;
     const drop = dropoutOf(this.noiseFrom(rng), rate);
     return { weight, bias, adapter: { down: down.weight, up: up.weight, scale, dropout: drop } };

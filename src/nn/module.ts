@@ -182,6 +182,12 @@ export abstract class Module {
     return module;
   }
 
+  /** Takes a parameter away, and frees it. */
+  protected removeParameter(name: string): void {
+    this.#parameters.get(name)?.variable.dispose();
+    this.#parameters.delete(name);
+  }
+
   /** Takes a module below this one away, and frees it. */
   protected removeChild(name: string): void {
     this.#children.get(name)?.dispose();

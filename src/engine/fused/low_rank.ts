@@ -2,6 +2,7 @@ import { tf } from '../tf.js';
 import { dropout } from './dropout.js';
 import { residual } from './elementwise.js';
 import { linear, linearParts } from './linear.js';
+import { type QuantizedWeight, quantizedLinear } from './quantized.js';
 
 /** What is zeroed at random: a share of the elements, chosen by the seed. */
 export interface Dropout {
@@ -26,17 +27,21 @@ export interface LinearWeights {
   bias: tf.Tensor;
   /** Named even where there is none, so that no adapter is passed over by mistake. */
   adapter: LowRank | undefined;
+  /** In place of the weight, for inference. */
+  quantized?: QuantizedWeight;
 }
 
 /** x (W + scale · up · down)ᵀ + b, without making that weight. @param x [..., I] @returns [..., O] */
-export function project(x: tf.Tensor, { weight, bias, adapter }: LinearWeights): tf.Tensor {
+export function project(x: tf.Tensor, { weight, bias, adapter, quantized }: LinearWeights): tf.Tensor {
+  if (quantized) return quantizedLinear(x, quantized, bias);
   const y = linear(x, weight, bias);
   return adapter ? residual(y, linear(narrowed(x, adapter), adapter.up)) : y;
 }
 
 /** `project` whose result is cut along its last axis. @returns `parts` tensors [..., O / parts] */
 export function projectParts(x: tf.Tensor, layer: LinearWeights, parts: number): tf.Tensor[] {
-  const { weight, bias, adapter } = layer;
+  const { weight, bias, adapter, quantized } = layer;
+  if (quantized) return tf.split(quantizedLinear(x, quantized, bias), parts, -1);
   const cut = linearParts(x, weight, bias, parts);
   if (!adapter) return cut;
   const narrow = narrowed(x, adapter);

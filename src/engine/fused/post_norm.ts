@@ -30,13 +30,13 @@ export type KeysAndValues = {
 /** Longer texts have products that are worth a kernel each. */
 const MOST_TOKENS = 32;
 
-/** @param x [B, T, D] @param layers which no kernel adapts */
+/** @param x [B, T, D] @param layers whose kernels have plain weights */
 const inOneKernel = (name: string, x: tf.Tensor, ...layers: LinearWeights[]): boolean =>
   hasKernel(name) &&
   !isTaping() &&
   x.size > 0 &&
   x.shape[1]! <= MOST_TOKENS &&
-  layers.every(({ adapter }) => !adapter);
+  layers.every(({ adapter, quantized }) => !adapter && !quantized);
 
 /** The end of both parts: layerNorm(x + dropout(output(branch))). */
 export interface PostNorm {

@@ -49,6 +49,7 @@ const FUNCTIONS = {
   createThreadingOptions: [121, STATUS, ['void *']],
   addSessionConfigEntry: [130, STATUS, ['uint64', 'str', 'str']],
   releaseThreadingOptions: [122, 'void', ['uint64']],
+  createAndRegisterAllocator: [144, STATUS, ['uint64', 'uint64', 'uint64']],
   setGlobalIntraOpNumThreads: [147, STATUS, ['uint64', 'int']],
   setGlobalInterOpNumThreads: [148, STATUS, ['uint64', 'int']],
   setGlobalSpinControl: [149, STATUS, ['uint64', 'int']],

@@ -7,6 +7,7 @@ import { registerDropout, registerGelu, registerInPlace } from './fused/elementw
 import { registerLayerNorm } from './fused/layer_norm.js';
 import { registerLinear, registerLinearParts } from './fused/linear.js';
 import { registerPostNorm } from './fused/post_norm.js';
+import { registerQuantizedLinear } from './fused/quantized.js';
 import { registerSumOfSquares } from './fused/sum_of_squares.js';
 import { registerElementwise } from './kernels/elementwise.js';
 import { registerMatMul } from './kernels/matmul.js';
@@ -33,6 +34,7 @@ export function registerOnnxBackend(threads: number): string {
   registerShape();
   registerLinear();
   registerLinearParts();
+  registerQuantizedLinear();
   registerLayerNorm();
   registerGelu();
   registerDropout();

@@ -33,7 +33,7 @@ export type ElementType = 'float32' | 'int32' | 'int64' | 'bool';
 
 export const ELEMENT: Record<ElementType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 /** What weights of a model file may be beside those. */
-const STORED = { ...ELEMENT, int8: 3, float16: 10 };
+const STORED = { ...ELEMENT, uint8: 2, int8: 3, float16: 10 };
 const OPERATOR_SETS = [
   { domain: '', version: 21 },
   { domain: 'com.microsoft', version: 1 },
@@ -76,9 +76,16 @@ export interface GraphSpec {
   outputs: Record<string, ElementType>;
   nodes: Node[];
   /** Numbers are float32 scalars, lists are int64 vectors. */
-  constants?: Record<string, number | number[]>;
+  constants?: Record<string, number | number[] | ConstantTensor>;
   /** Of inputs and outputs, by name: a number, or a name for a size that may be any; unknown where left out. */
   shapes?: Record<string, readonly (number | string)[]>;
+}
+
+/** A constant of any type and shape. */
+export interface ConstantTensor {
+  dtype: keyof typeof STORED;
+  dims: readonly number[];
+  data: ArrayBufferView;
 }
 
 /** A weight of a model file, whose numbers are made when their turn comes. */
@@ -97,9 +104,13 @@ function encodeAttribute([name, value]: [string, Attributes[string]]): object {
   return { name, f: value.float, type: 1 };
 }
 
-function encodeConstant([name, value]: [string, number | number[]]) {
+function encodeConstant([name, value]: [string, number | number[] | ConstantTensor]) {
   if (typeof value === 'number') {
     return { name, dims: [], dataType: ELEMENT.float32, rawData: bytes(Float32Array.of(value)) };
+  }
+  if (!Array.isArray(value)) {
+    const { dims, dtype, data } = value;
+    return { name, dims: [...dims], dataType: STORED[dtype], rawData: bytes(data) };
   }
   const data = BigInt64Array.from(value, BigInt);
   return { name, dims: [value.length], dataType: ELEMENT.int64, rawData: bytes(data) };
@@ -171,6 +182,7 @@ const WIDTHS: Record<keyof typeof STORED, number> = {
   int32: 4,
   int64: 8,
   bool: 1,
+  uint8: 1,
   int8: 1,
   float16: 2,
 };

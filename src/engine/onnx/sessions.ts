@@ -59,6 +59,9 @@ const DEFAULT_MEMORY = 0;
 /** Threads stop spinning when a graph is done: nobody's work waits for a thread that waits for ours. */
 const STOP_SPINNING = 'session.force_spinning_stop';
 
+/** What graphs need between their nodes comes from one arena for all sessions. */
+const SHARE_MEMORY = 'session.use_env_allocators';
+
 /** Axes of a shape that may be passed. */
 const MOST_AXES = 16;
 
@@ -91,6 +94,7 @@ export class Sessions {
     );
     api.releaseThreadingOptions(options);
     this.#check(api.disableTelemetryEvents(this.#env));
+    this.#check(api.createAndRegisterAllocator(this.#env, this.#memory, 0));
   }
 
   /**
@@ -191,6 +195,7 @@ export class Sessions {
       this.#check(api.disablePerSessionThreads(options));
       this.#check(api.setLogSeverity(options, this.#logSeverity));
       this.#check(api.addSessionConfigEntry(options, STOP_SPINNING, '1'));
+      this.#check(api.addSessionConfigEntry(options, SHARE_MEMORY, '1'));
       const handle = this.#made((out) =>
         api.createSessionFromArray(this.#env, model, model.byteLength, options, out),
       );

@@ -2,13 +2,14 @@ import { convertFloat } from '../../common/convert_tensor.js';
 import {
   type Attributes,
   type GraphSpec,
+  int8Columns,
+  int8Scales,
   type Node,
   node,
   type StoredTensor,
   type tf,
 } from '../../engine/index.js';
 import type { LayerNorm, Linear } from '../../nn/index.js';
-import { int8Columns, int8Scales } from './quantize.js';
 
 /** How weights are stored: float32; float16, computed with in float32; 8-bit integers, multiplied as such. */
 export type OnnxDtype = 'fp32' | 'fp16' | 'q8';

@@ -1,5 +1,5 @@
 import type { Rng } from '../../common/random.js';
-import { gelu, linear, tf } from '../../engine/index.js';
+import { gelu, linear, type QuantizedWeight, quantizedLinear, quantizeWeight, tf } from '../../engine/index.js';
 import { LayerNorm, Linear, Module, normal, zeros } from '../../nn/index.js';
 import type { EncodedTexts } from '../tokenizer/tokenizer.js';
 import type { MedConfig } from './config.js';
@@ -26,6 +26,7 @@ class HeadTransform extends Module {
 /** The scores of all words: its weight is the word embedding itself, unless a checkpoint has another (`untie`). */
 class TiedDecoder extends Module {
   #weight: tf.Variable;
+  #quantized?: QuantizedWeight;
 
   constructor(
     embedding: tf.Variable,
@@ -40,6 +41,19 @@ class TiedDecoder extends Module {
 
   get weight(): tf.Variable {
     return this.#weight;
+  }
+
+  /** Rounds what the scores are made with to 8 bits; the word embedding stays as it is. */
+  quantize(): void {
+    this.#quantized ??= quantizeWeight(this.#weight);
+  }
+
+  /** @param x [B, T, D]; returns logits [B, T, V]. */
+  forward(x: tf.Tensor): tf.Tensor3D {
+    const scores = this.#quantized
+      ? quantizedLinear(x, this.#quantized, this.bias)
+      : linear(x, this.#weight, this.bias);
+    return scores as tf.Tensor3D;
   }
 }
 
@@ -57,7 +71,7 @@ class PredictionHead extends Module {
 
   /** @param x [B, T, D]; returns logits [B, T, V]. */
   forward(x: tf.Tensor, rng?: Rng): tf.Tensor3D {
-    return linear(this.transform.forward(x, rng), this.decoder.weight, this.decoder.bias) as tf.Tensor3D;
+    return this.decoder.forward(this.transform.forward(x, rng));
   }
 }
 

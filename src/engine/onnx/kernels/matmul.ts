@@ -45,14 +45,19 @@ export function runMatMul(
  */
 const MOST_ROWS = 800;
 
-/** Calls `run` for pieces of x and y, [rows, columns], that follow each other: equal ones, of at most MOST_ROWS. */
-export function inPieces(x: OrtValue, y: OrtValue, run: (x: OrtValue, y: OrtValue) => void): void {
+/** Calls `run` for pieces of x and y, [rows, columns], that follow each other: equal ones, of at most `most`. */
+export function inPieces(
+  x: OrtValue,
+  y: OrtValue,
+  run: (x: OrtValue, y: OrtValue) => void,
+  most = MOST_ROWS,
+): void {
   const [rows] = x.dims;
-  if (x.dims.length !== 2 || rows <= MOST_ROWS) {
+  if (x.dims.length !== 2 || rows <= most) {
     run(x, y);
     return;
   }
-  const size = Math.ceil(rows / Math.ceil(rows / MOST_ROWS));
+  const size = Math.ceil(rows / Math.ceil(rows / most));
   for (let start = 0; start < rows; start += size) {
     const count = Math.min(size, rows - start);
     const part = ({ data, dims: [, columns] }: OrtValue) =>
