@@ -35,6 +35,11 @@ export const modelOptions = (arch: string, type: string) =>
         'Folder of a LoRA adapter, of a run or of PEFT, over the weights that --model or the YAML names',
     },
     device: { type: 'string', requiresArg: true, describe: 'auto, cpu, cuda or webgpu' },
+    quantize: {
+      choices: ['int8'],
+      requiresArg: true,
+      describe: 'Multiply with weights of 8 bits: faster on a CPU, and a little less exact',
+    },
   }) as const;
 
 /** The options of commands that build the model of a checkpoint. */
@@ -60,6 +65,7 @@ export interface ModelArguments extends Omit<ConfigArguments, 'cfg-path'> {
   'model-type'?: string;
   checkpoint?: string;
   adapter?: string;
+  quantize?: 'int8';
 }
 
 /**
@@ -87,5 +93,6 @@ export async function checkpointModelSource(args: ModelArguments): Promise<Model
     modelType: args['model-type'],
     checkpoint: args.checkpoint,
     adapter: args.adapter,
+    quantize: args.quantize,
   };
 }

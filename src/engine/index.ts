@@ -15,7 +15,6 @@ export { type CrossEntropyOptions, softmaxCrossEntropy } from './fused/cross_ent
 export { dropout } from './fused/dropout.js';
 export { addInto, residual } from './fused/elementwise.js';
 export { gelu } from './fused/gelu.js';
-export { int8Columns, int8Scales } from './fused/int8.js';
 export {
   sumOfSquares,
   type UpdateFactor,
@@ -23,6 +22,7 @@ export {
   updateFactor,
 } from './fused/gradient_norm.js';
 export { hasFloat16 } from './fused/half.js';
+export { int8Columns, int8Scales } from './fused/int8.js';
 export { layerNorm } from './fused/layer_norm.js';
 export { linear, linearParts } from './fused/linear.js';
 export { type Dropout, type LinearWeights, type LowRank, project, projectParts } from './fused/low_rank.js';
@@ -45,4 +45,4 @@ export {
 } from './onnx/messages.js';
 export { type Engine, type EngineOptions, parseDevice, setupEngine } from './setup.js';
 export { tf } from './tf.js';
-export { deviceMemory, isHostMemory, peek } from './tfjs_internals.js';
+export { deviceMemory, isHostMemory, peek, releaseIdleMemory } from './tfjs_internals.js';

@@ -52,6 +52,11 @@ export function peek(x: tf.Tensor): tf.TypedArray {
 export const isHostMemory = (): boolean =>
   tf.getBackend() === 'cpu' || (tf.backend() as unknown as Showing).values !== undefined;
 
+/** Gives memory that nothing uses back to the system, once something large is gone for good. */
+export function releaseIdleMemory(): void {
+  (tf.backend() as unknown as { pool?: { clear(): void } }).pool?.clear();
+}
+
 /** Bytes of a graphics card that the engine holds, idle ones included; undefined where it has none or does not tell. */
 export function deviceMemory(): number | undefined {
   return (tf.memory() as { numBytesAllocatedInGPU?: number }).numBytesAllocatedInGPU;

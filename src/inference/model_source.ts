@@ -16,6 +16,8 @@ export interface ModelSource {
   checkpoint?: string;
   /** Folder of a LoRA adapter, of a run or of PEFT, over the weights that the YAML or the zoo names. */
   adapter?: string;
+  /** Multiplies with weights of 8 bits, on the CPU; `run.quantize` unless given. */
+  quantize?: 'int8';
 }
 
 /** A YAML as a model is built from it: with the source's options, its cache root in use. @throws ConfigError */

@@ -4,7 +4,7 @@ import { log } from '../common/logging.js';
 import { expandHome, resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { type Config, defaultFileOf, type PlainObject } from '../config/index.js';
-import { BaseModel, beneathCheckpoint, type Model, namedWeights } from '../models/index.js';
+import { BaseModel, beneathCheckpoint, type Model, namedWeights, quantizeModel } from '../models/index.js';
 import {
   type ImageProcessor,
   imageProcessorOf,
@@ -56,7 +56,9 @@ export async function useModel<M extends Model>(source: ModelSource, use: Use<M>
   const asked = { ...use.values?.model, ...(adapter === undefined ? {} : { lora: null, adapter: null }) };
   const model = { ...(checkpoint ? beneathCheckpoint({ ...given.model, ...asked }) : {}), ...asked };
   const origin = checkpoint ? `--checkpoint ${checkpoint}` : use.caller;
-  const config = given.with({ model, run: use.values?.run ?? {} }, origin);
+  const { quantize = given.run.quantize } = source;
+  const run = { ...use.values?.run, ...(quantize ? { quantize } : {}) };
+  const config = given.with({ model, run }, origin);
   use.check?.(config);
   const processors = evalProcessors(config, use.textProcessor);
   await chooseEngine(config, use.device);
@@ -64,6 +66,7 @@ export async function useModel<M extends Model>(source: ModelSource, use: Use<M>
   if (checkpoint) await built.loadCheckpoint(checkpoint);
   if (adapter !== undefined) await withAdapter(built, resolve(expandHome(adapter)));
   built.mergeAdapter?.();
+  if (quantize) quantizeModel(built);
   built.eval();
   return { model: built, ...processors };
 }

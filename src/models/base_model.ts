@@ -1,4 +1,5 @@
 import { Rng } from '../common/random.js';
+import { releaseIdleMemory } from '../engine/index.js';
 import { Module, type Quantizable } from '../nn/index.js';
 import { optimizerGroups, type ParamGroup } from '../optim/index.js';
 import { adapt, type BaseWeights, type LoraSection, loadAdapter, mergeAdapters } from './lora.js';
@@ -135,6 +136,7 @@ export abstract class BaseModel extends Module implements Model {
     for (const [, module] of this.namedModules()) {
       if (module !== this) (module as Partial<Quantizable>).quantize?.();
     }
+    releaseIdleMemory();
   }
 
   /** Whether a checkpoint is to have a weight. @param given the checkpoint's names */

@@ -101,6 +101,7 @@ export {
   type ModelAdapter,
   type ModelClass,
   type ModelOutput,
+  quantizeModel,
   type Samples,
   type TrainingPlan,
 } from './model.js';

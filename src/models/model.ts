@@ -164,6 +164,17 @@ export function fillMissing(model: Model, missing: readonly string[]): string[] 
   return missing.filter((name) => !filled.has(name));
 }
 
+/** Rounds a model's weights to 8 bits, for inference. @throws ConfigError for a model that cannot; EngineError off the CPU */
+export function quantizeModel(model: Model): void {
+  if (!model.quantize) {
+    throw new ConfigError(`${model.constructor.name} cannot be quantized`, {
+      where: 'run.quantize',
+      help: 'leave it out; a model class of your own needs a method quantize()',
+    });
+  }
+  model.quantize();
+}
+
 /** Says that a model has no loss. @throws ConfigError */
 export function noLoss(model: Model, instead: string): never {
   throw new ConfigError('the model gives no loss, so that it cannot be trained', {

@@ -14,7 +14,7 @@ import {
   SingleCommunicator,
 } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
-import { locateWeights, type Model } from '../models/index.js';
+import { locateWeights, type Model, quantizeModel } from '../models/index.js';
 import { AdamW, GradScaler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { handleBadStep, type StepPlace } from './bad_step.js';
@@ -170,7 +170,7 @@ export abstract class BaseRunner implements Run {
    * @returns scores by split
    */
   async evaluate(label: string | number = 'best'): Promise<Record<string, Metrics>> {
-    const { testSplits, resumeCkptPath, evaluate } = this.settings;
+    const { testSplits, resumeCkptPath, evaluate, quantize } = this.settings;
     if (evaluate && testSplits.length === 0) {
       throw new ConfigError('there is nothing to evaluate', {
         where: 'run.test_splits',
@@ -181,6 +181,7 @@ export abstract class BaseRunner implements Run {
     if (evaluate) {
       const loaded = await loadTogether(this, 'loads the weights', () => resumeCkptPath, { anySize: true });
       if (!loaded) await broadcastVariables(this.comm, this.model.stateDict());
+      if (quantize) quantizeModel(this.model);
     }
     const scores: Record<string, Metrics> = {};
     for (const split of testSplits) {

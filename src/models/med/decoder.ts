@@ -1,5 +1,12 @@
 import type { Rng } from '../../common/random.js';
-import { gelu, linear, type QuantizedWeight, quantizedLinear, quantizeWeight, tf } from '../../engine/index.js';
+import {
+  gelu,
+  linear,
+  type QuantizedWeight,
+  quantizedLinear,
+  quantizeWeight,
+  tf,
+} from '../../engine/index.js';
 import { LayerNorm, Linear, Module, normal, zeros } from '../../nn/index.js';
 import type { EncodedTexts } from '../tokenizer/tokenizer.js';
 import type { MedConfig } from './config.js';
