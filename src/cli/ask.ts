@@ -1,7 +1,4 @@
-import { readAnswerList } from '../datasets/index.js';
-import { findImages, inBatches, useModel } from '../inference/index.js';
-import { type AnswerOptions, answerQuestions, checkedOptions, questionModel } from '../models/index.js';
-import { VqaTask } from '../tasks/index.js';
+import type { AnswerOptions } from '../models/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { searchOptions } from './generation_options.js';
 import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
@@ -68,6 +65,9 @@ export const ask = defineCommand({
     const empty = questions.some((question) => question.trim() === '');
     if (empty) throw new UsageError('--question is empty: --question "what is in the picture?"');
     const given = await answerOptions(args);
+    const { findImages, inBatches, useModel } = await import('../inference/index.js');
+    const { answerQuestions, checkedOptions, questionModel } = await import('../models/index.js');
+    const { VqaTask } = await import('../tasks/index.js');
     const images = await findImages(sourcesOf(args.images, 'lavis ask'), args);
     let settings: AnswerOptions = given;
     const { model, processor, textProcessor } = await useModel(await modelSource(args), {
@@ -139,6 +139,7 @@ async function answerOptions(args: AnswerArguments): Promise<AnswerOptions> {
       '--answers is a list to choose from, and --inference-method generate writes answers',
     );
   }
+  const { readAnswerList } = await import('../datasets/index.js');
   const said = {
     numAnsCandidates: args['num-ans-candidates'],
     numBeams: args['num-beams'],

@@ -1,20 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { log } from '../common/logging.js';
-import {
-  type Captioned,
-  type Captioner,
-  type CaptionFiles,
-  CaptionTexts,
-  EXISTING,
-  type Existing,
-  findImages,
-  inBatches,
-  loadCaptioner,
-  SeveralFiles,
-  XmpSidecars,
-} from '../inference/index.js';
-import { captionImages } from '../models/index.js';
-import { isUrl, newImages, STDIN } from '../processors/index.js';
+import type { Captioned, Captioner, CaptionFiles, Existing } from '../inference/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { generationArguments, generationOptionTable } from './generation_options.js';
 import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
@@ -44,7 +30,7 @@ const options = {
       'Write each caption as the description (dc:description) into an XMP sidecar, photo.jpg.xmp; what else is in one stays',
   },
   existing: {
-    choices: EXISTING,
+    choices: ['skip', 'overwrite', 'append', 'prepend'] as const,
     default: 'skip' as const,
     requiresArg: true,
     describe:
@@ -91,9 +77,10 @@ export const caption = defineCommand({
     const folders = args.watch ? await foldersOf(named, format) : [];
     const sources = named.filter((source) => !folders.includes(source));
     const { recursive } = args;
+    const { findImages, loadCaptioner } = await import('../inference/index.js');
     const own = [...(args.write ? [`.${args.write}`] : []), ...(args.xmp ? ['.xmp'] : [])];
     const found = await findImages(sources, { recursive, own });
-    const files = filesFor(args, found);
+    const files = await filesFor(args, found);
     const images = files ? await files.missing(found) : found;
     if (images.length < found.length) log.info(`${found.length - images.length} have a caption already`);
     if (images.length === 0 && folders.length === 0) return 0;
@@ -129,10 +116,12 @@ interface CaptionJob extends Captioner {
 }
 
 /** The files beside the images, where there are to be any. @throws UsageError for an image that none can lie beside. */
-function filesFor(
+async function filesFor(
   { write, xmp, existing }: { write?: 'txt' | 'caption'; xmp: boolean; existing: Existing },
   images: readonly string[],
-): CaptionFiles | undefined {
+): Promise<CaptionFiles | undefined> {
+  const { CaptionTexts, SeveralFiles, XmpSidecars } = await import('../inference/index.js');
+  const { isUrl, STDIN } = await import('../processors/index.js');
   const texts = write && new CaptionTexts(write, existing);
   const sidecars = xmp ? new XmpSidecars(existing) : undefined;
   if (!texts && !sidecars) return undefined;
@@ -155,7 +144,9 @@ async function foldersOf(sources: readonly string[], format: string): Promise<st
 }
 
 /** Captions images, some at a time. @returns how many could not be read */
-function captionAll(job: CaptionJob, images: readonly string[], title?: string): Promise<number> {
+async function captionAll(job: CaptionJob, images: readonly string[], title?: string): Promise<number> {
+  const { inBatches } = await import('../inference/index.js');
+  const { captionImages } = await import('../models/index.js');
   return inBatches(images, { size: job.size, title }, ({ names, sources, passOver }) =>
     captionImages(job.model, job.processor, sources, {
       ...job.settings,
@@ -173,6 +164,7 @@ async function captionNew(
   recursive: boolean,
   files?: CaptionFiles,
 ): Promise<number> {
+  const { newImages } = await import('../processors/index.js');
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   log.info(`Watching ${folders.join(', ')}; Ctrl-C ends it`);

@@ -1,5 +1,4 @@
 import { writeFileAtomic } from '../common/files.js';
-import { comparePage, compareRuns, describeComparison, findRun, readRun } from '../reports/index.js';
 import { defineCommand } from './command.js';
 import { runFolder } from './run_options.js';
 
@@ -20,6 +19,9 @@ export const compare = defineCommand({
     ],
   ],
   async handler({ first, second, json, html }) {
+    const { comparePage, compareRuns, describeComparison, findRun, readRun } = await import(
+      '../reports/index.js'
+    );
     const [a, b] = [await readRun(await findRun(first)), await readRun(await findRun(second))];
     const comparison = compareRuns(a, b);
     if (html) await writeFileAtomic(html, comparePage(a, b, comparison));

@@ -1,6 +1,5 @@
-import { dump } from 'js-yaml';
 import { registry } from '../common/registry.js';
-import { Config, configJsonSchema, originsOf, type PlainObject, yamlWithOrigins } from '../config/index.js';
+import type { Config, PlainObject } from '../config/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { type ConfigArguments, configOptions, loadClasses, loadConfig } from './config_options.js';
 
@@ -25,6 +24,8 @@ export const config = defineCommand({
     'An editor with a YAML language server completes and checks a file that begins with\n' +
     '  # yaml-language-server: $schema=path/to/lavis/configs/schema.json',
   async handler(args) {
+    const { configJsonSchema, originsOf, yamlWithOrigins } = await import('../config/index.js');
+    const { dump } = await import('js-yaml');
     if (args.schema) {
       await loadClasses(args.plugin);
       process.stdout.write(`${JSON.stringify(configJsonSchema(registry), null, 1)}\n`);
@@ -45,6 +46,7 @@ async function loadWithFaults(args: ConfigArguments): Promise<{ loaded: Config; 
   try {
     return { loaded: await loadConfig(args) };
   } catch (faults) {
+    const { Config } = await import('../config/index.js');
     const loaded = await Config.fromFile(args['cfg-path'], args.options).catch(() => {
       throw faults;
     });

@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { Config, loadPlugin, type Overrides } from '../config/index.js';
+import type { Config, Overrides } from '../config/index.js';
 
 /** The options of every command that reads a run configuration; spread them into the command's table. */
 export const configOptions = {
@@ -41,6 +41,7 @@ export interface ConfigArguments {
 /** Loads every class that registers itself: ours, then the user's. */
 export async function loadClasses(plugins: readonly string[] = []): Promise<void> {
   await import('../index.js');
+  const { loadPlugin } = await import('../config/index.js');
   for (const plugin of plugins) await loadPlugin(plugin);
 }
 
@@ -58,6 +59,7 @@ export async function loadConfig(
   }: { overrides?: readonly Overrides[]; training?: boolean; withoutTask?: boolean } = {},
 ): Promise<Config> {
   await loadClasses(args.plugin);
+  const { Config } = await import('../config/index.js');
   const check = { ...used, allowUnknown: args['allow-unknown'] };
   const config = await Config.fromFile(args['cfg-path'], args.options, { check, overrides });
   config.useCacheRoot();

@@ -1,9 +1,5 @@
-import { convertCheckpoint, openPeftAdapter, savedState, saveTorch } from '../checkpoint/index.js';
 import { log } from '../common/logging.js';
 import { formatCount } from '../common/words.js';
-import { exportModel } from '../export/index.js';
-import { loadCheckpointModel } from '../inference/index.js';
-import { mergedTensors } from '../models/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { checkpointModelOptions, checkpointModelSource, type ModelArguments } from './model_options.js';
 
@@ -55,6 +51,8 @@ export const convert = defineCommand({
   epilogue: 'Weights alone go over: optimizer, configuration and epoch stay behind.',
   async handler(args) {
     if (args.to) return convertModel(args.in, args.out, args.to, args.dtype, args);
+    const { convertCheckpoint, openPeftAdapter } = await import('../checkpoint/index.js');
+    const { mergedTensors } = await import('../models/index.js');
     const adapter = args.adapter === undefined ? undefined : await openPeftAdapter(args.adapter);
     const { tensors, elements, leftOut } = await convertCheckpoint(args.in, args.out, {
       dtype: args.dtype,
@@ -76,6 +74,9 @@ async function convertModel(
   if (layout === 'lavis' && !/\.(pth|pt|bin)$/.test(to))
     throw new UsageError(`--to lavis writes a .pth, not ${to}`);
   if (layout === 'lavis' && dtype) throw new UsageError('--dtype goes with --to hf, or without --to');
+  const { savedState, saveTorch } = await import('../checkpoint/index.js');
+  const { exportModel } = await import('../export/index.js');
+  const { loadCheckpointModel } = await import('../inference/index.js');
   const { model, preprocessing, generation, card } = await loadCheckpointModel(
     from,
     await checkpointModelSource(args),

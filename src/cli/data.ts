@@ -1,6 +1,4 @@
 import { resolve } from 'node:path';
-import { describeSplit, drawSheet, faultsOf, surveyData } from '../reports/index.js';
-import { checkSplits, runSettings } from '../runners/index.js';
 import { defineCommand } from './command.js';
 import { configOptions, loadConfig } from './config_options.js';
 
@@ -33,6 +31,8 @@ export const data = defineCommand({
     'ground truth, or a split of the run has no dataset. ' +
     'Truncated captions are cut at model.max_txt_len tokens in training.',
   async handler(args) {
+    const { describeSplit, drawSheet, faultsOf, surveyData } = await import('../reports/index.js');
+    const { checkSplits, runSettings } = await import('../runners/index.js');
     const config = await loadConfig(args);
     const { splits, sheet, mostTokens, datasets } = await surveyData(config, args);
     if (args.json) {

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { type Check, examineMachine } from '../doctor/index.js';
+import type { Check } from '../doctor/index.js';
 import { defineCommand } from './command.js';
 
 const MARKS = { good: ['green', '+'], absent: ['yellow', '-'], bad: ['red', 'x'] } as const;
@@ -15,6 +15,7 @@ export const doctor = defineCommand({
   ],
   epilogue: '+ works, - is not there and a run may do without, x has to be mended (exit code 1).',
   async handler(args) {
+    const { examineMachine } = await import('../doctor/index.js');
     const checks: Check[] = [];
     for await (const result of examineMachine(args)) {
       checks.push(result);

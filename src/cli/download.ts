@@ -1,9 +1,6 @@
 import { makeFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { cacheRoot } from '../common/paths.js';
-import { DOWNLOAD_SPLITS as SPLITS } from '../datasets/index.js';
-import { fetchItems, placeOf } from '../fetch/index.js';
-import { downloadsOf } from '../runs/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { configOptions, loadClasses, loadConfig } from './config_options.js';
 
@@ -21,7 +18,7 @@ export const download = defineCommand({
       type: 'string',
       array: true,
       defaultDescription: 'train, val and test, or those of the run',
-      describe: `Of a dataset: ${SPLITS.join(', ')}; also with commas`,
+      describe: 'Of a dataset: train, val, test and whatever else it has; also with commas',
     },
     'dry-run': { type: 'boolean', default: false, describe: 'Tell the sizes and fetch nothing' },
     'keep-archives': { type: 'boolean', default: false, describe: 'Keep archives after they are unpacked' },
@@ -56,6 +53,8 @@ export const download = defineCommand({
   async handler(args) {
     const cfgPath = args['cfg-path'];
     if (args.names.length === 0 && !cfgPath) throw new UsageError('a name or --cfg-path is needed');
+    const { fetchItems, placeOf } = await import('../fetch/index.js');
+    const { downloadsOf } = await import('../runs/index.js');
     if (args['cache-root']) process.env.LAVIS_CACHE_ROOT = args['cache-root'];
     if (args.mirror) process.env.LAVIS_MIRROR = args.mirror;
     await loadClasses(args.plugin);

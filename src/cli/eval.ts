@@ -1,5 +1,4 @@
 import type { Overrides } from '../config/index.js';
-import { findJob, evaluate as runEvaluation, weightsToEvaluate } from '../runs/index.js';
 import { defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
@@ -27,6 +26,7 @@ export const evaluate = defineCommand({
     ],
   ],
   async handler(args) {
+    const { findJob, evaluate: runEvaluation, weightsToEvaluate } = await import('../runs/index.js');
     const { checkpoint, device, 'job-id': jobId } = args;
     const overrides: Overrides[] = [{ values: { run: { evaluate: true } }, origin: 'lavis eval' }];
     let config = await loadConfig(args, { overrides });

@@ -1,5 +1,3 @@
-import { exportModel } from '../export/index.js';
-import { loadCheckpointModel } from '../inference/index.js';
 import { defineCommand } from './command.js';
 import { checkpointModelOptions, checkpointModelSource } from './model_options.js';
 
@@ -40,6 +38,8 @@ export const exportCommand = defineCommand({
   epilogue:
     "transformers.js: pipeline('image-to-text', FOLDER). Without it: captioner.js in the folder, over onnxruntime-node or -web.",
   async handler(args) {
+    const { exportModel } = await import('../export/index.js');
+    const { loadCheckpointModel } = await import('../inference/index.js');
     const { checkpoint, ...source } = args;
     const named = await checkpointModelSource(source);
     const { model, preprocessing, generation } = await loadCheckpointModel(checkpoint, named);

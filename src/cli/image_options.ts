@@ -1,4 +1,3 @@
-import { STDIN } from '../processors/index.js';
 import { STDIN_ARGUMENT, UsageError } from './command.js';
 
 /** The positional and the options of every command that takes images. */
@@ -25,7 +24,7 @@ export const PASSED_OVER = 'An image that cannot be read is told and passed over
 
 /** The arguments as sources: `-` is standard input. @throws UsageError where that is a terminal */
 export function sourcesOf(images: readonly string[], command: string): string[] {
-  const named = images.map((source) => (source === STDIN_ARGUMENT ? STDIN : source));
-  if (!named.includes(STDIN) || !process.stdin.isTTY) return named;
+  const named = images.map((source) => (source === STDIN_ARGUMENT ? '-' : source));
+  if (!named.includes('-') || !process.stdin.isTTY) return named;
   throw new UsageError(`- reads an image from standard input, which is a terminal: ${command} - < photo.jpg`);
 }

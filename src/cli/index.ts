@@ -23,7 +23,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function run(argv: readonly string[]): Promise<number> {
   refuseUnknownCommand(argv);
   let code = 0;
-  const called = commandOf(argv);
+  // the shell asks for completions of a whole command line, `lavis` included
+  const called = commandOf(argv[0] === '--get-yargs-completions' ? argv.slice(2) : argv);
   const command = await called?.load();
   const parser = yargs(withStdin(argv, command))
     .scriptName('lavis')

@@ -1,6 +1,6 @@
 import type { Options } from 'yargs';
 import type { Config } from '../config/index.js';
-import { type LaunchRunOptions, launchRun } from '../runs/index.js';
+import type { LaunchRunOptions } from '../runs/index.js';
 import { UsageError } from './command.js';
 import type { ConfigArguments } from './config_options.js';
 
@@ -44,6 +44,7 @@ export async function launchWorkers(
   }
   const nprocPerNode = count === 'auto' ? 'auto' : Number(count);
   const command = [name, ...commandLine({ ...rest, device })];
+  const { launchRun } = await import('../runs/index.js');
   return launchRun(config, { ...more, command, nprocPerNode, maxRestarts, device });
 }
 

@@ -1,5 +1,3 @@
-import { findImages, inBatches, useModel } from '../inference/index.js';
-import { matchImages, matchModel } from '../models/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
 import { modelOptions, modelSource } from './model_options.js';
@@ -53,6 +51,8 @@ export const match = defineCommand({
   async handler(args) {
     const { text: texts } = args;
     if (texts.some((text) => text.trim() === '')) throw new UsageError('--text is empty: --text "a red car"');
+    const { findImages, inBatches, useModel } = await import('../inference/index.js');
+    const { matchImages, matchModel } = await import('../models/index.js');
     const images = await findImages(sourcesOf(args.images, 'lavis match'), args);
     const { model, processor, textProcessor } = await useModel(await modelSource(args), {
       caller: 'lavis match',

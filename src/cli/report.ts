@@ -1,4 +1,3 @@
-import { findRun, REPORT_IMAGES, writeReport } from '../reports/index.js';
 import { defineCommand } from './command.js';
 import { runFolder } from './run_options.js';
 
@@ -7,7 +6,7 @@ export const report = defineCommand({
     images: {
       type: 'number',
       requiresArg: true,
-      default: REPORT_IMAGES,
+      defaultDescription: '200',
       describe: 'Images of each split at most, the worst ones',
     },
     out: {
@@ -25,6 +24,7 @@ export const report = defineCommand({
     'One file that loads nothing from anywhere: it can be mailed. lavis train writes it when a run ends; the\n' +
     "folders of LAVIS's own runs can be read too.",
   async handler({ folder, images, out }) {
+    const { findRun, writeReport } = await import('../reports/index.js');
     console.log(await writeReport(await findRun(folder), { images, out }));
   },
 });

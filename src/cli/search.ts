@@ -3,11 +3,8 @@ import { basename, join, relative, resolve } from 'node:path';
 import { makeFolderInside } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { timedProgress } from '../common/progress.js';
-import { useModel } from '../inference/index.js';
-import { featureModel, matchModel } from '../models/index.js';
-import { decodeImage, imageBytes } from '../processors/index.js';
-import { drawSheet, type SheetCell } from '../reports/index.js';
-import { type Found, openIndex, search as searchIndex } from '../search/index.js';
+import type { SheetCell } from '../reports/index.js';
+import type { Found } from '../search/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { imageOptions } from './image_options.js';
 import { modelOptions, modelSource } from './model_options.js';
@@ -88,6 +85,10 @@ export const search = defineCommand({
   async handler(args) {
     const { folder, text, image, rerank } = args;
     const weight = checkQuery(args);
+    const { useModel } = await import('../inference/index.js');
+    const { featureModel, matchModel } = await import('../models/index.js');
+    const { imageBytes } = await import('../processors/index.js');
+    const { openIndex, search: searchIndex } = await import('../search/index.js');
     const { model, processor, textProcessor } = await useModel(await modelSource(args), {
       caller: 'lavis search',
       device: args.device,
@@ -162,6 +163,8 @@ async function show(
   found: readonly Found[],
   { text, image, sheet, open }: { text?: string; image?: string; sheet?: string; open: boolean },
 ): Promise<void> {
+  const { decodeImage } = await import('../processors/index.js');
+  const { drawSheet } = await import('../reports/index.js');
   const file = resolve(sheet ?? join(makeFolderInside(tmpdir(), 'lavis-search-'), 'search.png'));
   const cells = found.map(
     (one): SheetCell => ({

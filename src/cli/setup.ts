@@ -1,4 +1,3 @@
-import { installCuda } from '../engine/index.js';
 import { defineCommand } from './command.js';
 
 export const setup = defineCommand({
@@ -20,6 +19,7 @@ export const setup = defineCommand({
   ],
   epilogue: 'Takes an NVIDIA driver, CUDA 11.2 and cuDNN 8.1 (docs/gpu.md). lavis doctor shows every engine.',
   async handler({ libtensorflow, check }) {
+    const { installCuda } = await import('../engine/index.js');
     console.log(installCuda({ libtensorflow, check }));
     console.log('CUDA works: --device cuda, or run.device: cuda');
   },

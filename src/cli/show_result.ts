@@ -1,5 +1,4 @@
-import { readWorld } from '../distributed/index.js';
-import { reportAtEnd } from '../reports/index.js';
+import { readWorld } from '../common/world.js';
 import type { RunResult } from '../runs/index.js';
 
 /** Prints a run's scores, a small table for each split, and writes its report. Of several workers the first does it. */
@@ -11,5 +10,6 @@ export async function showResult({ folder, scores }: RunResult): Promise<void> {
       console.log(`  ${name.padEnd(12)} ${value.toFixed(4)}`);
     }
   }
+  const { reportAtEnd } = await import('../reports/index.js');
   await reportAtEnd(folder);
 }

@@ -1,6 +1,5 @@
 import { log } from '../common/logging.js';
 import type { Run } from '../runners/index.js';
-import { dryRun, findJob, train as runTraining } from '../runs/index.js';
 import { calledAs, defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
 import { launchOptions, launchWorkers } from './launch_workers.js';
@@ -45,6 +44,7 @@ export const train = defineCommand({
     'Ctrl-C finishes the step, saves checkpoint_latest.pth and exits with 130; a second one stops at once. ' +
     'SIGTERM and a closed terminal (SIGHUP) save too; nohup lavis train … goes on without its terminal.',
   async handler(args) {
+    const { dryRun, findJob, train: runTraining } = await import('../runs/index.js');
     const asked = await loadConfig(args);
     const ended = await launchWorkers('train', args, asked, {
       job: args['dry-run'] ? undefined : () => findJob(asked, { resume: args.resume, jobId: args['job-id'] }),

@@ -1,14 +1,15 @@
 import type { AddressInfo } from 'node:net';
-import { findRun, serveRun, WATCH_PORT } from '../reports/index.js';
 import { defineCommand } from './command.js';
 import { runFolder } from './run_options.js';
+
+const PORT = 8383;
 
 export const watch = defineCommand({
   options: {
     port: {
       type: 'number',
       requiresArg: true,
-      defaultDescription: `${WATCH_PORT}, or a free one`,
+      defaultDescription: `${PORT}, or a free one`,
       describe: 'Port of the page; 0 takes a free one',
     },
     host: {
@@ -25,8 +26,9 @@ export const watch = defineCommand({
   ],
   epilogue: 'The page loads nothing from elsewhere, and shows a finished run as well. Ctrl-C ends it.',
   async handler({ folder, port, host }) {
+    const { findRun, serveRun } = await import('../reports/index.js');
     const run = await findRun(folder);
-    const server = await serveRun(run, host, port);
+    const server = await serveRun(run, { host, port: port ?? PORT, orAnother: port === undefined });
     const { port: taken } = server.address() as AddressInfo;
     console.log(`${run}\nis at http://${host.includes(':') ? `[${host}]` : host}:${taken}/ (Ctrl-C ends)`);
     await new Promise<void>((done) => process.once('SIGINT', done).once('SIGTERM', done));

@@ -9,10 +9,8 @@ export interface Captioned {
   captions: readonly string[];
 }
 
-export const EXISTING = ['skip', 'overwrite', 'append', 'prepend'] as const;
-
 /** What becomes of captions that are there; `append` puts the new one behind the old one. */
-export type Existing = (typeof EXISTING)[number];
+export type Existing = 'skip' | 'overwrite' | 'append' | 'prepend';
 
 /** Files beside images that hold their captions. */
 export interface CaptionFiles {

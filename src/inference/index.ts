@@ -3,7 +3,6 @@ export {
   type Captioned,
   type CaptionFiles,
   CaptionTexts,
-  EXISTING,
   type Existing,
   SeveralFiles,
 } from './caption_files.js';

@@ -5,5 +5,5 @@ export { describeSplit, faultsOf, type SplitSurvey } from './data_survey/describ
 export { type DataSurvey, surveyData } from './data_survey/survey.js';
 export { comparePage } from './pages/compare_page.js';
 export { findRun, lastEvaluations, type RunData, readRun } from './read_run.js';
-export { serveRun, WATCH_PORT, watchServer } from './watch_server.js';
-export { REPORT_IMAGES, reportAtEnd, writeReport } from './write_report.js';
+export { serveRun } from './watch_server.js';
+export { reportAtEnd, writeReport } from './write_report.js';

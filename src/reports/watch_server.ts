@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { ConfigError, messageOf } from '../common/errors.js';
+import { messageOf } from '../common/errors.js';
+import { type Address, listen } from '../common/listen.js';
 import { log } from '../common/logging.js';
 import { readShown } from './evaluated.js';
 import { asset } from './pages/html.js';
@@ -110,31 +111,8 @@ function send(response: ServerResponse, { status = 200, type, body, headers }: A
   response.end(body);
 }
 
-/** Of the live page, unless another is asked for. */
-export const WATCH_PORT = 8383;
-
-/**
- * Serves the live page at an address of this machine.
- * @param port WATCH_PORT unless given, or a free one where another program has that
- * @throws ConfigError where it cannot be listened there
- */
-export async function serveRun(folder: string, host: string, port?: number): Promise<Server> {
-  const names = host === '127.0.0.1' ? [] : [host];
-  try {
-    return await openServer(folder, host, port ?? WATCH_PORT, names);
-  } catch (thrown) {
-    const { code } = thrown as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE' && port === undefined) return openServer(folder, host, 0, names);
-    throw new ConfigError(`the page cannot be served at ${host}:${port ?? WATCH_PORT}`, {
-      found: code === 'EADDRINUSE' ? 'another program has the port' : messageOf(thrown),
-      help: '--port 0 takes a free one',
-    });
-  }
-}
-
-function openServer(folder: string, host: string, port: number, names: string[]): Promise<Server> {
-  return new Promise((found, failed) => {
-    const server = watchServer(folder, names);
-    server.once('error', failed).listen(port, host, () => found(server));
-  });
+/** Serves the live page at an address of this machine. @throws ConfigError where it cannot be listened there */
+export function serveRun(folder: string, address: Address): Promise<Server> {
+  const { host } = address;
+  return listen(watchServer(folder, host === '127.0.0.1' ? [] : [host]), address);
 }

@@ -6,21 +6,14 @@ import { evaluatedTables } from './evaluated.js';
 import { reportPage } from './pages/report_page.js';
 import { readRun } from './read_run.js';
 
-/** How many images of each split a report shows, unless told otherwise. */
-export const REPORT_IMAGES = 200;
-
-/** Writes report.html in a run's folder. @returns its path */
+/** Writes report.html in a run's folder. @param options.images of each split at most @returns its path */
 export async function writeReport(
   folder: string,
-  options: { images?: number; out?: string } = {},
+  { images = 200, out = join(folder, 'report.html') }: { images?: number; out?: string } = {},
 ): Promise<string> {
   const run = await readRun(folder);
-  const path = options.out ?? join(folder, 'report.html');
-  await writeFileAtomic(
-    path,
-    await reportPage(run, await evaluatedTables(run, options.images ?? REPORT_IMAGES)),
-  );
-  return path;
+  await writeFileAtomic(out, await reportPage(run, await evaluatedTables(run, images)));
+  return out;
 }
 
 /** The same at the end of a run, which a report that fails must not spoil. */
