@@ -8,7 +8,6 @@ export { imageId, numericId } from './annotated/image_id.js';
 export { type AnnotatedRecord, ImageReader, type SampleKeys } from './annotated/image_reader.js';
 export type { BuilderClass, DatasetBuilder, Splits } from './builder.js';
 export * from './builders.js';
-export { CaptionBuilder } from './caption/caption_builder.js';
 export {
   CaptionDataset,
   CaptionEvalDataset,
@@ -17,29 +16,25 @@ export {
   NoCapsEvalDataset,
 } from './caption/caption_dataset.js';
 export { ShardDataset, ShardReader } from './caption/shards/shard_dataset.js';
-export { ClassificationBuilder } from './classification/classification_builder.js';
 export { LabelledDataset, type LabelledParts } from './classification/labelled_dataset.js';
 export { fingerprintOf } from './fingerprint.js';
 export { datasetDownloads, datasetZoo, type LoadDatasetOptions, loadDataset } from './load.js';
 export { type BadSample, BadSamples } from './loading/bad_samples.js';
 export { type BatchSource, endless, type LoadingOptions } from './loading/batch_source.js';
-export { ChainDataset } from './loading/chain_dataset.js';
 export { batchSize, collate, idsOf, isNumericArray } from './loading/collate.js';
-export { ConcatDataset } from './loading/concat_dataset.js';
 export { DataLoader, type DataLoaderOptions } from './loading/data_loader.js';
+export { ChainDataset, ConcatDataset } from './loading/joined_datasets.js';
 export { MixedLoader } from './loading/mixed_loader.js';
 export { readerId } from './loading/readers.js';
 export { batchCount, batchesOf, epochOrder, shard } from './loading/sampler.js';
 export { StreamLoader } from './loading/stream_loader.js';
 export { type TrainSourceOptions, trainSource } from './loading/train_source.js';
 export { embedsPath, hasEmbeds, readEmbeds, writeEmbeds } from './remembered/embeds_file.js';
-export { RetrievalBuilder } from './retrieval/retrieval_builder.js';
 export { RetrievalEvalDataset, RetrievalTrainDataset } from './retrieval/retrieval_dataset.js';
 export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './shapes/captions.js';
 export { drawScene, scenesOf } from './shapes/draw.js';
-export { type Question, questionAnswers, questionsOf } from './shapes/questions.js';
+export { type Question, questionAnswers, questionsOf, shapesFamilyVocabulary } from './shapes/questions.js';
 export { statedScenes } from './shapes/statements.js';
-export { shapesFamilyVocabulary } from './shapes/vocabulary.js';
 export { DOWNLOAD_SPLITS } from './sources.js';
 export type {
   Batch,
@@ -62,5 +57,4 @@ export type {
   StreamPosition,
   VqaDataset,
 } from './types.js';
-export { readAnswerList, VqaBuilder } from './vqa/vqa_builder.js';
 export { VqaEvalDataset, type VqaParts, VqaTrainDataset } from './vqa/vqa_dataset.js';

@@ -1,4 +1,4 @@
-import type { ImageSource } from './annotated/image_source.js';
+import type { ImageSource } from './annotated/downloads.js';
 import type { Split } from './types.js';
 
 /** COCO's archives of images, with their md5 sums where these are known. */

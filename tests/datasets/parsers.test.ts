@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { pack } from 'tar-stream';
-import { shardPaths } from '#src/datasets/caption/shards/paths.js';
+import { shardPaths } from '#src/datasets/caption/shards/shards_caption.js';
 import { type TarEntry, tarEntries } from '#src/datasets/caption/shards/tar.js';
 import { parseDelimited } from '#src/datasets/own/delimited.js';
 import { DataError } from '#src/index.js';

@@ -8,14 +8,17 @@ import type { DatasetBuilder, Splits } from '../builder.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
 import type { AnnotatedDataset, DatasetClass, DatasetParts } from './annotated_dataset.js';
 import { type Annotation, readAnnotations } from './annotations.js';
-import { type AnnotationFile, annotationFiles, type DatasetSection, imageFolder } from './build_info.js';
-import { annotationItems, imageItems } from './downloads.js';
+import {
+  type AnnotationFile,
+  annotatedSchema,
+  annotationFiles,
+  type DatasetSection,
+  imageFolder,
+} from './build_info.js';
+import { annotationItems, type ImageSource, imageItems } from './downloads.js';
 import { fetchAnnotations, type Missing } from './fetch_annotations.js';
-import { IMAGE_AND_TEXT, ImageReader, type SampleKeys } from './image_reader.js';
-import type { ImageSource } from './image_source.js';
+import { IMAGE_AND_TEXT, ImageReader, processorsOf, type SampleKeys } from './image_reader.js';
 import { nearMiss } from './near_miss.js';
-import { processorsOf } from './processors.js';
-import { annotatedSchema } from './schema.js';
 
 /** The annotations of each split, or what is missing of them. */
 export interface Prepared {

@@ -2,9 +2,26 @@ import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DataError, LavisError, messageOf } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
-import type { ImageProcessor, TextProcessor } from '../../processors/index.js';
+import {
+  type ImageArray,
+  ImageProcessor,
+  imageProcessorOf,
+  type RgbImage,
+  sideOf,
+  TextProcessor,
+  textProcessorOf,
+} from '../../processors/index.js';
 import { readEmbeds } from '../remembered/embeds_file.js';
-import type { KeptImage, KeptImages, NumericArray, Sample, SampleReader, SampleRecord } from '../types.js';
+import type {
+  KeptImage,
+  KeptImages,
+  NumericArray,
+  Sample,
+  SampleReader,
+  SampleRecord,
+  Split,
+} from '../types.js';
+import type { DatasetSection } from './build_info.js';
 import { nearMiss } from './near_miss.js';
 
 /**
@@ -92,4 +109,26 @@ async function readKept(
 
 function reason(cause: unknown): string {
   return cause instanceof LavisError ? (cause.details.found ?? cause.headline) : messageOf(cause);
+}
+
+/** The processors of a split. @throws ConfigError */
+export function processorsOf(section: DatasetSection, dataset: string, split: Split) {
+  const owner = { name: `datasets.${dataset}`, section };
+  return {
+    image: imageProcessorOf(owner, sideOf(split)) ?? new RawImage(),
+    text: textProcessorOf(owner, sideOf(split)) ?? new RawText(),
+  };
+}
+
+/** Without a vis_processor the pixels come as they are, 0 to 255. */
+class RawImage extends ImageProcessor {
+  apply({ data, width, height }: RgbImage): ImageArray {
+    return { data: Float32Array.from(data), shape: [height, width, 3] };
+  }
+}
+
+class RawText extends TextProcessor {
+  apply(text: string): string {
+    return text;
+  }
 }

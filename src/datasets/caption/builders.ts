@@ -1,12 +1,20 @@
 import { registry } from '../../common/registry.js';
+import { type AnnotatedDataset, warnOfWordless } from '../annotated/annotated_dataset.js';
+import { AnnotationBuilder } from '../annotated/annotation_builder.js';
 import { FLICKR30K_IMAGES, KARPATHY_IMAGES, VISUAL_GENOME_IMAGES } from '../sources.js';
-import { CaptionBuilder } from './caption_builder.js';
 import {
   CaptionDataset,
   CaptionEvalDataset,
   ImageTextPairDataset,
   NoCapsEvalDataset,
 } from './caption_dataset.js';
+
+/** Base of builders of captions; a subclass names itself, its dataset classes and its default configuration. */
+export abstract class CaptionBuilder extends AnnotationBuilder {
+  protected override checkDataset(dataset: AnnotatedDataset): void {
+    warnOfWordless(dataset, 'captions');
+  }
+}
 
 /** COCO captions in Karpathy's split. Source: arXiv:1504.00325, arXiv:1412.2306. */
 @registry.registerBuilder('coco_caption')

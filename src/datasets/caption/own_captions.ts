@@ -1,10 +1,14 @@
+import { registry } from '../../common/registry.js';
+import { type AnnotatedDataset, warnOfWordless } from '../annotated/annotated_dataset.js';
 import type { Annotation } from '../annotated/annotations.js';
+import { datasetSchema } from '../annotated/build_info.js';
 import { imageId } from '../annotated/image_id.js';
 import { type OwnImage, textsOfRole } from '../own/assign_splits.js';
 import type { TableForm, TableKeys } from '../own/columns.js';
 import { columnKey, isOneFolder, OwnTableBuilder, relocate, tableKeys } from '../own/own_builder.js';
 import { type OwnTables, readOwnTables } from '../own/own_table.js';
 import type { Split } from '../types.js';
+import { CaptionDataset, CustomEvalDataset } from './caption_dataset.js';
 import { readSidecars } from './sidecars.js';
 
 const CAPTION = [
@@ -59,4 +63,18 @@ function idsOf(images: readonly OwnImage[]): (image: OwnImage) => number | strin
   const ids = new Set(images.map(({ image }) => imageId(image)));
   const distinct = new Set(images.map(({ image }) => image)).size;
   return ids.size === distinct ? ({ image }) => imageId(image) : ({ image }) => image;
+}
+
+/** One's own images with captions in a table, in JSON or JSONL, or in a folder (as folder_caption has them). */
+@registry.registerBuilder('custom_caption')
+export class CustomCaptionBuilder extends OwnCaptionsBuilder {
+  static readonly defaultConfigs = { default: 'configs/datasets/custom/defaults_cap.yaml' };
+  static override readonly configSchema = datasetSchema(captionKeys);
+  readonly name = 'custom_caption';
+  protected override readonly trainDataset = CaptionDataset;
+  protected override readonly evalDataset = CustomEvalDataset;
+
+  protected override checkDataset(dataset: AnnotatedDataset): void {
+    warnOfWordless(dataset, 'captions');
+  }
 }

@@ -10,8 +10,7 @@ import {
 } from '../annotated/annotated_dataset.js';
 import type { Prepared } from '../annotated/annotation_builder.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
-import { readBuildInfo } from '../annotated/build_info.js';
-import { datasetSchema } from '../annotated/schema.js';
+import { datasetSchema, readBuildInfo } from '../annotated/build_info.js';
 import type { OwnImage } from '../own/assign_splits.js';
 import type { TableForm } from '../own/columns.js';
 import { columnKey, OwnTableBuilder, tableKeys } from '../own/own_builder.js';

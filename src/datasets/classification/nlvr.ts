@@ -6,7 +6,7 @@ import { type Annotation, placeOf } from '../annotated/annotations.js';
 import type { SampleKeys } from '../annotated/image_reader.js';
 import { NLVR2_IMAGES } from '../sources.js';
 import type { KeptImages, Sample, SampleReader, SampleRecord, Split } from '../types.js';
-import { ClassificationBuilder } from './classification_builder.js';
+import { ClassificationBuilder } from './builders.js';
 import { LabelledDataset } from './labelled_dataset.js';
 
 export const NLVR_LABELS: readonly string[] = ['False', 'True'];

@@ -1,9 +1,8 @@
 import type { Dataset, IterableDataset } from '../types.js';
 import { BadSamples } from './bad_samples.js';
 import type { BatchSource, LoadingOptions } from './batch_source.js';
-import { ChainDataset } from './chain_dataset.js';
-import { ConcatDataset } from './concat_dataset.js';
 import { DataLoader } from './data_loader.js';
+import { ChainDataset, ConcatDataset } from './joined_datasets.js';
 import { MixedLoader } from './mixed_loader.js';
 import { StreamLoader } from './stream_loader.js';
 

@@ -1,7 +1,6 @@
 import { extname } from 'node:path';
 import { DataError } from '../../common/errors.js';
-import { type Annotation, isTextCaps } from '../annotated/annotations.js';
-import { parseJsonFile } from '../annotated/json_file.js';
+import { type Annotation, isTextCaps, parseJsonFile } from '../annotated/annotations.js';
 import { fromCoco } from './coco_form.js';
 import { findSome, fitOf, type TableForm, type TableKeys } from './columns.js';
 import { fromTextCaps } from './textcaps_form.js';

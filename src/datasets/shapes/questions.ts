@@ -1,5 +1,5 @@
 import type { Rng } from '../../common/random.js';
-import { OPPOSITE, PLACES, phrase, place, withArticle } from './captions.js';
+import { captionWords, OPPOSITE, PLACES, phrase, place, vocabularyOf, withArticle } from './captions.js';
 import { BACKGROUNDS, COLOURS, type Kind, type Scene, SHAPES, SIZES, type Thing } from './scene.js';
 
 /** A question about a scene, its answer, and the types by which VQA's scorer sorts it. */
@@ -106,4 +106,14 @@ export function questionsOf(scene: Scene, count: number, rng: Rng): Question[] {
 export function questionAnswers(): string[] {
   const kinds = COLOURS.flatMap((colour) => SHAPES.map((shape) => kindOf({ colour, shape })));
   return ['yes', 'no', '0', '1', '2', ...SIZES, ...COLOURS, ...BACKGROUNDS, ...SHAPES, ...PLACES, ...kinds];
+}
+
+/** The words of questions and their answers, and of sentences about two scenes. */
+const FURTHER_WORDS =
+  '? 0 1 2 an what color shape size where how many are there thing things both same yes no image images shows show only one exactly two three has have in';
+
+/** The vocabulary of all tasks on drawn scenes; captions' own is older, and a model's size depends on it. */
+export function shapesFamilyVocabulary(): string[] {
+  const words = [...questionAnswers(), ...SHAPES.map(plural), FURTHER_WORDS].join(' ').split(' ');
+  return vocabularyOf([...new Set([...captionWords(), ...words])].sort());
 }

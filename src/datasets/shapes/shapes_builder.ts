@@ -6,7 +6,7 @@ import { cachePath } from '../../common/paths.js';
 import { key, readSection, types } from '../../config/index.js';
 import { AnnotationBuilder, type Prepared } from '../annotated/annotation_builder.js';
 import type { Annotation } from '../annotated/annotations.js';
-import { annotatedSchema } from '../annotated/schema.js';
+import { annotatedSchema } from '../annotated/build_info.js';
 import type { Split } from '../types.js';
 import { type Drawing, drawShapes, type ShapesOptions } from './draw.js';
 import { SHAPES_SPLITS, type ShapesSplit } from './scene.js';

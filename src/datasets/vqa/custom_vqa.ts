@@ -6,14 +6,13 @@ import { key, types } from '../../config/index.js';
 import { type AnnotatedDataset, type DatasetParts, warnOfWordless } from '../annotated/annotated_dataset.js';
 import type { Prepared } from '../annotated/annotation_builder.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
-import { readBuildInfo } from '../annotated/build_info.js';
+import { datasetSchema, readBuildInfo } from '../annotated/build_info.js';
 import { numericId } from '../annotated/image_id.js';
-import { datasetSchema } from '../annotated/schema.js';
 import type { OwnImage, OwnRow } from '../own/assign_splits.js';
 import type { TableForm } from '../own/columns.js';
 import { columnKey, OwnTableBuilder, tableKeys } from '../own/own_builder.js';
 import type { Split } from '../types.js';
-import { readAnswerList } from './vqa_builder.js';
+import { readAnswerList } from './builders.js';
 import { VqaEvalDataset, type VqaParts, VqaTrainDataset } from './vqa_dataset.js';
 
 /** Images with questions and their answers. */

@@ -1,15 +1,15 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../../../common/errors.js';
+import { countedRange, globMatcher } from '../../../common/glob.js';
 import { cachePath } from '../../../common/paths.js';
 import { registry } from '../../../common/registry.js';
 import { key, readSection, types } from '../../../config/index.js';
-import type { DatasetSection } from '../../annotated/build_info.js';
-import { processorsOf } from '../../annotated/processors.js';
-import { annotatedSchema } from '../../annotated/schema.js';
+import { annotatedSchema, type DatasetSection } from '../../annotated/build_info.js';
+import { processorsOf } from '../../annotated/image_reader.js';
 import type { DatasetBuilder, Splits } from '../../builder.js';
 import type { SampleReader, Split } from '../../types.js';
-import { shardPaths } from './paths.js';
 import { ShardDataset, ShardReader } from './shard_dataset.js';
 
 const buildInfoSchema = z.strictObject({
@@ -83,4 +83,32 @@ export class ShardsCaptionBuilder implements DatasetBuilder {
       help: option,
     });
   }
+}
+
+/**
+ * The files that a pattern names: `{000..999}` counts with its leading zeros, `{a,b}` lists, and in the last part a
+ * glob matches what is there, sorted. Braces name files whether they are there or not, so that a missing shard is
+ * told: that is why they are not left to the glob.
+ */
+export function shardPaths(pattern: string): string[] {
+  return expandBraces(pattern).flatMap(matching);
+}
+
+function expandBraces(pattern: string): string[] {
+  const braces = /\{([^{}]*)\}/.exec(pattern);
+  if (!braces) return [pattern];
+  const [before, after] = [pattern.slice(0, braces.index), pattern.slice(braces.index + braces[0].length)];
+  const range = /^(\d+)\.\.(\d+)$/.exec(braces[1]);
+  const choices = (range && countedRange(range[1], range[2])) ?? braces[1].split(',');
+  return choices.flatMap((choice) => expandBraces(before + choice + after));
+}
+
+function matching(path: string): string[] {
+  if (!/[*?[]/.test(basename(path))) return [path];
+  const folder = dirname(path);
+  if (!existsSync(folder)) return [];
+  // As in a shell, `*` does not match what is hidden, such as macOS's ._0000.tar.
+  const matches = globMatcher(basename(path));
+  const names = readdirSync(folder).filter((name) => matches(name));
+  return names.sort().map((name) => join(folder, name));
 }
