@@ -18,6 +18,12 @@ export interface SeenSamples extends SeenImages {
   text_input?: readonly string[];
 }
 
+/** And what each text begins with. */
+export interface PromptedSamples extends SeenSamples {
+  /** Null where it is the model's own prompt, as it is for all where there are none. */
+  prompt?: readonly (string | null)[];
+}
+
 /** @returns [B, N, D]: `image_embeds`, the caller's own tensor, or else what the encoder makes of `image` */
 export const embedsOf = (encoder: VisionTransformer, seen: SeenImages, noise?: Rng): tf.Tensor3D =>
   seen.image_embeds ?? encoder.forward(seenImages(seen) as tf.Tensor4D, noise);

@@ -73,7 +73,7 @@ export {
 export { modelSectionOf } from './hugging_face/config.js';
 export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
 export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
-export { hashTensors, type SeenImages, type SeenSamples } from './image_embeds.js';
+export { hashTensors, type PromptedSamples, type SeenImages, type SeenSamples } from './image_embeds.js';
 export {
   type LoadModelOptions,
   loadModel,

@@ -2,13 +2,13 @@ import { ConfigError } from '../common/errors.js';
 import type { tf } from '../engine/index.js';
 import type { Matches } from './blip/matching.js';
 import type { GenerateOptions } from './generation/options.js';
-import type { SeenImages, SeenSamples } from './image_embeds.js';
+import type { PromptedSamples, SeenImages } from './image_embeds.js';
 import type { Model } from './model.js';
 
 /** A model that describes images. */
 export interface CaptionModel extends Model {
   /** `numCaptions` for each image, an image's next to each other. */
-  generate(samples: SeenSamples, options?: GenerateOptions): Promise<string[]>;
+  generate(samples: PromptedSamples, options?: GenerateOptions): Promise<string[]>;
 }
 
 /** A model that compares images and texts by features: rows of length 1, whose products are cosines. */

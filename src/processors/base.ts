@@ -37,7 +37,15 @@ export abstract class ImageProcessor {
 
 /** Turns a caption or a question into what the tokenizer takes. */
 export abstract class TextProcessor {
+  /** What `apply` puts in front of every text. */
+  readonly prompt: string = '';
+
   abstract apply(text: string, rng?: Rng): string;
+
+  /** As `apply`, with a prompt of the text's own in front. */
+  applyBehind(prompt: string, text: string, rng?: Rng): string {
+    return prompt + this.apply(text, rng).slice(this.prompt.length);
+  }
 }
 
 /** What the registry holds. @throws ConfigError from `fromConfig` on unknown keys and wrong values. */

@@ -15,7 +15,7 @@ const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u20
 /** Cleans a caption and puts the prompt in front. Source: lavis/processors/blip_processors.py. */
 @registry.registerProcessor('blip_caption')
 export class BlipCaptionProcessor extends TextProcessor {
-  readonly prompt: string;
+  override readonly prompt: string;
   readonly maxWords: number;
 
   constructor({ prompt = '', maxWords = 50 } = {}) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DataError } from '../common/errors.js';
 import { writeFileAtomic } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
@@ -7,7 +8,6 @@ import { type Config, key, types } from '../config/index.js';
 import { type Batch, type Dataset, numericId } from '../datasets/index.js';
 import { cocoEvaluate, idKey, readReferences } from '../metrics/index.js';
 import {
-  type CaptionSamples,
   captionModel,
   checkedOptions,
   type GenerateOptions,
@@ -15,6 +15,7 @@ import {
   generationKeys,
   generationOptions,
   type Model,
+  type PromptedSamples,
 } from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { compareIds, type IdComparison, refuseIds } from './evaluation_ids.js';
@@ -74,7 +75,7 @@ export class CaptionTask extends BaseTask {
     const samples = toSamples(batch);
     const ids = batch.image_id as (number | string)[] | undefined;
     try {
-      const captions = await captionModel(model).generate(samples as CaptionSamples, this.settings);
+      const captions = await captionModel(model).generate(samples as PromptedSamples, this.settings);
       return captions.map((caption, i) => ({ caption, image_id: evaluationId(ids?.[i]) }));
     } finally {
       disposeSamples(samples);
@@ -130,6 +131,7 @@ export class CaptionTask extends BaseTask {
   }
 
   override async checkEvaluation(split: string, dataset: Dataset): Promise<void> {
+    refuseLongPrompts(dataset, this.settings.maxLength);
     refuseIds(dataset.name, await this.compareIds(split, dataset), this.#givenTruth(split));
   }
 
@@ -145,6 +147,22 @@ export class CaptionTask extends BaseTask {
   #givenTruth(split: string): string | undefined {
     const given = typeof this.annotationFile === 'object' ? this.annotationFile[split] : this.annotationFile;
     return given ? resolveFile(given) : undefined;
+  }
+}
+
+/** @throws DataError for a prompt that has more words than captions have tokens, now, not after the first epoch */
+function refuseLongPrompts(dataset: Dataset, maxLength = Number.POSITIVE_INFINITY): void {
+  for (let i = 0; dataset.job && i < dataset.length; i++) {
+    const { prompt, source } = dataset.job(i).record;
+    if (typeof prompt !== 'string') continue;
+    const words = prompt.trim().split(/\s+/).length;
+    // [DEC] stands in front of it, and a word behind it.
+    if (words + 2 <= maxLength) continue;
+    throw new DataError('a prompt leaves no room for a caption', {
+      where: String(source),
+      found: `${words} words: ${prompt.slice(0, 160)}`,
+      help: `run.max_len, ${maxLength} tokens, counts the prompt: raise it`,
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import { Rng } from '#src/common/random.js';
 import { type CaptionEvalDataset, CustomCaptionBuilder, type Dataset } from '#src/datasets/index.js';
 import { DataError } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
+import { samplesOf } from './support.js';
 
 /** A folder with `n` images a0.png, a1.png, …, and a caption file of this name and text. */
 async function own(name: string, text: string, n = 3) {
@@ -39,6 +40,61 @@ async function captions(name: string, text: string, info?: object): Promise<stri
   const samples = Array.from({ length: train.length }, (_, i) => train.get(i, Rng.of(0)));
   return (await Promise.all(samples)).map((sample) => `${sample.image_id}: ${sample.text_input}`);
 }
+
+test('a column of prompts: each caption begins with its own, in place of the one of the processor', async () => {
+  const csv = 'image,caption,prompt\na0.png,A Dog.,in Spanish:\na0.png,two dogs,\na1.png,A cat,briefly \n';
+  const text_processor = {
+    train: { name: 'blip_caption', prompt: 'a picture of ' },
+    eval: { name: 'blip_caption' },
+  };
+  const { folder, file } = await own('c.csv', csv);
+  const section = (splits: object, info: object = {}) => ({
+    text_processor,
+    build_info: {
+      annotations: { all: { storage: file } },
+      images: { storage: `${folder}/images` },
+      ...{ splits, seed: 1 },
+      ...info,
+    },
+  });
+  const built = async (...of: Parameters<typeof section>) =>
+    (await CustomCaptionBuilder.fromConfig(section(...of)).buildDatasets()) as unknown as Built;
+  const { train } = await built({ train: 1 });
+  const samples = await samplesOf(train);
+  assert.deepEqual(
+    samples.map(({ prompt, text_input }) => [prompt, text_input]),
+    [
+      ['in Spanish: ', 'in Spanish: a dog'],
+      [null, 'a picture of two dogs'],
+      ['briefly ', 'briefly a cat'],
+    ],
+  );
+  const { image: _, ...batch } = train.collate(samples);
+  assert.deepEqual(batch.prompt, ['in Spanish: ', null, 'briefly ']);
+  const mixed = train.collate([{ text_input: 'x' }, { text_input: 'y y', prompt: 'y ' }]);
+  assert.deepEqual(mixed.prompt, [null, 'y '], 'of datasets of which only one has prompts');
+  const drawn = await own('d.csv', 'image,prompt\na0.png,A cat at night\n');
+  const [sample] = await samplesOf((await build(drawn, { caption_key: 'prompt' })).train);
+  assert.ok(!('prompt' in sample), 'what is the caption is not its prompt as well');
+  await assert.rejects(
+    built({ train: 1 }, { prompt_key: 'promt' }),
+    /no column is the prompt[\s\S]*'prompt'/,
+  );
+});
+
+test('what is evaluated has one prompt', async () => {
+  const csv = (second: string) =>
+    `image,caption,prompt\na0.png,a dog,say:\na0.png,two dogs,${second}\na1.png,a cat,\n`;
+  const { val } = await build(await own('c.csv', csv('say: ')), { splits: { val: 1 } });
+  assert.deepEqual(
+    (await samplesOf(val)).map(({ prompt }) => prompt),
+    ['say: ', null],
+  );
+  await assert.rejects(
+    build(await own('c.csv', csv('tell:')), { splits: { val: 1 } }),
+    /1 image of val with several prompts[\s\S]*c\.csv:2[\s\S]*say:; tell:/,
+  );
+});
 
 const EXPECTED = ['a0.png: A dog, asleep', 'a0.png: a "big" dog', 'a1.png: A cat'];
 

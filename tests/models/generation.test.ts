@@ -103,6 +103,38 @@ onEveryEngine('the tiny model of the reference', () => {
     });
   }
 
+  it("gives pictures their own prompts, and null the model's, as models with these prompts would", async () => {
+    const [plain, , , other = variants[1]] = variants;
+    const [image, training] = [
+      images(pictures),
+      images((await readTensors('tiny_caption', 'inputs.safetensors')).get('image')!, [0, 1]),
+    ];
+    const options = optionsOf(plain.generate_args);
+    const prompted = (await tinyModel({ prompt: plain.prompt })).eval();
+    for (const variant of variants) {
+      const { texts, prompt, decoder_targets: targets } = variant;
+      assert.deepEqual(prompted.readTexts(texts, [prompt, prompt]).targets, targets);
+      const { loss, ...out } = prompted.forward({
+        image: training,
+        text_input: texts,
+        prompt: [prompt, prompt],
+      });
+      assert.ok(Math.abs((await numberIn(loss)) - variant.loss) <= 1e-5, prompt);
+      tf.dispose([loss, out.intermediateOutput] as unknown as tf.TensorContainer);
+    }
+    const found = await prompted.generateDetailed({ image, prompt: [null, other.prompt, null] }, options);
+    assert.deepEqual(found.captions, [plain.captions[0], other.captions[1].trim(), plain.captions[2]]);
+    // Texts whose prompts differ are masked each for itself.
+    const mixed = prompted.readTexts([plain.texts[0], other.texts[1]], [null, other.prompt]).targets;
+    assert.deepEqual(mixed, [plain.decoder_targets[0], other.decoder_targets[1]]);
+    assert.throws(
+      () => prompted.readTexts(['x'], ['a '.repeat(60)]),
+      /a prompt leaves no room[\s\S]*max_txt_len/,
+    );
+    prompted.dispose();
+    tf.dispose([image, training]);
+  });
+
   it('draws the same captions from the same seed, alone or in a batch, and others from another', async () => {
     const image = images(pictures);
     const options = { useNucleusSampling: true, maxLength: 16, minLength: 7, numCaptions: 3 };

@@ -9,6 +9,7 @@ import { type CaptionTask, evaluationId, setupTask } from '#src/tasks/index.js';
 import { tinyCoco, trainOf } from '../datasets/support.js';
 import { images, readTensors, tinyModel } from '../models/tiny.js';
 import { fixtureJson, temporaryFolder } from '../support.js';
+import { memoryDataset } from './support.js';
 
 interface ValidStep {
   run_cfg: Record<string, number>;
@@ -60,6 +61,26 @@ describe('the captioning task', () => {
     const data = images(image).dataSync() as Float32Array;
     const batch: Batch = { image: { data, shape: [3, 64, 64, 3] }, image_id: expected.sample_image_ids };
     assert.deepEqual(await task.validStep(model, batch), expected.results);
+  });
+
+  it('captions each picture behind its own prompt, and refuses a prompt that leaves no room', async () => {
+    const { repetition_penalty } = expected.task_attributes;
+    const task = await taskOf({ ...expected.run_cfg, repetition_penalty });
+    const image = (await readTensors('tiny_caption', 'generation_inputs.safetensors')).get('image')!;
+    const shape = [3, 64, 64, 3];
+    const batch: Batch = {
+      image: { data: images(image).dataSync() as Float32Array, shape },
+      image_id: expected.sample_image_ids,
+    };
+    const model = (await tinyModel({ prompt: '' })).eval();
+    const own = await task.validStep(model, { ...batch, prompt: [null, 'a picture of ', 'a picture of '] });
+    assert.deepEqual(own.slice(1), expected.results.slice(1));
+    assert.deepEqual(own[0], (await task.validStep(model, batch))[0]);
+    const prompts = ['say: ', null, 'word '.repeat(18)].map((prompt) => ({ prompt, source: 'c.csv:3' }));
+    await assert.rejects(
+      (await taskOf({ max_len: 19, report_metric: false })).checkEvaluation('val', memoryDataset(prompts)),
+      /a prompt leaves no room[\s\S]*c\.csv:3[\s\S]*18 words[\s\S]*run\.max_len, 19/,
+    );
   });
 
   it("makes numbers of the ids that are numbers, as the reference's result files", () => {

@@ -30,6 +30,8 @@ import { nearMiss } from './near_miss.js';
  */
 export interface AnnotatedRecord extends SampleRecord {
   image_id?: number | string;
+  /** What the text begins with, where samples have prompts of their own; null for the processor's. */
+  prompt?: string | null;
   /** The annotation it comes from, for messages; not part of the sample. */
   source: string;
 }
@@ -67,9 +69,14 @@ export class ImageReader implements SampleReader {
     }
     for (const key of this.keys.texts) {
       const text = sample[key];
-      if (typeof text === 'string') sample[key] = this.textProcessor.apply(text, rng);
+      if (typeof text === 'string') sample[key] = this.#readText(text, sample.prompt, rng);
     }
     return sample;
+  }
+
+  #readText(text: string, prompt: unknown, rng: Rng): string {
+    if (typeof prompt !== 'string') return this.textProcessor.apply(text, rng);
+    return this.textProcessor.applyBehind(prompt, text, rng);
   }
 
   async #readImage(file: string, source: string, rng: Rng) {

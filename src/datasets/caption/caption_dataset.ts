@@ -10,13 +10,14 @@ export type CaptionTruth = {
   images: { id: number | string }[];
 };
 
-/** Image and caption pairs for training: `image`, `text_input`, `image_id`. */
+/** Image and caption pairs for training: `image`, `text_input`, `image_id`; `prompt` where pictures have their own. */
 export class CaptionDataset extends AnnotatedDataset {
   protected toRecord(annotation: Annotation): AnnotatedRecord {
     return {
       image: textOf(annotation, 'image'),
       text_input: textOf(annotation, 'caption'),
       image_id: requireKey(annotation, 'image_id', 'string', 'number'),
+      ...promptOf(annotation),
       source: placeOf(annotation),
     };
   }
@@ -31,6 +32,11 @@ export class ImageTextPairDataset extends AnnotatedDataset {
       source: placeOf(annotation),
     };
   }
+}
+
+/** A prompt of the picture's own; null where others have one. */
+function promptOf({ values: { prompt } }: Annotation): Pick<AnnotatedRecord, 'prompt'> {
+  return typeof prompt === 'string' || prompt === null ? { prompt } : {};
 }
 
 /** Told now, not after an epoch and an evaluation, where they cannot be scored against. */
@@ -71,6 +77,7 @@ export class CaptionEvalDataset extends AnnotatedDataset {
       image,
       image_id: this.idOf(annotation, image),
       instance_id: String(position),
+      ...promptOf(annotation),
       source: placeOf(annotation),
     };
   }

@@ -60,7 +60,7 @@ export class FolderCaptionBuilder extends OwnBuilder {
   }
 
   protected override entriesOfImages(split: Split, images: readonly OwnImage[]): Annotation[] {
-    return captionEntries(split, images);
+    return captionEntries(split, images, this.name);
   }
 
   protected override checkDataset(dataset: AnnotatedDataset): void {

@@ -8,17 +8,22 @@ export function isNumericArray(value: unknown): value is NumericArray {
 }
 
 /**
- * Stacks the numeric arrays of each key, and lists the values of every other key that all samples share.
+ * Stacks the numeric arrays of each key, and lists the values of every other key that all samples share. A `prompt`
+ * that only some have is null for the others: texts begin with prompts, which losses leave out.
  * @throws DataError when the arrays of a key differ in shape.
  */
 export function collate(samples: readonly Sample[]): Batch {
   const shared = Object.keys(samples[0]).filter((key) => samples.every((sample) => key in sample));
-  return Object.fromEntries(
+  const batch: Batch = Object.fromEntries(
     shared.map((key) => {
       const values = samples.map((sample) => sample[key]);
       return [key, values.every(isNumericArray) ? stack(key, values) : values];
     }),
   );
+  if (!('prompt' in batch) && samples.some((sample) => 'prompt' in sample)) {
+    batch.prompt = samples.map(({ prompt }) => prompt ?? null);
+  }
+  return batch;
 }
 
 function stack(key: string, arrays: readonly NumericArray[]): NumericArray {

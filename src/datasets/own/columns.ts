@@ -81,8 +81,11 @@ export function findSome(
   const images = columnsOf(names, keys.image ? [keys.image] : IMAGE);
   // Questions are mostly asked about numbered images: COCO's.
   const byId = roles.question_id && images.find((name) => plainName(name) !== 'id');
+  const taken = new Set(Object.values(keys).map((name) => name && plainName(name)));
   const texts = Object.entries(roles).map(([role, { names: usual, several }]) => {
-    const columns = textColumns(names, keys[role] ? [keys[role]] : usual);
+    // A column that another key names is that one's alone.
+    const free = keys[role] ? names : names.filter((name) => !taken.has(plainName(name)));
+    const columns = textColumns(free, keys[role] ? [keys[role]] : usual);
     return [role, several ? columns : columns.slice(0, 1)] as const;
   });
   return {

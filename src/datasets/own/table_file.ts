@@ -73,8 +73,8 @@ function headerOf(rows: readonly Row[], file: string, form: TableForm, keys: Tab
   const at = cells.findIndex((cell) => isImageFile(cell));
   if (fitOf(findSome(cells, form, keys), form) === 0 && at >= 0) {
     const filled = cells.filter((cell, i) => i !== at && cell !== '');
-    const roles = Object.keys(form.roles);
-    const named = ['image', ...roles].some((role) => keys[role]);
+    const roles = Object.keys(form.roles).filter((role) => !form.roles[role].optional);
+    const named = ['image', ...Object.keys(form.roles)].some((role) => keys[role]);
     if (filled.length !== 1 || roles.length > 1 || named) {
       throw new DataError('a table has no header', {
         where: `${file}:${line}`,

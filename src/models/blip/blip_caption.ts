@@ -1,10 +1,10 @@
-import { ConfigError } from '../../common/errors.js';
+import { ConfigError, DataError } from '../../common/errors.js';
 import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
 import { tf } from '../../engine/index.js';
 import { type Generated, generateIds } from '../generation/generate.js';
 import { type GenerateOptions, resolveOptions } from '../generation/options.js';
-import { embedsOf, imageEncodingOf, type SeenSamples, seenImages } from '../image_embeds.js';
+import { embedsOf, imageEncodingOf, type PromptedSamples, seenImages } from '../image_embeds.js';
 import { TextDecoder } from '../med/decoder.js';
 import type { ForwardPasses, ImageEncoding } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
@@ -74,11 +74,11 @@ export class BlipCaption extends BlipBase implements CaptionModel {
 
   constructor(parts: CaptionParts) {
     super(parts);
-    const { section, vit, med, tokenizer } = parts;
+    const { section, vit, med } = parts;
     this.visualEncoder = this.child('visual_encoder', new VisionTransformer(vit));
     this.textDecoder = this.child('text_decoder', new TextDecoder(med));
     this.prompt = section.prompt ?? '';
-    this.promptLength = tokenizer.encode(this.prompt).length - 1;
+    this.promptLength = this.#promptIds().length;
     // A small decoder may have fewer positions than the default length: texts are cut at the last one.
     this.maxTextLength = Math.min(section.max_txt_len, med.maxPositions);
     checkLengths(this);
@@ -96,11 +96,13 @@ export class BlipCaption extends BlipBase implements CaptionModel {
 
   /**
    * The loss of predicting each caption from its image.
-   * @param samples.image [B, H, W, 3], normalised, or image_embeds; samples.text_input with the prompt in front
+   * @param samples.image [B, H, W, 3], normalised, or image_embeds; samples.text_input with the prompt, or its own one,
+   *   in front
+   * @throws DataError for a prompt that leaves no room for a caption
    */
-  forward({ text_input: texts = [], ...seen }: SeenSamples): BlipCaptionOutput {
+  forward({ text_input: texts = [], prompt: prompts, ...seen }: PromptedSamples): BlipCaptionOutput {
     checkTexts(seenImages(seen), texts);
-    const text = this.readTexts(texts);
+    const text = this.readTexts(texts, prompts);
     return tf.tidy(() => {
       const imageEmbeds = embedsOf(this.visualEncoder, seen, this.noise); // [B, N, D]
       const logits = this.textDecoder.forward(text, { states: imageEmbeds }, this.noise); // [B, T, V]
@@ -116,38 +118,68 @@ export class BlipCaption extends BlipBase implements CaptionModel {
   }
 
   /** Captions: `numCaptions` times `numReturnSequences` for each image, an image's next to each other. @throws ConfigError for a wrong option. */
-  async generate(samples: SeenSamples, options: GenerateOptions = {}): Promise<string[]> {
+  async generate(samples: PromptedSamples, options: GenerateOptions = {}): Promise<string[]> {
     return (await this.generateDetailed(samples, options)).captions;
   }
 
   /** Captions with their token ids, and their scores where a beam search found them. */
-  async generateDetailed(seen: SeenSamples, options: GenerateOptions = {}): Promise<GeneratedCaptions> {
-    const prompt = [this.tokenizer.bosId, ...this.tokenizer.encode(this.prompt).slice(1, -1)];
-    const resolved = resolveOptions(options, prompt.length, this.textDecoder.config);
+  async generateDetailed(
+    { prompt: own, ...seen }: PromptedSamples,
+    options: GenerateOptions = {},
+  ): Promise<GeneratedCaptions> {
+    const prompts = Array.from({ length: seenImages(seen).shape[0] }, (_, i) => this.#promptIds(own?.[i]));
+    const longest = Math.max(...prompts.map(({ length }) => length));
+    const resolved = resolveOptions(options, longest, this.textDecoder.config);
     if (resolved.useNucleusSampling) resolved.seed ??= this.rng.uint32();
     const states = tf.tidy(() => embedsOf(this.visualEncoder, seen).clone());
-    const prompts = Array.from({ length: states.shape[0] }, () => prompt);
     const badWords = resolved.badWords.map((word) => this.tokenizer.encode(word).slice(1, -1));
     const special = { eos: this.tokenizer.sepId, pad: this.tokenizer.padId, badWords };
     try {
       const generated = await generateIds(this.textDecoder, { states, prompts }, special, resolved);
-      return { ...generated, captions: generated.sequences.map((ids) => this.#caption(ids)) };
+      const each = generated.sequences.length / prompts.length;
+      const captions = generated.sequences.map((ids, row) => {
+        const image = Math.floor(row / each);
+        return own?.[image] == null
+          ? this.#caption(ids)
+          : this.tokenizer.decode(ids.slice(prompts[image].length)).trim();
+      });
+      return { ...generated, captions };
     } finally {
       states.dispose();
     }
   }
 
-  /** Texts as ids, [DEC] first, with the labels of each position. */
-  readTexts(texts: readonly string[]): TextBatch {
+  /**
+   * Texts as ids, [DEC] first, with the labels of each position.
+   * @param prompts what texts begin with where that is not the model's own prompt
+   * @throws DataError for a prompt that leaves no room for a caption
+   */
+  readTexts(texts: readonly string[], prompts?: PromptedSamples['prompt']): TextBatch {
     const { bosId, padId } = this.tokenizer;
     const text = withFirstToken(this.tokenizer.encodeBatch(texts, this.maxTextLength), bosId);
-    const targets = text.inputIds.map((ids) =>
-      ids.map((id, at) => (id === padId || at < this.promptLength ? IGNORED : id)),
-    );
+    const targets = text.inputIds.map((ids, row) => {
+      const first = prompts?.[row] == null ? this.promptLength : this.#roomBehind(prompts[row]);
+      return ids.map((id, at) => (id === padId || at < first ? IGNORED : id));
+    });
     return { ...text, targets };
   }
 
-  /** The prompt is taken off by its number of characters, as the reference does. */
+  /** The tokens of a prompt, [DEC] first. */
+  #promptIds(prompt: string | null = null): number[] {
+    return [this.tokenizer.bosId, ...this.tokenizer.encode(prompt ?? this.prompt).slice(1, -1)];
+  }
+
+  /** Where a caption begins behind a prompt. @throws DataError where it is cut off whole */
+  #roomBehind(prompt: string): number {
+    const { length } = this.#promptIds(prompt);
+    if (length < this.maxTextLength) return length;
+    throw new DataError('a prompt leaves no room for a caption', {
+      found: `${length} tokens: ${prompt.slice(0, 160)}`,
+      allowed: `fewer than model.max_txt_len, ${this.maxTextLength} tokens`,
+    });
+  }
+
+  /** The model's own prompt is taken off by its number of characters, as the reference does. */
   #caption(ids: readonly number[]): string {
     return this.tokenizer.decode(ids).slice(this.prompt.length);
   }

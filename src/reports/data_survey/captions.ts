@@ -69,8 +69,8 @@ export function surveyCaptions(
     garbled: [],
   };
   let longest = 0;
-  for (const { caption, where } of captionsOf(dataset)) {
-    const text = processor?.apply(caption) ?? caption;
+  for (const { caption, prompt, where } of captionsOf(dataset)) {
+    const text = (prompt ? processor?.applyBehind(prompt, caption) : processor?.apply(caption)) ?? caption;
     survey.count++;
     if (!hasWords(caption) || isNothing(caption)) survey.empty.push(`${JSON.stringify(caption)} in ${where}`);
     if (GARBLED.test(caption)) survey.garbled.push(JSON.stringify(caption));
@@ -86,10 +86,12 @@ export function surveyCaptions(
   return { ...survey, unknown: unknown?.found() };
 }
 
-function* captionsOf(dataset: Dataset): Generator<{ caption: string; where: string }> {
+function* captionsOf(dataset: Dataset): Generator<{ caption: string; prompt?: string; where: string }> {
   for (let i = 0; i < dataset.length; i++) {
-    const { text_input: caption, source } = dataset.job?.(i).record ?? {};
-    if (typeof caption === 'string') yield { caption, where: String(source ?? `sample ${i}`) };
+    const { text_input: caption, prompt, source } = dataset.job?.(i).record ?? {};
+    if (typeof caption !== 'string') continue;
+    const where = String(source ?? `sample ${i}`);
+    yield { caption, prompt: typeof prompt === 'string' ? prompt : undefined, where };
   }
   for (const [i, caption] of ((dataset as Partial<RetrievalDataset>).text ?? []).entries()) {
     yield { caption, where: `text ${i}` };
