@@ -70,6 +70,81 @@ test('an extension of captions may be chosen', async () => {
   assert.deepEqual(captions((await build(files, { caption_extension: '.cap' })).train), ['a.png: a dog']);
 });
 
+const HUGGING_FACE = {
+  'train/metadata.jsonl': [
+    '{"file_name": "0.png", "text": "a dog", "label": 3}',
+    '{"file_name": "deep/1.png", "text": ["a cat", "two cats"]}',
+  ].join('\n'),
+  'train/0.png': '',
+  'train/deep/1.png': '',
+  'train/other.png': '',
+  'validation/metadata.csv': 'file_name,text,prompt\n0.png,a cow,say\n',
+  'validation/0.png': '',
+};
+
+test("Hugging Face's imagefolder: tables name the images beside and below them, in folders of splits", async () => {
+  const { train, val, test: none } = await build(HUGGING_FACE);
+  const expected = ['train/0.png: a dog', 'train/deep/1.png: a cat', 'train/deep/1.png: two cats'];
+  assert.deepEqual(captions(train), expected);
+  assert.equal(none, undefined);
+  assert.deepEqual(
+    val.records.map(({ image, prompt }) => [image, prompt]),
+    [['validation/0.png', 'say ']],
+  );
+  assert.equal((await train.get(1, Rng.of(0))).text_input, 'a cat');
+});
+
+test('one table for a whole folder: splits by its column, by the folders that it names, or by ratio', async () => {
+  const files = {
+    'metadata.csv': 'file_name,description,title,split\ntrain/a.png,x,X,\nb.png,y,Y,test\nc.png,z,Z,\n',
+    'train/a.png': '',
+    'b.png': '',
+    'c.png': '',
+  };
+  const { train, val, test } = await build(files, { splits: { val: 1 } });
+  assert.deepEqual(captions(train), ['train/a.png: x']);
+  assert.deepEqual([val.records[0].image, test.records[0].image], ['c.png', 'b.png']);
+  const titled = await build(files, { splits: { val: 1 }, caption_key: 'title' });
+  assert.deepEqual(captions(titled.train), ['train/a.png: X']);
+});
+
+test('metadata goes before texts beside the pictures, unless these are asked for', async () => {
+  const files = { 'metadata.csv': 'file_name,caption\na.png,x\n', 'a.png': '', 'a.txt': 'y' };
+  assert.deepEqual(captions((await build(files)).train), ['a.png: x']);
+  assert.deepEqual(captions((await build(files, { caption_from: 'beside' })).train), ['a.png: y']);
+});
+
+test('names of files are captions where that is asked for', async () => {
+  const files = {
+    'train/a_red_car (2).png': '',
+    'b/two-dogs-on-a-beach_001.jpg': '',
+    'a well-known face.png': '',
+    '犬.png': '',
+  };
+  const { train } = await build(files, { caption_from: 'file_name' });
+  assert.deepEqual(captions(train), [
+    'a well-known face.png: a well-known face',
+    'b/two-dogs-on-a-beach_001.jpg: two dogs on a beach',
+    'train/a_red_car (2).png: a red car',
+    '犬.png: 犬',
+  ]);
+});
+
+for (const name of [
+  'IMG_1234',
+  'DSC00012',
+  '0001',
+  'Screenshot 2024-01-02 at 10.11.12',
+  'PXL_20240102',
+  'image-3',
+])
+  test(`a name such as ${name} is not a caption`, async () => {
+    await assert.rejects(
+      build({ [`${name}.jpg`]: '', 'a red car.jpg': '' }, { caption_from: 'file_name' }),
+      /1 image whose name is not a caption[\s\S]*rename/,
+    );
+  });
+
 for (const [what, files, ...messages] of [
   [
     'empty texts, all of them',
@@ -90,6 +165,26 @@ for (const [what, files, ...messages] of [
     /a\.txt, a\.caption/,
   ],
   ['a text in another encoding', { 'a.png': '', 'a.txt': 'PK\x03\x04' }, /a\.txt/, /not text/],
+  [
+    'metadata in Parquet',
+    { 'a.png': '', 'metadata.parquet': 'PAR1' },
+    /in Parquet, which is not read/,
+    /metadata\.parquet/,
+    /read_parquet\('.*metadata\.parquet'\)\.to_csv\('.*metadata\.csv'/,
+  ],
+  [
+    'two tables for a folder',
+    { 'x/a.png': '', 'x/metadata.csv': 'file_name,text\na.png,x\n', 'x/metadata.jsonl': '{}' },
+    /two tables of metadata/,
+    /metadata\.csv, metadata\.jsonl/,
+  ],
+  [
+    'metadata without captions',
+    { 'a.png': '', 'metadata.csv': 'file_name,label\na.png,3\n' },
+    /no column is the caption/,
+    /metadata\.csv/,
+    /datasets\.folder_caption\.build_info\.caption_key=NAME/,
+  ],
 ] as const) {
   test(`${what}: refused by name`, async () => {
     await assert.rejects(build(files), (error) => {

@@ -11,8 +11,8 @@ import type { OwnImage } from '../own/assign_splits.js';
 import { OwnBuilder } from '../own/own_builder.js';
 import type { Split } from '../types.js';
 import { CaptionDataset, CustomEvalDataset } from './caption_dataset.js';
-import { captionEntries } from './own_captions.js';
-import { readSidecars, SIDECARS } from './sidecars.js';
+import { CAPTION_PLACES, readCaptionFolder } from './caption_folder.js';
+import { captionEntries, PROMPTED_CAPTIONS, promptedKeys } from './own_captions.js';
 
 const images = key(
   z.strictObject({ storage: types.text }),
@@ -25,17 +25,17 @@ const ownKeys = {
     undefined,
     'What the names of caption files end in; .txt and .caption when absent.',
   ),
-  splits: key(
-    z.record(z.string(), types.size),
-    {},
-    'The share of images for each split, where folders do not name it.',
+  caption_from: key(
+    z.enum(CAPTION_PLACES),
+    undefined,
+    'Where captions are: `beside` (text files), `metadata` (metadata.csv or .jsonl) or `file_name`; found unless given.',
   ),
-  seed: key(types.count, 42, 'Another seed divides the images otherwise.'),
+  ...promptedKeys,
 };
 
 /**
  * A folder of images with their captions beside them, `dog.txt` or `dog.caption` for `dog.jpg`, a caption a
- * line. Folders in it that are named as splits are these; what lies elsewhere is divided by ratio and seed.
+ * line; or in Hugging Face's metadata.csv or metadata.jsonl; or in their names. Folders in it that are named as splits are these; what lies elsewhere is divided by ratio and seed.
  */
 @registry.registerBuilder('folder_caption')
 export class FolderCaptionBuilder extends OwnBuilder {
@@ -51,10 +51,18 @@ export class FolderCaptionBuilder extends OwnBuilder {
     // The base tells what is missing.
     if (!existsSync(this.folder)) return { annotations: new Map(), missing: [] };
     const own = readBuildInfo(this.section, this.name, ownKeys);
-    const { images, notes } = await readSidecars(
-      this.folder,
-      own.caption_extension ? [own.caption_extension] : SIDECARS,
-    );
+    const { caption_extension: extension, caption_from: from } = own;
+    const { images, notes } = await readCaptionFolder(this.folder, {
+      from,
+      extensions: extension ? [extension] : undefined,
+      form: { ...PROMPTED_CAPTIONS, dataset: this.name },
+      keys: {
+        image: own.image_key,
+        caption: own.caption_key,
+        prompt: own.prompt_key,
+        split: own.split_key,
+      },
+    });
     for (const note of notes) log.warn(`${this.name}: ${note}`);
     return this.annotate(this.divide(images, own, splits), splits);
   }

@@ -13,7 +13,7 @@ import { columnKey, isOneFolder, OwnTableBuilder, relocate, tableKeys } from '..
 import { type OwnTables, readOwnTables } from '../own/own_table.js';
 import type { Split } from '../types.js';
 import { CaptionDataset, CustomEvalDataset } from './caption_dataset.js';
-import { readSidecars } from './sidecars.js';
+import { readCaptionFolder } from './caption_folder.js';
 
 const CAPTION = [
   ...['caption', 'captions', 'text', 'texts', 'description', 'comment', 'comments', 'sentence', 'sentences'],
@@ -34,7 +34,8 @@ export const PROMPTED_CAPTIONS: TableForm = {
 };
 
 /** Keys of a dataset of one's own captions. */
-export const captionKeys = { ...tableKeys, caption_key: columnKey('caption, or captions') };
+const captionKey = columnKey('caption, or captions');
+export const captionKeys = { ...tableKeys, caption_key: captionKey };
 
 /** And of one whose captions may have prompts. */
 export const promptedKeys = {
@@ -57,7 +58,7 @@ export abstract class OwnCaptionsBuilder extends OwnTableBuilder {
 
   protected override async read(paths: readonly string[], keys: TableKeys): Promise<OwnTables> {
     if (!isOneFolder(paths)) return readOwnTables(paths, this.form, keys);
-    const tables = await readSidecars(paths[0]);
+    const tables = await readCaptionFolder(paths[0], { form: this.form, keys });
     relocate(tables.images, paths[0], this.folder);
     return tables;
   }

@@ -1,28 +1,25 @@
-import { readdir } from 'node:fs/promises';
-import { join, parse, relative } from 'node:path';
+import { join, parse } from 'node:path';
 import { DataError } from '../../common/errors.js';
 import { readText } from '../../common/text_file.js';
-import { isHidden } from '../../processors/index.js';
 import { isNothing } from '../annotated/annotations.js';
 import { isImageFile } from '../annotated/image_id.js';
-import type { OwnImage } from '../own/assign_splits.js';
-import { SPLIT_NAMES } from '../own/assign_splits.js';
+import { folderSplit, type OwnImage } from '../own/assign_splits.js';
 import type { OwnTables } from '../own/own_table.js';
 
 /** What captions beside their images end in. */
 export const SIDECARS: readonly string[] = ['.txt', '.caption'];
 
 /**
- * The images of a folder, and of the folders in it, whose captions lie beside them under the same name: every
- * line is one. A folder named as a split holds its images. Hidden files are passed over, links are not followed.
+ * The images of a folder whose captions lie beside them under the same name: every line is one.
+ * @param files of the folder, with slashes
  * @param extensions of the captions; with several, an image has only one of them
  * @throws DataError for empty files, all in one message, and for a folder without captions
  */
 export async function readSidecars(
   folder: string,
-  extensions: readonly string[] = SIDECARS,
+  files: readonly string[],
+  extensions: readonly string[],
 ): Promise<OwnTables> {
-  const files = await filesBelow(folder);
   const there = new Set(files);
   const images: OwnImage[] = [];
   const empty: string[] = [];
@@ -40,13 +37,11 @@ export async function readSidecars(
     const lines = (await readText(source, { what: "an image's caption file" })).split(/\r\n|\n|\r/);
     const captions = lines.map((line) => line.trim()).filter((line) => !isNothing(line));
     if (captions.length === 0) empty.push(source);
-    const [first] = path.split('/');
-    const split = path === first ? undefined : SPLIT_NAMES[first.toLowerCase()];
     const place = { file: source, index: 0, line: 1 };
     images.push({
       image: path,
       rows: [{ ...place, texts: { caption: captions } }],
-      split,
+      split: folderSplit(path),
       ...place,
       stem: false,
     });
@@ -73,13 +68,14 @@ export async function readSidecars(
   return {
     images,
     notes: [
-      ...told(folder, bare, 'images have no captions'),
-      ...told(folder, alone, 'caption files have no image'),
+      ...leftOut(folder, bare, 'images have no captions'),
+      ...leftOut(folder, alone, 'caption files have no image'),
     ],
   };
 }
 
-const told = (folder: string, paths: readonly string[], what: string) =>
+/** A note on files that are not used, where there are any. */
+export const leftOut = (folder: string, paths: readonly string[], what: string): string[] =>
   paths.length > 0 ? [`${folder}: ${paths.length} ${what} and are left out, ${paths[0]} for one`] : [];
 
 /** `dog.txt` or `dog.jpg.txt` for `dog.jpg`. */
@@ -99,13 +95,4 @@ function sidecarOf(
     found: found.join(', '),
     help: 'build_info.caption_extension: .txt takes those alone',
   });
-}
-
-/** Paths below a folder, with slashes, in the order of their names. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths = entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
-  return paths.filter((path) => !path.split('/').some(isHidden)).sort();
 }

@@ -137,5 +137,11 @@ export const SPLIT_NAMES: Record<string, Split> = {
   testing: 'test',
 };
 
+/** The split that the first folder of a path is named as; undefined where it is not. */
+export function folderSplit(path: string): Split | undefined {
+  const [first, ...rest] = path.split('/');
+  return rest.length > 0 ? SPLIT_NAMES[first.toLowerCase()] : undefined;
+}
+
 /** A split by our name, whichever of the usual ones a file has for it. */
 export const splitName = (split: string): Split => SPLIT_NAMES[split.trim().toLowerCase()] ?? split.trim();
