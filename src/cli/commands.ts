@@ -83,6 +83,11 @@ export const commands: readonly ListedCommand[] = [
     load: async () => (await import('./download.js')).download,
   },
   {
+    command: 'cache',
+    describe: 'List what runs remember of images (run.cache_image_embeds), or clear it',
+    load: async () => (await import('./cache.js')).cache,
+  },
+  {
     command: 'convert <in> <out>',
     describe:
       "Write the weights of a checkpoint as .pth, .safetensors, or a folder for Hugging Face's transformers",

@@ -29,7 +29,7 @@ export { readerId } from './loading/readers.js';
 export { batchCount, batchesOf, epochOrder, shard } from './loading/sampler.js';
 export { StreamLoader } from './loading/stream_loader.js';
 export { type TrainSourceOptions, trainSource } from './loading/train_source.js';
-export { embedsPath, hasEmbeds, readEmbeds, writeEmbeds } from './remembered/embeds_file.js';
+export { checkEmbeds, embedsPath, readEmbeds, writeEmbeds } from './remembered/embeds_file.js';
 export { RetrievalEvalDataset, RetrievalTrainDataset } from './retrieval/retrieval_dataset.js';
 export { captionsOf, orderedCaptionsOf, shapesVocabulary } from './shapes/captions.js';
 export { drawScene, scenesOf } from './shapes/draw.js';

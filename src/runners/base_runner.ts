@@ -151,6 +151,7 @@ export abstract class BaseRunner implements Run {
       else await this.#logConfig();
       await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
       if (this.comm.rank === 0) warnOfPlan(settings, this.stepsOf(0));
+      await this.#tell((hook) => hook.weightsLoaded?.(this));
       await this.#tell((hook) => hook.beforeTraining?.(this));
       while (!this.isOver) await this.#runRound();
       if (this.state.round < this.rounds) this.#tellOfPatience();
@@ -183,6 +184,7 @@ export abstract class BaseRunner implements Run {
       if (!loaded) await broadcastVariables(this.comm, this.model.stateDict());
       if (quantize) quantizeModel(this.model);
     }
+    if (testSplits.length > 0) await this.#tell((hook) => hook.weightsLoaded?.(this));
     const scores: Record<string, Metrics> = {};
     for (const split of testSplits) {
       const metrics = await this.#evaluate(split, label);
@@ -216,6 +218,10 @@ export abstract class BaseRunner implements Run {
     );
     this.lastCheckpoint = path;
     return path;
+  }
+
+  async stopIfAsked(): Promise<void> {
+    if (this.#training) await this.#stopIfAsked();
   }
 
   /** The batches of all training data. */

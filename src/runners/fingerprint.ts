@@ -33,6 +33,7 @@ export function runFingerprint(
       }),
       ...(trainDatasetRatios && { 'run.train_dataset_ratios': trainDatasetRatios.join(', ') }),
       'run.train_splits': settings.trainSplits.join(', '),
+      ...(settings.cacheImageEmbeds && { 'run.cache_views': String(settings.cacheViews ?? 'of evaluation') }),
       ...contentsOf(datasets, settings.trainSplits),
     },
     evaluation: decisive === undefined ? {} : contentsOf(datasets, [decisive]),

@@ -45,6 +45,8 @@ export interface Run {
   place(): string;
   /** Writes checkpoint_<name>.pth; to be called between steps. @returns its path */
   save(name: string): Promise<string>;
+  /** In training: saves and ends the run where a signal came to any rank; all have to ask. @throws RunInterrupted */
+  stopIfAsked(): Promise<void>;
 }
 
 type Done = void | Promise<void>;
@@ -54,6 +56,8 @@ type Done = void | Promise<void>;
  * at `afterRound` it holds the round's log lines and scores.
  */
 export interface RunHook {
+  /** The weights to begin or to go on with are there, and those of each evaluation that is not of the training. */
+  weightsLoaded?(run: Run): Done;
   beforeTraining?(run: Run): Done;
   /** After every micro-step. */
   afterStep?(run: Run, step: StepEvent): Done;

@@ -47,6 +47,21 @@ export const trainingSchema = z.strictObject({
     false,
     "Go on although data, splits, batch size or workers are not the checkpoint's; an unfinished epoch begins again.",
   ),
+  cache_image_embeds: key(
+    types.flag,
+    false,
+    'Remember what a frozen image encoder makes of each image: computed once, kept in the cache, shared by later runs.',
+  ),
+  cache_views: key(
+    types.natural,
+    undefined,
+    'How many random views of a training image, of the training processor, are remembered in place of the one that an evaluation sees.',
+  ),
+  cache_limit_gb: key(
+    types.positive,
+    20,
+    'How much room the remembered images of all runs may take; `lavis cache` lists and clears them.',
+  ),
   evaluate: key(types.flag, false, 'Only evaluate `test_splits`.'),
   quantize: key(
     z.enum(['int8']),

@@ -63,7 +63,7 @@ async function tryOut(
   const limit = memoryLimit();
   warnAhead(estimate, limit, asked);
   const trial = new Trial();
-  const runner = await makeRunner({ ...prepared, hooks: [trial] }, 'dry-run');
+  const runner = await makeRunner({ ...prepared, remembering: undefined, hooks: [trial] }, 'dry-run');
   log.info(
     'A dry run: some steps, a checkpoint and a batch of an evaluation are tried in a folder that goes again',
   );
@@ -75,6 +75,7 @@ async function tryOut(
   const peak = process.resourceUsage().maxRSS * 1024;
   if (comm?.rank === 0) await readAgain(trial.checkpoint!, model);
   const evaluation = await evaluateBatch(prepared, runner);
+  const remembered = await prepared.remembering?.tryOut(model, runner.comm);
   return {
     ...trial.facts!,
     settings,
@@ -85,6 +86,7 @@ async function tryOut(
     limit,
     advice: adviceOf(asked, peak, limit),
     evaluation,
+    remembered,
     engine: prepared.engine,
     worldSize: comm?.worldSize ?? 1,
   };

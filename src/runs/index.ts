@@ -23,3 +23,4 @@ export {
   type PrepareOptions,
   prepareRun,
 } from './prepare_run.js';
+export { clearStore, describeKept, type KeptSet, keptSets } from './remember/store.js';

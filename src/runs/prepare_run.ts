@@ -22,6 +22,7 @@ import {
   usedSplits,
 } from '../tasks/index.js';
 import { abandonJob, claimJob, findJob, type Job } from './job.js';
+import { RememberImages } from './remember/remember_images.js';
 
 const FLOAT16 = 'products and what the backward pass keeps are float16, sums and weights float32';
 const FLOAT32 = 'this engine has no float16, float32 is used';
@@ -36,7 +37,10 @@ export interface PrepareOptions {
 }
 
 /** All that a runner takes but its folder. */
-export type PreparedRun = Omit<RunnerOptions, 'folder'>;
+export interface PreparedRun extends Omit<RunnerOptions, 'folder'> {
+  /** Of a run with `run.cache_image_embeds`; a hook before the others. */
+  remembering?: RememberImages;
+}
 
 /**
  * Makes everything a run needs before its first step: names and numbers are checked, then annotations,
@@ -57,7 +61,11 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
     await checkData({ ...settings, task, datasets: parts.datasets, evaluated: evaluatedSplits(settings) });
     return true;
   });
-  return { config, settings, task, comm, engine, ...(parts ?? (await build(config, options))) };
+  const { model, datasets } = parts ?? (await build(config, options));
+  const remembering = settings.cacheImageEmbeds
+    ? new RememberImages(model, datasets, settings, options.training)
+    : undefined;
+  return { config, settings, task, comm, engine, model, datasets, remembering };
 }
 
 /** `findJob` on rank 0, told to all: the others may see another state of the file system, or see it later. */
@@ -101,13 +109,13 @@ function settingsFor({ evaluates }: BaseTask, settings: RunSettings): RunSetting
  * @throws ConfigError when the folder is another run's
  */
 export async function makeRunner(options: PreparedRun, job: Job | string): Promise<BaseRunner> {
-  const { config, comm = new SingleCommunicator() } = options;
+  const { config, comm = new SingleCommunicator(), remembering } = options;
   const Runner = registry.getRunnerClass(options.settings.runner);
   const folder = await onRankZero(comm, "makes the run's folder", async () =>
     claimJob(typeof job === 'string' ? await findJob(config, { jobId: job }) : job),
   );
   try {
-    return new Runner({ ...options, folder });
+    return new Runner({ ...options, folder, hooks: [remembering ?? [], options.hooks ?? []].flat() });
   } catch (thrown) {
     if (comm.rank === 0) abandonJob(folder);
     throw thrown;

@@ -2,6 +2,7 @@ import { counted, formatBytes, formatCount } from '../common/words.js';
 import { isCheckpointDue, isValidationDue, type RunSettings } from '../runners/index.js';
 import type { ShownSample } from '../tasks/index.js';
 import type { MemoryEstimate } from './memory_estimate.js';
+import type { RememberedSize } from './remember/remember_images.js';
 
 export interface Evaluations {
   /** Of one batch, and its samples. */
@@ -35,6 +36,8 @@ export interface DryRunFacts {
   limit: number;
   advice: string[];
   evaluation?: Evaluations;
+  /** Of a run with `run.cache_image_embeds`; the steps here were taken without. */
+  remembered?: RememberedSize;
   free: number;
 }
 
@@ -55,7 +58,8 @@ export function dryRunReport(facts: DryRunFacts): string {
   rows.push(['memory', `${formatBytes(peak)} at most, of ${formatBytes(limit)}`]);
   if (estimate) rows.push(['', partsOf(estimate, peak, settings)]);
   rows.push(['checkpoint', `${formatBytes(facts.checkpointBytes)}, written and read again`]);
-  const total = facts.secondsPerStep * facts.steps + evaluationSeconds(facts);
+  const { total, told } = runSeconds(facts);
+  rows.push(...told);
   rows.push([
     'the run',
     `${dayTime(total)}: ${counted(facts.steps, 'step')}, ${counted(evaluationsOf(facts), 'evaluation')}`,
@@ -92,6 +96,43 @@ function partsOf(
     `weights ${formatBytes(weights)}, gradients ${formatBytes(gradients)}, AdamW ${formatBytes(moments)}, ` +
     `the program and a batch of ${settings.batchSizeTrain} ${formatBytes(rest)}${guess}`
   );
+}
+
+/** How long the run takes, and what remembered images have to do with it. */
+function runSeconds(facts: DryRunFacts): { total: number; told: [string, string][] } {
+  const { remembered, settings, steps, secondsPerStep, worldSize } = facts;
+  const asTried = secondsPerStep * steps + evaluationSeconds(facts);
+  if (!remembered) return { total: asTried, told: [] };
+  const { views, missing, bytes, secondsEach } = remembered;
+  const without = (duration: number, images: number) => Math.max(0, duration - secondsEach * images);
+  const step = without(secondsPerStep, settings.batchSizeTrain);
+  const { evaluation } = facts;
+  const batch = evaluation && {
+    ...evaluation,
+    seconds: without(evaluation.seconds, evaluation.samples),
+  };
+  const encoding = (missing * secondsEach) / worldSize;
+  const total = step * steps + evaluationSeconds({ ...facts, evaluation: batch }) + encoding;
+  const saved = asTried - total;
+  return {
+    total,
+    told: [
+      [
+        'remembered',
+        `${counted(views, 'image')}, ${formatBytes(bytes)} of run.cache_limit_gb=${settings.cacheLimitGb}; ` +
+          (missing > 0
+            ? `${missing} are encoded first, once, in about ${dayTime(encoding)}`
+            : 'all are there'),
+      ],
+      [
+        '',
+        `a step takes about ${seconds(step)} then, not ${seconds(secondsPerStep)}: ` +
+          (saved > 0
+            ? `${dayTime(saved)} of this run saved`
+            : 'in this run encoding takes longer than it saves'),
+      ],
+    ],
+  };
 }
 
 /** How often the valid splits are evaluated. */

@@ -67,11 +67,16 @@ export async function readEmbeds(place: EmbedsPlace): Promise<NumericArray> {
 }
 
 /** Whether a view is there, whole and of this shape; what is in its place else is removed. */
-export async function hasEmbeds(place: EmbedsPlace, shape: readonly number[]): Promise<boolean> {
+export async function checkEmbeds(
+  place: EmbedsPlace,
+  shape: readonly number[],
+): Promise<'there' | 'absent' | 'removed'> {
   const tensor = await open(place).catch(() => undefined);
-  if (tensor && String(tensor.shape) === String(shape)) return true;
-  await unlink(embedsPath(place)).catch(() => {});
-  return false;
+  if (tensor && String(tensor.shape) === String(shape)) return 'there';
+  return unlink(embedsPath(place)).then(
+    () => 'removed',
+    () => 'absent',
+  );
 }
 
 async function open(place: EmbedsPlace): Promise<HostTensor> {
