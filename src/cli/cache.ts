@@ -1,5 +1,4 @@
 import { formatBytes } from '../common/words.js';
-import { clearStore, describeKept, keptSets } from '../runs/index.js';
 import { defineCommand } from './command.js';
 
 export const cache = defineCommand({
@@ -16,6 +15,7 @@ export const cache = defineCommand({
   ],
   epilogue: 'A run that is training with what is removed stops; lavis train --resume computes it again.',
   async handler(args) {
+    const { clearStore, describeKept, keptSets } = await import('../runs/index.js');
     if (args['cache-root']) process.env.LAVIS_CACHE_ROOT = args['cache-root'];
     const sets = args.clear ? await clearStore() : await keptSets();
     for (const set of sets) console.log(describeKept(set));
