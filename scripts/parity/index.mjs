@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util';
 import { images, maxDifference, readTensors, tinyModel } from '../../build/tests/models/tiny.js';
 import { fixtureJson } from '../../build/tests/support.js';
-import { toFloat32 } from '../../dist/common/convert_tensor.js';
+import { toFloat32 } from '../../dist/common/host_tensor.js';
 import { SingleCommunicator } from '../../dist/distributed/index.js';
 import { hasFloat16, setupEngine, tf, valueAndGrads } from '../../dist/engine/index.js';
 import { AdamW, GradScaler } from '../../dist/optim/index.js';

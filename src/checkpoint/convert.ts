@@ -1,5 +1,5 @@
-import { convertFloat, isFloat } from '../common/convert_tensor.js';
 import { CheckpointError } from '../common/errors.js';
+import { convertFloat, isFloat } from '../common/host_tensor.js';
 import { openCheckpoint } from './open.js';
 import { saveSafetensors, saveTorch } from './save.js';
 import { indexOfShard, shardOf } from './shards.js';

@@ -1,5 +1,4 @@
-import { halfValue } from '../common/convert_tensor.js';
-import { type HostDType, sizeOf } from '../common/host_tensor.js';
+import { type HostDType, halfValue, sizeOf } from '../common/host_tensor.js';
 import { bytesOf, DTYPES, swapBytes, viewAs } from './dtypes.js';
 import { LIMITS } from './limits.js';
 import { Global, Instance, OpaqueInstance } from './pickled.js';

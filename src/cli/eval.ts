@@ -1,9 +1,7 @@
 import type { Overrides } from '../config/index.js';
 import { defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
-import { launchOptions, launchWorkers } from './launch_workers.js';
-import { runOptions } from './run_options.js';
-import { showResult } from './show_result.js';
+import { launchOptions, launchWorkers, runOptions, showResult } from './run_options.js';
 
 export const evaluate = defineCommand({
   options: {

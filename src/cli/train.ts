@@ -2,9 +2,7 @@ import { log } from '../common/logging.js';
 import type { Run } from '../runners/index.js';
 import { calledAs, defineCommand } from './command.js';
 import { loadConfig } from './config_options.js';
-import { launchOptions, launchWorkers } from './launch_workers.js';
-import { runOptions } from './run_options.js';
-import { showResult } from './show_result.js';
+import { launchOptions, launchWorkers, runOptions, showResult } from './run_options.js';
 
 export const train = defineCommand({
   options: {

@@ -1,7 +1,6 @@
 import { type CaptionModel, captionModel, checkedOptions, type GenerateOptions } from '../models/index.js';
 import { CaptionTask } from '../tasks/index.js';
-import type { ModelSource } from './model_source.js';
-import { type Use, type UsedModel, useModel } from './use_model.js';
+import { type ModelSource, type Use, type UsedModel, useModel } from './use_model.js';
 
 /** What turns images into captions. */
 export interface Captioner extends UsedModel<CaptionModel> {

@@ -10,7 +10,7 @@ import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
 import { beneathCheckpoint, locateWeights, type Model, modelSectionOf } from '../models/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
-import { configOf, type ModelSource } from './model_source.js';
+import { configOf, type ModelSource } from './use_model.js';
 
 /** A checkpoint's model, and what its run says of it. */
 export interface CheckpointModel {

@@ -9,6 +9,6 @@ export {
 export { type Captioner, type CaptionerOptions, loadCaptioner } from './captioner.js';
 export { type CheckpointModel, loadCheckpointModel } from './checkpoint_model.js';
 export { type FetchedImages, findImages, inBatches } from './image_batches.js';
-export type { ModelSource } from './model_source.js';
+export type { ModelSource } from './use_model.js';
 export { type Use, type UsedModel, useModel } from './use_model.js';
 export { XmpSidecars } from './xmp_sidecars.js';

@@ -1,5 +1,5 @@
 /** The models: ViT, MED (BERT with cross-attention), the BLIP models made of them, and what they are used for. */
-export { type AnswerQuestionsOptions, answerQuestions } from './answer_questions.js';
+
 export { BaseModel } from './base_model.js';
 export { BlipBase, type BlipParts } from './blip/blip_base.js';
 export {
@@ -48,7 +48,6 @@ export { type BlipSection, blipSchema, vitConfigOf } from './blip/config.js';
 export { computeGradcam, type Gradcam } from './blip/gradcam.js';
 export type { Matches } from './blip/matching.js';
 export type { SimMatrices, SimMatrixOptions, SimMatrixSamples } from './blip/sim_matrix.js';
-export { type CaptionImagesOptions, captionImages } from './caption_images.js';
 export { type BeamOptions, BeamSearch, type Candidate, type Hypothesis } from './generation/beam_search.js';
 export { type Generated, generateIds, nucleus } from './generation/generate.js';
 export {
@@ -72,7 +71,6 @@ export {
 } from './generation/scores.js';
 export { modelSectionOf } from './hugging_face/config.js';
 export { fromHuggingFace, toHuggingFace } from './hugging_face/names.js';
-export { type ImageBatchOptions, type ImageSource, imageBatches, stacked } from './image_batches.js';
 export { hashTensors, type PromptedSamples, type SeenImages, type SeenSamples } from './image_embeds.js';
 export {
   type LoadModelOptions,
@@ -84,7 +82,6 @@ export {
   zooDownloads,
 } from './load.js';
 export { mergedTensors } from './lora.js';
-export { type ImageMatch, type MatchImagesOptions, matchImages } from './match_images.js';
 export { type MedConfig, readMedConfig } from './med/config.js';
 export { TextDecoder } from './med/decoder.js';
 export { TextEncoder } from './med/encoder.js';
@@ -109,6 +106,19 @@ export { beneathCheckpoint, modelDownloads, namedWeights } from './named_weights
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
 export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';
+export {
+  type AnswerQuestionsOptions,
+  answerQuestions,
+  type CaptionImagesOptions,
+  captionImages,
+  type ImageBatchOptions,
+  type ImageMatch,
+  type ImageSource,
+  imageBatches,
+  type MatchImagesOptions,
+  matchImages,
+  stacked,
+} from './use_images.js';
 export {
   type AnswerOptions,
   type CaptionModel,

@@ -10,8 +10,8 @@ import {
   type TensorRef,
   writePeftAdapter,
 } from '../checkpoint/index.js';
-import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError, ConfigError } from '../common/errors.js';
+import { toFloat32 } from '../common/host_tensor.js';
 import { log } from '../common/logging.js';
 import { didYouMean } from '../common/suggest.js';
 import { key, section, types } from '../config/index.js';

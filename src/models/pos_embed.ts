@@ -1,6 +1,5 @@
-import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError } from '../common/errors.js';
-import type { HostTensor } from '../common/host_tensor.js';
+import { type HostTensor, toFloat32 } from '../common/host_tensor.js';
 
 /** PyTorch's bicubic coefficient. */
 const A = -0.75;

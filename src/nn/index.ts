@@ -1,8 +1,9 @@
 /** Module and layers, with PyTorch's parameter names, shapes and layouts. */
-export { assignValues } from './assign.js';
+
 export { freezeNamed, keepFrozenStill } from './freeze.js';
 export { type Initializer, normal, ones, truncatedNormal, uniformFanIn, zeros } from './init.js';
 export {
+  type Block,
   dropoutIn,
   dropoutOf,
   dropPathIn,
@@ -12,8 +13,10 @@ export {
   type LoraSettings,
   Mlp,
   type Quantizable,
+  runBlock,
 } from './layers.js';
 export {
+  assignValues,
   firstFew,
   type LoadReport,
   Module,
@@ -21,4 +24,3 @@ export {
   type StateValue,
   sameShape,
 } from './module.js';
-export { type Block, runBlock } from './run_block.js';

@@ -1,4 +1,4 @@
-import type { Rng } from '../common/random.js';
+import { Rng } from '../common/random.js';
 import {
   type Dropout,
   dropout,
@@ -9,6 +9,7 @@ import {
   projectParts,
   type QuantizedWeight,
   quantizeWeight,
+  recompute,
   tf,
 } from '../engine/index.js';
 import { type Initializer, normal, ones, uniformFanIn, zeros } from './init.js';
@@ -188,4 +189,27 @@ export function dropPathIn(rng: Rng | undefined, x: tf.Tensor, rate: number): tf
   const keep = 1 - rate;
   const scales = Float32Array.from({ length: x.shape[0] }, () => (rng.next() < keep ? 1 / keep : 0));
   return tf.mul(x, tf.tensor(scales, [x.shape[0], ...x.shape.slice(1).map(() => 1)]));
+}
+
+/** A layer of a stack: [B, T, D] in, [B, T, D] out. */
+export interface Block extends Module {
+  forward(x: tf.Tensor, rng?: Rng): tf.Tensor;
+}
+
+/**
+ * Runs one layer of a stack and frees what its backward pass does not need.
+ * @param keep 'saved' keeps what the gradients need, 'input' keeps only x and computes the rest again.
+ */
+export function runBlock(
+  block: Block,
+  x: tf.Tensor,
+  rng: Rng | undefined,
+  keep: 'saved' | 'input',
+): tf.Tensor {
+  // A second run must draw what the first drew, so each run gets a generator that starts anew; with 'saved'
+  // too, so that the choice changes no result.
+  const seed = block.isStill ? undefined : rng?.uint32();
+  const forward = (input: tf.Tensor) => block.forward(input, seed === undefined ? undefined : Rng.of(seed));
+  if (keep === 'saved') return tf.tidy(() => forward(x));
+  return recompute(forward, x, [...block.namedParameters().values()]);
 }

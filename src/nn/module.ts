@@ -1,8 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
-import type { HostTensor } from '../common/host_tensor.js';
+import { type HostTensor, toFloat32 } from '../common/host_tensor.js';
 import { Rng } from '../common/random.js';
 import { tf } from '../engine/index.js';
-import { assignValues } from './assign.js';
 import type { Initializer } from './init.js';
 
 /** What a state dict may hold: tensors of the engine or of host memory. */
@@ -271,4 +270,24 @@ function shapesDiffer(wrong: string[]): CheckpointError {
     found: wrong.slice(0, 4).join('\n') + (wrong.length > 4 ? `\nand ${wrong.length - 4} more` : ''),
     allowed: 'the sizes that the checkpoint was made with',
   });
+}
+
+/**
+ * Overwrites a variable with values of the same shape, whatever their number format. A host tensor's array
+ * may become the variable's memory; a tensor is copied, as the optimizer writes variables in place.
+ */
+export function assignValues(variable: tf.Variable, value: tf.Tensor | HostTensor): void {
+  tf.tidy(() => {
+    const { shape, dtype } = variable;
+    if (value instanceof tf.Tensor) {
+      variable.assign(value.add(tf.scalar(0, value.dtype)).cast(dtype));
+    } else {
+      variable.assign(tf.tensor(dtype === 'int32' ? toInt32(value) : toFloat32(value), shape, dtype));
+    }
+  });
+}
+
+function toInt32({ data }: HostTensor): Int32Array {
+  if (data instanceof Int32Array) return data;
+  return data instanceof BigInt64Array ? Int32Array.from(data, Number) : Int32Array.from(data);
 }

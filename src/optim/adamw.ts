@@ -7,10 +7,10 @@ import {
   savedTensor,
   tuple,
 } from '../checkpoint/index.js';
-import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError } from '../common/errors.js';
-import type { HostTensor } from '../common/host_tensor.js';
+import { type HostTensor, toFloat32 } from '../common/host_tensor.js';
 import { adamwUpdate, tf } from '../engine/index.js';
+import type { Module } from '../nn/index.js';
 
 /** Parameters that share a weight decay, in the order of `model.getOptimizerParams`. */
 export interface ParamGroup {
@@ -230,4 +230,22 @@ async function readLike(slot: Slot, stored: unknown, key: string): Promise<HostT
     found: tensor ? `[${tensor.shape.join(', ')}]` : 'no tensor',
     allowed: `[${slot.param.shape.join(', ')}]`,
   });
+}
+
+/**
+ * Two groups: what decays, and what does not (vectors, and names with "bias", "ln" or "bn").
+ * Source: lavis/models/base_model.py, get_optimizer_params.
+ */
+export function optimizerGroups(model: Module, weightDecay: number): ParamGroup[] {
+  const entries = [...model.namedParameters()];
+  const decays = ([name, { rank }]: (typeof entries)[number]) => rank >= 2 && !/bias|ln|bn/.test(name);
+  const group = (wanted: boolean, decay: number): ParamGroup => {
+    const members = entries.filter((entry) => decays(entry) === wanted);
+    return {
+      names: members.map(([name]) => name),
+      params: members.map(([, value]) => value),
+      weightDecay: decay,
+    };
+  };
+  return [group(true, weightDecay), group(false, 0)];
 }

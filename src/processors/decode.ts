@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
-import { fileSystemPath } from '../common/byte_paths.js';
 import { DataError, messageOf } from '../common/errors.js';
+import { fileSystemPath } from '../common/paths.js';
 import { decodeBmp } from './bmp.js';
 import { ALLOWED_FORMATS, CONVERT, describeBytes, endsEarly, kindOf } from './image_format.js';
 import type { RgbImage } from './rgb_image.js';

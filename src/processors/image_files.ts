@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { fileSystemPath, pathText } from '../common/byte_paths.js';
+import { fileSystemPath, pathText } from '../common/paths.js';
 import { isHidden, nameKind } from './image_format.js';
 
 /** What was passed over in folders, counted by kind: `.txt`, `hidden`. */

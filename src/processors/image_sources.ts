@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lossyText } from '../common/byte_paths.js';
 import { DataError } from '../common/errors.js';
 import { globMatcher } from '../common/glob.js';
+import { lossyText } from '../common/paths.js';
 import { downloadFile } from '../fetch/index.js';
 import {
   addLeftOut,

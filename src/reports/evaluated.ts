@@ -1,8 +1,7 @@
 import { basename, join } from 'node:path';
 import { type MetricsLine, shownFile } from '../runners/index.js';
 import type { ShownSample, ShownSamples } from '../tasks/index.js';
-import { readJson } from './json.js';
-import { lastEvaluations, type RunData } from './read_run.js';
+import { lastEvaluations, type RunData, readJson } from './read_run.js';
 
 /** The samples of one evaluation, worst first. */
 export interface EvaluatedTable {

@@ -4,6 +4,6 @@ export { drawSheet, type SheetCell, type SheetPart } from './data_survey/contact
 export { describeSplit, faultsOf, type SplitSurvey } from './data_survey/describe.js';
 export { type DataSurvey, surveyData } from './data_survey/survey.js';
 export { comparePage } from './pages/compare_page.js';
+export { reportAtEnd, writeReport } from './pages/report_page.js';
 export { findRun, lastEvaluations, type RunData, readRun } from './read_run.js';
 export { serveRun } from './watch_server.js';
-export { reportAtEnd, writeReport } from './write_report.js';

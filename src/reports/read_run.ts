@@ -1,12 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DataError } from '../common/errors.js';
 import { expandHome } from '../common/paths.js';
 import { isPlainObject, type PlainObject, type PlainValue } from '../config/index.js';
 import { type MetricsLine, type RunRecord, readMetrics } from '../runners/index.js';
-import { readJson } from './json.js';
-import { linesOfLog, readLog } from './log_txt.js';
 
 /** A value of a run's configuration. */
 export interface Setting {
@@ -110,4 +108,62 @@ function settingsOf(value: PlainValue, path: string[] = []): Setting[] {
     return path.length > 0 ? [{ key: path.join('.'), value }] : [];
   }
   return Object.entries(value as PlainObject).flatMap(([key, below]) => settingsOf(below, [...path, key]));
+}
+
+/** What LAVIS's log.txt holds: the configuration, then an object for each epoch and evaluation. */
+export interface Log {
+  config: PlainObject;
+  stats: PlainObject[];
+}
+
+export async function readLog(path: string): Promise<Log> {
+  const objects = objectsOf(await readFile(path, 'utf8').catch(() => ''));
+  const config = objects.find((object) => isPlainObject(object.run)) ?? {};
+  return { config, stats: objects.filter((object) => object !== config) };
+}
+
+/** The objects of a text, each on one line or, as LAVIS writes its configuration, on several. */
+function objectsOf(text: string): PlainObject[] {
+  const objects: PlainObject[] = [];
+  let open = '';
+  for (const line of text.split('\n')) {
+    open += line;
+    try {
+      const value: unknown = JSON.parse(open);
+      if (isPlainObject(value)) objects.push(value);
+      open = '';
+    } catch {
+      if (line.startsWith('}')) open = ''; // no JSON: what follows may be
+    }
+  }
+  return objects;
+}
+
+/** log.txt's epochs as lines of metrics.jsonl; the clock and the steps are not in it. */
+export function linesOfLog(stats: readonly PlainObject[]): MetricsLine[] {
+  let rounds = 0;
+  return stats.flatMap((object): MetricsLine[] => {
+    const [split] = Object.keys(object)[0]?.split('_') ?? [];
+    if (!split) return [];
+    const training = split === 'train';
+    if (training) rounds++;
+    const epoch = Math.max(0, rounds - 1);
+    const numbers = Object.entries(object).flatMap(([name, value]) => {
+      const key = name.slice(split.length + 1);
+      return name.startsWith(`${split}_`) && !/^best_/.test(key) ? [[key, Number(value)] as const] : [];
+    });
+    const place = { epoch, iteration: rounds, time: Number.NaN };
+    const kind = training ? 'epoch' : 'evaluation';
+    const label = split === 'test' ? 'best' : epoch;
+    return [{ kind, ...place, ...(!training && { split, label }), ...Object.fromEntries(numbers) }];
+  });
+}
+
+/** Undefined where the file is missing or half written. */
+export async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
 }

@@ -17,7 +17,6 @@ import { hasFloat16 } from '../engine/index.js';
 import { locateWeights, type Model, quantizeModel } from '../models/index.js';
 import { AdamW, GradScaler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
-import { handleBadStep, type StepPlace } from './bad_step.js';
 import { CheckpointHook } from './checkpoint_hook.js';
 import { writeCheckpoint } from './checkpoints.js';
 import { evaluateSplit } from './evaluation.js';
@@ -38,7 +37,7 @@ import { StopSignal } from './signals.js';
 import { type DatasetsBySplit, RunSplits } from './splits.js';
 import type { RunState } from './state.js';
 import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
-import { Training } from './training.js';
+import { handleBadStep, type StepPlace, Training } from './training.js';
 
 export interface RunnerOptions {
   config: Config;

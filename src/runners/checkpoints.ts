@@ -9,8 +9,8 @@ import {
   saveTorch,
   type TensorRef,
 } from '../checkpoint/index.js';
-import { toFloat32 } from '../common/convert_tensor.js';
 import { CheckpointError, messageOf } from '../common/errors.js';
+import { toFloat32 } from '../common/host_tensor.js';
 import { log } from '../common/logging.js';
 import type { PlainObject } from '../config/index.js';
 import { tf } from '../engine/index.js';

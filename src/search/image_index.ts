@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto';
 import { type Stats, stat as statFile } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
-import { fileSystemPath } from '../common/byte_paths.js';
 import { DataError, messageOf } from '../common/errors.js';
-import { cacheRoot } from '../common/paths.js';
+import { cacheRoot, fileSystemPath } from '../common/paths.js';
 import { withFileLock } from '../fetch/index.js';
 import { type FeatureModel, featureModel, hashTensors, type Model, stacked } from '../models/index.js';
 import {

@@ -12,9 +12,8 @@ export {
   type TaskClass,
   toSamples,
 } from './base_task.js';
-export { buildDataset, buildModel, datasetNames, usedSplits } from './build.js';
+export { buildDataset, buildModel, type CheckedData, checkData, datasetNames, usedSplits } from './build.js';
 export { CaptionTask, evaluationId } from './captioning.js';
-export { type CheckedData, checkData } from './check_data.js';
 export { compareIds, type IdComparison } from './evaluation_ids.js';
 export { ImageTextPretrainTask } from './image_text_pretrain.js';
 export { MultimodalClassificationTask } from './multimodal_classification.js';

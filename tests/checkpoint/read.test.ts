@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OrderedDict, openCheckpoint, type TensorRef } from '#src/checkpoint/index.js';
-import { toFloat32 } from '#src/common/convert_tensor.js';
-import type { HostTensor } from '#src/common/host_tensor.js';
+import { type HostTensor, toFloat32 } from '#src/common/host_tensor.js';
 import { fixture, fixtureJson } from '../support.js';
 import { readAll } from './support.js';
 

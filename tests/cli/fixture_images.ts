@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
-import { toFloat32 } from '#src/common/convert_tensor.js';
+import { toFloat32 } from '#src/common/host_tensor.js';
 import { packageRoot } from '#src/common/paths.js';
 import { familySection, weightsFile } from '../models/family.js';
 import { readTensors } from '../models/tiny.js';

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { fileSystemPath, lossyText, pathText } from '#src/common/byte_paths.js';
+import { fileSystemPath, lossyText, pathText } from '#src/common/paths.js';
 import { imageBytes, imagesOf } from '#src/processors/image_sources.js';
 import { decodeImage } from '#src/processors/index.js';
 import { temporaryFolder } from '../support.js';

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import sharp from 'sharp';
-import { toFloat32 } from '#src/common/convert_tensor.js';
+import { toFloat32 } from '#src/common/host_tensor.js';
 import { lavis } from '../end_to_end/lavis.js';
 import { weightsFile } from '../models/family.js';
 import { readTensors } from '../models/tiny.js';

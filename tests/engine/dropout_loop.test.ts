@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { applyDropout } from '#src/engine/fused/dropout_loop.js';
+import { applyDropout } from '#src/engine/fused/dropout.js';
 
 function mix(value: number): number {
   const first = Math.imul(value ^ (value >>> 16), 0x7feb352d);

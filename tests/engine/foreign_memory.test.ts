@@ -6,7 +6,7 @@ import { ort, Sessions } from '#src/engine/onnx/sessions.js';
 /** Two steps of a parameter that is large enough for mapped memory and for the helpers of AdamW. */
 const PROGRAM = `
   import { setTimeout } from 'node:timers/promises';
-  import { findMapping } from '#src/distributed/local/mapping.js';
+  import { findMapping } from '#src/distributed/local/memory_file.js';
   import { adamwUpdate, setupEngine, tf } from '#src/engine/index.js';
   await setupEngine({ device: 'cpu', threads: 3 });
   const size = 1 << 20;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { convertFloat, toFloat32 } from '#src/common/convert_tensor.js';
+import { convertFloat, toFloat32 } from '#src/common/host_tensor.js';
 import type { PlainObject } from '#src/config/index.js';
 import type { Batch } from '#src/datasets/index.js';
 import { SingleCommunicator } from '#src/distributed/index.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { hasIntegerDotProducts } from '#src/engine/fused/int8.js';
 import { quantizedLinear, quantizeWeight, setupEngine, tf } from '#src/engine/index.js';
-import { hasIntegerDotProducts } from '#src/engine/integer_products.js';
 import { Linear, zeros } from '#src/nn/index.js';
 import { assertClose, sample } from './gradients.js';
 

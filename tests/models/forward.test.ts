@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { toFloat32 } from '#src/common/convert_tensor.js';
 import { DataError } from '#src/common/errors.js';
-import type { HostTensor } from '#src/common/host_tensor.js';
+import { type HostTensor, toFloat32 } from '#src/common/host_tensor.js';
 import { tf, valueAndGrads } from '#src/engine/index.js';
 import type { BlipCaption } from '#src/models/index.js';
 import { fixtureJson } from '../support.js';

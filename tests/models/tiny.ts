@@ -1,8 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toFloat32 } from '#src/common/convert_tensor.js';
-import type { HostTensor } from '#src/common/host_tensor.js';
+import { type HostTensor, toFloat32 } from '#src/common/host_tensor.js';
 import type { PlainObject } from '#src/config/index.js';
 import { tf } from '#src/engine/index.js';
 import { BlipCaption } from '#src/models/index.js';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { toFloat32 } from '#src/common/convert_tensor.js';
-import type { HostTensor } from '#src/common/host_tensor.js';
+import { type HostTensor, toFloat32 } from '#src/common/host_tensor.js';
 import { setupEngine, tf, valueAndGrads } from '#src/engine/index.js';
 import type { BlipCaption } from '#src/models/index.js';
 import { AdamW } from '#src/optim/index.js';

@@ -2,10 +2,9 @@ import { unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { isTensorRef, openCheckpoint, saveSafetensors } from '../../checkpoint/index.js';
-import { convertFloat, toFloat32 } from '../../common/convert_tensor.js';
 import { DataError, LavisError, messageOf } from '../../common/errors.js';
 import { explainWriteFailure } from '../../common/files.js';
-import type { HostTensor } from '../../common/host_tensor.js';
+import { convertFloat, type HostTensor, toFloat32 } from '../../common/host_tensor.js';
 import type { NumericArray } from '../types.js';
 
 /** One view of one picture. */

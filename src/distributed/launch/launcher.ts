@@ -12,10 +12,9 @@ import { MEETING_FOLDER, requireUnix } from '../environment.js';
 import { FAULT_FOLDER, faultOf } from '../faults.js';
 import { socketFolder } from '../local/local_communicator.js';
 import { memoryFolder } from '../local/memory_file.js';
-import { workerDevices } from './devices.js';
 import { culpritOf, describeFailure, type Ending, exitCodeOf, failuresOf } from './failure.js';
 import { LIFELINE } from './lifeline.js';
-import { WorkerProcess } from './worker_process.js';
+import { WorkerProcess, workerDevices } from './worker_process.js';
 
 export interface LaunchOptions {
   /** Script and arguments that each worker runs with this Node. */

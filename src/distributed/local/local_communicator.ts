@@ -2,7 +2,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import type { World } from '../../common/world.js';
-import { addend, addToSum, multiplySum, PIECE, sum } from '../arithmetic.js';
+import { weightedSum } from '../arithmetic.js';
 import { type Call, CallQueue } from '../call_queue.js';
 import {
   type CallOptions,
@@ -11,7 +11,7 @@ import {
   type NumericArray,
   type ReduceOptions,
 } from '../communicator.js';
-import { findMapping } from './mapping.js';
+import { findMapping } from './memory_file.js';
 import { Mesh } from './mesh.js';
 import { type ArrayPlace, SharedArrays } from './shared_arrays.js';
 import { SharedMemory, slotBytes } from './shared_memory.js';
@@ -193,7 +193,7 @@ export class LocalCommunicator implements Communicator {
   }
 
   /**
-   * Sums this rank's share over all ranks, lowest first, a piece that fits the cache at a time.
+   * Sums this rank's share over all ranks, lowest first.
    * @param read gets numbers of another rank's same share, from an index on
    */
   #sumShare(
@@ -201,17 +201,10 @@ export class LocalCommunicator implements Communicator {
     factors: readonly number[],
     read: (rank: number, into: Float32Array, from: number) => void,
   ): void {
-    for (let at = 0; at < share.length; at += PIECE) {
-      const own = share.subarray(at, at + PIECE);
-      for (const [rank, factor] of factors.entries()) {
-        const into = (rank === 0 ? sum : addend).subarray(0, own.length);
-        if (rank === this.rank) into.set(own);
-        else read(rank, into, at);
-        if (rank === 0) multiplySum(own.length, factor);
-        else addToSum(own.length, factor);
-      }
-      own.set(sum.subarray(0, own.length));
-    }
+    weightedSum(share, factors, (rank, into, from) => {
+      if (rank === this.rank) into.set(share.subarray(from, from + into.length));
+      else read(rank, into, from);
+    });
   }
 
   /** All come, as the slot may still be read for the call before; then two phases a round: offered, taken. */

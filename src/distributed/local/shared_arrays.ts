@@ -1,8 +1,7 @@
 import { closeSync, openSync, statfsSync } from 'node:fs';
 import { DistributedError } from '../../common/errors.js';
 import { plainArrays } from '../arithmetic.js';
-import type { MapFile, Mapping } from './mapping.js';
-import { createMemoryFile, memoryFolder, type NamedFile } from './memory_file.js';
+import { createMemoryFile, type MapFile, type Mapping, memoryFolder, type NamedFile } from './memory_file.js';
 
 /** Where an array lies: told to the other ranks. */
 export interface ArrayPlace {

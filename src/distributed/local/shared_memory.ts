@@ -1,7 +1,6 @@
 import { closeSync, openSync, readSync, statfsSync, writeSync } from 'node:fs';
 import { DistributedError } from '../../common/errors.js';
-import type { MapFile, Mapping } from './mapping.js';
-import { createMemoryFile, memoryFolder, type NamedFile } from './memory_file.js';
+import { createMemoryFile, type MapFile, type Mapping, memoryFolder, type NamedFile } from './memory_file.js';
 
 /** Bytes that a rank offers at a time: large enough that waiting costs little, small enough for the cache. */
 const SLOT_BYTES = 8 * 1024 * 1024;

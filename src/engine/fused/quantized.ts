@@ -3,10 +3,9 @@
  * result does not depend on what else is in the batch: y = (q(x) q(W)ᵀ) · s(x) · s(W) + b, summed in 32-bit integers.
  */
 import { EngineError } from '../../common/errors.js';
-import { hasIntegerDotProducts } from '../integer_products.js';
 import { tf } from '../tf.js';
 import { peek } from '../tfjs_internals.js';
-import { int8Columns, int8Scales } from './int8.js';
+import { hasIntegerDotProducts, int8Columns, int8Scales } from './int8.js';
 import { hasKernel, runKernel } from './run.js';
 
 export const QUANTIZED_KERNEL = 'LavisQuantizedLinear';

@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import { type SavedTensor, savedTensor, saveSafetensors } from '../../checkpoint/index.js';
-import { convertFloat } from '../../common/convert_tensor.js';
 import { writeFileAtomic } from '../../common/files.js';
+import { convertFloat } from '../../common/host_tensor.js';
 import { type Model, toHuggingFace } from '../../models/index.js';
 import { type CardFacts, modelCard } from '../model_card.js';
-import { type Preprocessing, preprocessorConfig } from '../preprocessing.js';
-import { writeJson, writeTokenizer } from '../tokenizer_files.js';
+import { type Preprocessing, preprocessorConfig, writeJson, writeTokenizer } from '../processor_files.js';
 import { configJson, configText } from './config.js';
 import { type Exportable, type Layout, layoutOf } from './layouts.js';
 

@@ -1,4 +1,4 @@
-import { convertFloat } from '../../common/convert_tensor.js';
+import { convertFloat } from '../../common/host_tensor.js';
 import {
   type Attributes,
   type GraphSpec,

@@ -1,11 +1,11 @@
 import { log } from '../../common/logging.js';
 import { cachePath } from '../../common/paths.js';
+import type { Scorer } from '../scores/tokens.js';
 import { absent, coreNlpArchive, hasJava, METEOR_JAR, SPICE_JAR } from './archives.js';
 import { Meteor } from './meteor.js';
-import type { Scorer } from './scorer.js';
 import { Spice } from './spice.js';
 
-export type { Scorer } from './scorer.js';
+export type { Scorer } from '../scores/tokens.js';
 
 /** METEOR and SPICE, each where Java and its archives are there; one line tells of what is skipped. */
 export function javaScorers(): Scorer[] {

@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DataError } from '../../common/errors.js';
-import type { TokenizedImage } from '../scores/tokens.js';
-import type { Scorer } from './scorer.js';
+import type { Scorer, TokenizedImage } from '../scores/tokens.js';
 
 /**
  * METEOR 1.5 over its line protocol: a SCORE line for each image is answered by that image's statistics, one

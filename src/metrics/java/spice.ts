@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DataError, messageOf } from '../../common/errors.js';
 import { mean } from '../scores/rouge.js';
-import type { ImageId, TokenizedImage } from '../scores/tokens.js';
-import type { Scorer } from './scorer.js';
+import type { ImageId, Scorer, TokenizedImage } from '../scores/tokens.js';
 
 /** Category (All, Object, Relation, …) -> precision, recall, F and counts; NaN where SPICE has none. */
 export type SpiceCategories = Record<string, Record<string, number>>;

@@ -77,3 +77,13 @@ export function countNgrams(images: readonly TokenizedImage[]): CountedImage[] {
     hypothesis: table.count(hypothesis),
   }));
 }
+
+/** A metric that an outside program computes. */
+export interface Scorer {
+  readonly name: string;
+  /** @returns the corpus score and one value (or record of values) an image, in order. */
+  score(
+    ids: readonly ImageId[],
+    images: readonly TokenizedImage[],
+  ): Promise<{ corpus: number; perImage: readonly unknown[] }>;
+}

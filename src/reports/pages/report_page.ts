@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
+import { messageOf } from '../../common/errors.js';
+import { writeFileAtomic } from '../../common/files.js';
+import { log } from '../../common/logging.js';
 import { clock } from '../../common/words.js';
 import type { MetricsLine } from '../../runners/index.js';
-import { type EvaluatedTable, primaryMetric } from '../evaluated.js';
-import { bestScore, duration, type RunData, type Setting } from '../read_run.js';
+import { type EvaluatedTable, evaluatedTables, primaryMetric } from '../evaluated.js';
+import { bestScore, duration, type RunData, readRun, type Setting } from '../read_run.js';
 import { curves, scoreTable } from './curves.js';
 import { asset, Html, html } from './html.js';
 import { thumbnail } from './thumbnail.js';
@@ -123,4 +126,23 @@ function environment({ record }: RunData): Html {
     ([name, value]) => html`<tr><th>${name}</th><td><code>${value}</code></td></tr>
 `,
   )}</tbody></table>`;
+}
+
+/** Writes report.html in a run's folder. @param options.images of each split at most @returns its path */
+export async function writeReport(
+  folder: string,
+  { images = 200, out = join(folder, 'report.html') }: { images?: number; out?: string } = {},
+): Promise<string> {
+  const run = await readRun(folder);
+  await writeFileAtomic(out, await reportPage(run, await evaluatedTables(run, images)));
+  return out;
+}
+
+/** The same at the end of a run, which a report that fails must not spoil. */
+export async function reportAtEnd(folder: string): Promise<void> {
+  try {
+    log.info(`The report is ${await writeReport(folder)}`);
+  } catch (thrown) {
+    log.warn(`no report was written (lavis report ${folder} tries again): ${messageOf(thrown)}`);
+  }
 }

@@ -1,5 +1,5 @@
 import type { AttentionAttrs } from '../../fused/attention.js';
-import { applyDropout } from '../../fused/dropout_loop.js';
+import { applyDropout } from '../../fused/dropout.js';
 import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import type { GraphSpec } from '../messages.js';

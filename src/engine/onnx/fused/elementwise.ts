@@ -1,4 +1,4 @@
-import { applyDropout } from '../../fused/dropout_loop.js';
+import { applyDropout } from '../../fused/dropout.js';
 import { tf } from '../../tf.js';
 import { contrib, float, type GraphSpec, node } from '../messages.js';
 import { kernel } from '../override.js';

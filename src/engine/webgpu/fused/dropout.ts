@@ -1,4 +1,4 @@
-import { dropoutStart, dropoutThreshold } from '../../fused/dropout_loop.js';
+import { dropoutStart, dropoutThreshold } from '../../fused/dropout.js';
 import { f32, type Param, u32 } from '../backend.js';
 import { kernel, sizeOf } from '../kernels.js';
 import { bindings, DROPOUT, groupsOf, LANES, main } from '../wgsl.js';
