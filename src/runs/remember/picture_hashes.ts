@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileSystemPath } from '../../common/byte_paths.js';
 import { mapConcurrently } from '../../common/concurrently.js';
 import { JsonLines } from '../../common/json_lines.js';
+import { fileSystemPath } from '../../common/paths.js';
 import { timedProgress } from '../../common/progress.js';
 import { storeFolder } from './store.js';
 
