@@ -119,7 +119,7 @@ function runSeconds(facts: DryRunFacts): { total: number; told: [string, string]
     told: [
       [
         'remembered',
-        `${counted(views, 'image')}, ${formatBytes(bytes)} of run.cache_limit_gb=${settings.cacheLimitGb}; ` +
+        `${counted(views, 'view')} of images, ${formatBytes(bytes)} of run.cache_limit_gb=${settings.cacheLimitGb}; ` +
           (missing > 0
             ? `${missing} are encoded first, once, in about ${dayTime(encoding)}`
             : 'all are there'),

@@ -48,7 +48,7 @@ export function viewPlaces(
 }
 
 /** Bytes of a view's file: float16 numbers behind a short header. */
-export const viewBytes = ([tokens, width]: readonly [number, number]): number => 2 * tokens * width + 300;
+export const viewBytes = ([tokens, width]: readonly [number, number]): number => 2 * tokens * width + 250;
 
 /**
  * @param missing views that are to be added; @param all views that the run needs

@@ -2,7 +2,7 @@ import { mapConcurrently } from '../../common/concurrently.js';
 import { log } from '../../common/logging.js';
 import { timedProgress } from '../../common/progress.js';
 import { clock, counted, formatBytes } from '../../common/words.js';
-import { localWorldSize } from '../../common/world.js';
+import { localRank, localWorldSize } from '../../common/world.js';
 import { checkEmbeds } from '../../datasets/index.js';
 import { type Communicator, onRankZero } from '../../distributed/index.js';
 import type { ImageEncoding, Model } from '../../models/index.js';
@@ -126,10 +126,10 @@ export class RememberImages implements RunHook {
     missing: readonly ViewPlace[],
     run: Run,
   ): Promise<Set<string>> {
-    const { rank, localRank, worldSize } = run.comm;
+    const { rank, worldSize } = run.comm;
     const broken = await encodeShare(encoding, shareOf(missing, rank, worldSize), run);
     if (worldSize === 1) return broken;
-    const here = shareOf(places, localRank, localWorldSize(process.env));
+    const here = shareOf(places, localRank(process.env) ?? 0, localWorldSize(process.env));
     const found = await mapConcurrently(here, 4, (place) => checkEmbeds(place, encoding.shape));
     const lacking = here.filter(({ file }, i) => found[i] !== 'there' && !broken.has(file));
     return new Set([...broken, ...(await encodeShare(encoding, lacking, run))]);

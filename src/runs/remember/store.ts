@@ -60,7 +60,7 @@ export function describeKept({
   bytes,
 }: KeptSet) {
   const last = used ? `, last used ${used.slice(0, 10)}` : '';
-  return `${folder}\n  ${encoder}: ${counted(files, 'image')}, ${formatBytes(bytes)}${last}${datasets.map((name) => `\n  ${name}`).join('')}`;
+  return `${folder}\n  ${encoder}: ${counted(files, 'view')} of images, ${formatBytes(bytes)}${last}${datasets.map((name) => `\n  ${name}`).join('')}`;
 }
 
 /** Bytes that all of it takes. */
