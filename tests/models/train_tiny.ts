@@ -1,26 +1,30 @@
 import assert from 'node:assert/strict';
 import type { HostTensor } from '#src/common/host_tensor.js';
 import { adamwUpdate, tf, valueAndGrads } from '#src/engine/index.js';
-import type { BlipCaption } from '#src/models/index.js';
+import type { BlipCaption, SeenImages } from '#src/models/index.js';
 import { fixtureJson } from '../support.js';
 import { images, readTensors } from './tiny.js';
 
 export const { texts } = fixtureJson<{ texts: string[] }>('tiny_caption', 'forward.json');
 
-/** Trains on batches of the fixture; returns the loss of each micro-step. */
+/**
+ * Trains on batches of the fixture; returns the loss of each micro-step.
+ * @param seen what the model sees of some images
+ */
 export function train(
   model: BlipCaption,
   image: HostTensor,
   batches: number[][],
   accumulate: number,
+  seen: (rows: number[]) => SeenImages = (rows) => ({ image: images(image, rows) }),
 ): number[] {
   const parameters = model.namedParameters();
   const zeros = () => new Map([...parameters].map(([name, p]) => [name, tf.variable(tf.zerosLike(p))]));
   const [expAvg, expAvgSq, sums] = [zeros(), zeros(), zeros()];
   let step = 0;
   const losses = batches.map((rows, i) => {
-    const batch = images(image, rows);
-    const samples = { image: batch, text_input: rows.map((row) => texts[row]) };
+    const batch = seen(rows);
+    const samples = { ...batch, text_input: rows.map((row) => texts[row]) };
     const { value, grads } = valueAndGrads(() => model.forward(samples).loss.div(accumulate), parameters);
     for (const [name, grad] of grads) tf.tidy(() => sums.get(name)!.assign(sums.get(name)!.add(grad)));
     if ((i + 1) % accumulate === 0) {
@@ -36,7 +40,7 @@ export function train(
       }
     }
     const loss = value.dataSync()[0] * accumulate;
-    tf.dispose([batch, value, ...grads.values()]);
+    tf.dispose([...Object.values(batch), value, ...grads.values()]);
     return loss;
   });
   tf.dispose([...expAvg.values(), ...expAvgSq.values(), ...sums.values()]);
