@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { z } from 'zod';
 import { ConfigError, RunInterrupted, TrainingError } from '../common/errors.js';
@@ -14,14 +14,12 @@ import {
   SingleCommunicator,
 } from '../distributed/index.js';
 import { hasFloat16 } from '../engine/index.js';
-import { locateWeights, type Model, quantizeModel } from '../models/index.js';
-import { AdamW, GradScaler } from '../optim/index.js';
+import { type Model, quantizeModel } from '../models/index.js';
+import { GradScaler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { CheckpointHook } from './checkpoint_hook.js';
 import { writeCheckpoint } from './checkpoints.js';
 import { evaluateSplit } from './evaluation.js';
-import { compareRun } from './fingerprint.js';
-import { disposeGradients } from './gradients.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
@@ -29,14 +27,13 @@ import { checkPatience, isPatienceOver, waitedFor } from './patience.js';
 import { checkAccumulation, isValidationDue, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
-import { loadTogether, restoreTogether, roundAfter, stepAfterChange } from './restore.js';
+import { loadTogether, resumeRun } from './restore.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
-import { StopSignal } from './signals.js';
 import { type DatasetsBySplit, RunSplits } from './splits.js';
 import type { RunState } from './state.js';
-import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
+import type { StepReport, UpdateReport } from './train_step.js';
 import { handleBadStep, type StepPlace, Training } from './training.js';
 
 export interface RunnerOptions {
@@ -138,7 +135,9 @@ export abstract class BaseRunner implements Run {
     const { settings, model } = this;
     if (settings.evaluate) return this.evaluate();
     let label: string | number = 'best';
-    const training = (this.#training = this.#newTraining());
+    const badSamples = this.#badSamples;
+    const parts = { loader: this.#splits.trainLoader(badSamples), badSamples, scaler: this.#scaler };
+    const training = (this.#training = Training.of(this, parts));
     try {
       model.seed(settings.seed + this.comm.rank);
       training.schedule = makeSchedule(settings, this.scheduleLength);
@@ -146,8 +145,10 @@ export abstract class BaseRunner implements Run {
       checkPatience(settings);
       model.checkPlan?.({ batch: settings.batchSizeTrain * this.comm.worldSize });
       await this.#takeFingerprint();
-      if (settings.resumeCkptPath) await this.#resume(settings.resumeCkptPath);
-      else await this.#logConfig();
+      if (settings.resumeCkptPath) {
+        const resumed = { run: this, journal: this.#journal, training, scaler: this.#scaler };
+        this.lastCheckpoint = await resumeRun(resumed, settings.resumeCkptPath);
+      } else await this.#journal.logConfig(this.config);
       await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
       if (this.comm.rank === 0) warnOfPlan(settings, this.stepsOf(0));
       await this.#tell((hook) => hook.weightsLoaded?.(this));
@@ -231,23 +232,6 @@ export abstract class BaseRunner implements Run {
   get #running(): Training {
     if (!this.#training) throw new TrainingError('the run is not training');
     return this.#training;
-  }
-
-  #newTraining(): Training {
-    const { settings, model } = this;
-    const { weightDecay, initLr: lr, beta2 } = settings;
-    const loader = this.#splits.trainLoader(this.#badSamples);
-    const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
-    const scaler = this.#scaler;
-    const parts = { task: this.task, model, optimizer, scaler, float16: scaler?.enabled, comm: this.comm };
-    const stop = new StopSignal();
-    const step = new TrainStep({
-      ...settings,
-      ...parts,
-      stop: () => stop.received,
-      badSamples: this.#badSamples,
-    });
-    return new Training(loader, optimizer, step, stop);
   }
 
   /** Training from where the state stands to the round's end, evaluation, and what follows. */
@@ -389,38 +373,6 @@ export abstract class BaseRunner implements Run {
     throw new RunInterrupted(signal, await this.save('latest'));
   }
 
-  async #resume(place: string): Promise<void> {
-    const { settings } = this;
-    const { optimizer, step } = this.#running;
-    const { fingerprint } = this.state;
-    const restored = await restoreTogether(
-      { comm: this.comm, model: this.model, optimizer, scaler: this.#scaler },
-      () => locateWeights(place, 'run.resume_ckpt_path=FILE'),
-      (path, { state }) => state && compareRun(path, state.fingerprint, fingerprint!, settings.resumeChanged),
-    );
-    const { path, found: changes } = restored;
-    this.lastCheckpoint = path;
-    if (restored.state && changes) {
-      await this.#journal.restore(restored.state, dirname(path));
-      const rng = restored.state.rng[this.comm.rank];
-      if (rng) this.model.restoreRngState(rng);
-      if (changes.training) {
-        disposeGradients(restored.accumulated);
-        this.state.step = stepAfterChange(this, restored);
-        if (this.state.step === 0) this.#journal.restartRound();
-      }
-      if (changes.evaluation) this.#journal.forgetBest();
-    } else {
-      this.state.round = roundAfter(this, path, restored);
-      if (this.comm.rank === 0) {
-        log.warn(`${path} was not written here: its best score, random state and log are not in it`);
-      }
-      await this.#logConfig();
-    }
-    step.restore(restored.accumulated);
-    log.info(`Resumed from ${path}: ${this.place()}, step ${this.state.step}`);
-  }
-
   /** Rank 0 looks: going through all samples takes a moment where there are many. */
   async #takeFingerprint(): Promise<void> {
     const { comm } = this;
@@ -431,11 +383,6 @@ export abstract class BaseRunner implements Run {
   async #loadBest(): Promise<void> {
     const path = await loadTogether(this, 'loads the best weights', () => this.#journal.bestCheckpoint());
     if (path) log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);
-  }
-
-  async #logConfig(): Promise<void> {
-    await this.#journal.line('log.txt', JSON.stringify(this.config.toJSON()));
-    this.#journal.keepLines();
   }
 
   async #tell(stage: (hook: RunHook) => void | Promise<void> | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { log } from '../common/logging.js';
+import type { Config } from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
 import { pythonJson } from '../tasks/index.js';
 import { Meters } from './meters.js';
@@ -33,6 +34,12 @@ export class Journal {
     const text = pythonJson(Object.fromEntries(named));
     log.info(text);
     await this.line('log.txt', text);
+  }
+
+  /** The first line of log.txt. */
+  async logConfig(config: Config): Promise<void> {
+    await this.line('log.txt', JSON.stringify(config.toJSON()));
+    this.keepLines();
   }
 
   /** From here on, checkpoints hold all lines that were written. */

@@ -1,13 +1,18 @@
+import { dirname } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
+import { log } from '../common/logging.js';
 import { broadcastVariables, type Communicator, onRankZero } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
-import type { Model } from '../models/index.js';
+import { locateWeights, type Model } from '../models/index.js';
 import type { AdamW, GradScaler } from '../optim/index.js';
 import { type RestoredRun, readCheckpoint, restoreWeights } from './checkpoints.js';
+import { compareRun } from './fingerprint.js';
 import { disposeGradients, type Gradients } from './gradients.js';
 import type { Run } from './hooks.js';
+import type { Journal } from './journal.js';
+import type { Training } from './training.js';
 
-export interface RestoredParts {
+interface RestoredParts {
   comm: Communicator;
   model: Model;
   optimizer: AdamW;
@@ -15,7 +20,7 @@ export interface RestoredParts {
 }
 
 /** What was restored, and what rank 0 found out about it. */
-export type Restored<T> = RestoredRun & { path: string; found: T };
+type Restored<T> = RestoredRun & { path: string; found: T };
 
 /**
  * Goes on from a checkpoint with all ranks: rank 0 finds and reads it, and the others get what it holds, so that they
@@ -23,7 +28,7 @@ export type Restored<T> = RestoredRun & { path: string; found: T };
  * @param locate on rank 0: where the checkpoint is
  * @param look on rank 0, at what it says of its run; the answer is told to all
  */
-export async function restoreTogether<T>(
+async function restoreTogether<T>(
   { comm, model, optimizer, scaler }: RestoredParts,
   locate: () => Promise<string>,
   look: (path: string, restored: RestoredRun) => T,
@@ -68,11 +73,58 @@ export async function loadTogether(
   return path;
 }
 
+export interface ResumedRun {
+  run: Run;
+  journal: Journal;
+  training: Training;
+  scaler?: GradScaler;
+}
+
+/**
+ * Goes on from a checkpoint of this run, or from weights and the position of another program's.
+ * @returns its path
+ * @throws ConfigError where the run has changed more than `run.resume_changed` allows; CheckpointError
+ */
+export async function resumeRun(
+  { run, journal, training: { optimizer, step }, scaler }: ResumedRun,
+  place: string,
+): Promise<string> {
+  const { comm, model, settings, state } = run;
+  const { fingerprint } = state;
+  const restored = await restoreTogether(
+    { comm, model, optimizer, scaler },
+    () => locateWeights(place, 'run.resume_ckpt_path=FILE'),
+    (path, { state: saved }) =>
+      saved && compareRun(path, saved.fingerprint, fingerprint!, settings.resumeChanged),
+  );
+  const { path, found: changes } = restored;
+  if (restored.state && changes) {
+    await journal.restore(restored.state, dirname(path));
+    const rng = restored.state.rng[comm.rank];
+    if (rng) model.restoreRngState(rng);
+    if (changes.training) {
+      disposeGradients(restored.accumulated);
+      state.step = stepAfterChange(run, restored);
+      if (state.step === 0) journal.restartRound();
+    }
+    if (changes.evaluation) journal.forgetBest();
+  } else {
+    state.round = roundAfter(run, path, restored);
+    if (comm.rank === 0) {
+      log.warn(`${path} was not written here: its best score, random state and log are not in it`);
+    }
+    await journal.logConfig(run.config);
+  }
+  step.restore(restored.accumulated);
+  log.info(`Resumed from ${path}: ${run.place()}, step ${state.step}`);
+  return path;
+}
+
 /**
  * The step of a round whose samples come otherwise now: a round that was trained to its end stays so, iterations go on
  * counting, an epoch that was cut short begins again.
  */
-export function stepAfterChange(
+function stepAfterChange(
   run: Pick<Run, 'state' | 'unit' | 'stepsOf'>,
   { state: saved }: RestoredRun,
 ): number {
@@ -84,7 +136,7 @@ export function stepAfterChange(
 }
 
 /** The round that a checkpoint of LAVIS's own goes on with. @throws CheckpointError where the run has none */
-export function roundAfter(
+function roundAfter(
   run: Pick<Run, 'rounds' | 'unit' | 'numberAfter'>,
   path: string,
   restored: RestoredRun,

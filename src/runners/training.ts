@@ -1,10 +1,10 @@
 import { TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { type Batch, type BatchSource, batchSize, idsOf } from '../datasets/index.js';
-import type { AdamW, LrScheduler } from '../optim/index.js';
+import { type BadSamples, type Batch, type BatchSource, batchSize, idsOf } from '../datasets/index.js';
+import { AdamW, type GradScaler, type LrScheduler } from '../optim/index.js';
 import type { Run } from './hooks.js';
-import type { StopSignal } from './signals.js';
-import type { StepReport, TrainStep, UpdateReport } from './train_step.js';
+import { StopSignal } from './signals.js';
+import { type StepReport, TrainStep, type UpdateReport } from './train_step.js';
 
 /** The step that something is told of, perhaps after the next has begun. */
 export interface StepPlace {
@@ -38,6 +38,14 @@ export function handleBadStep(run: Run, report: UpdateReport & Partial<StepRepor
   });
 }
 
+export interface TrainingParts {
+  /** All training data. */
+  loader: BatchSource;
+  badSamples: BadSamples;
+  /** With `run.amp`. */
+  scaler?: GradScaler;
+}
+
 /** What lives as long as `train` runs. */
 export class Training {
   schedule?: LrScheduler;
@@ -50,6 +58,19 @@ export class Training {
     readonly step: TrainStep,
     readonly stop: StopSignal,
   ) {}
+
+  static of(run: Run, { loader, badSamples, scaler }: TrainingParts): Training {
+    const { settings, task, model, comm } = run;
+    const { weightDecay, initLr: lr, beta2 } = settings;
+    const optimizer = new AdamW(model.getOptimizerParams(weightDecay), { lr, beta2 });
+    const stop = new StopSignal();
+    const step = new TrainStep({
+      ...settings,
+      ...{ task, model, optimizer, scaler, float16: scaler?.enabled, comm, badSamples },
+      stop: () => stop.received,
+    });
+    return new Training(loader, optimizer, step, stop);
+  }
 
   /** What the last update came to, once it is known; undefined where nothing is pending. */
   async takePending(): Promise<{ report: UpdateReport; place: StepPlace } | undefined> {
