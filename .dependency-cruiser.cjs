@@ -4,6 +4,7 @@
  */
 const rooms = [
   'cli',
+  'projects',
   'doctor',
   'inference',
   'reports',

@@ -1,102 +1,64 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { ConfigError } from '../common/errors.js';
-import { calledAs, defineCommand } from './command.js';
+import { calledAs, defineCommand, UsageError } from './command.js';
 
-/** Enough to see it run; far from enough to learn from. */
-const PICTURES = 48;
+/** As projects has them, which is not loaded for help. */
+const RECIPES = ['full', 'frozen', 'lora'] as const;
 
 export const init = defineCommand({
-  options: {},
+  options: {
+    from: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'A folder of photos with captions, in any form that a run reads; they stay where they are',
+    },
+    recipe: {
+      choices: RECIPES,
+      requiresArg: true,
+      defaultDescription: 'by the number of photos and whether there is a GPU',
+      describe:
+        'What of the model is trained: all of it, its text side alone, or small matrices beside that (LoRA)',
+    },
+    gpu: {
+      type: 'boolean',
+      defaultDescription: 'looked for',
+      describe: 'There is a GPU, or with --no-gpu there is none',
+    },
+  },
   positionals: {
     folder: { type: 'string', demandOption: true, describe: 'A new or empty folder' },
   },
   examples: [
-    ['lavis init my-project', 'then: cd my-project && lavis train --cfg-path run.yaml'],
-    ['lavis init my-project && ls my-project', 'captions.csv and images/, to be replaced by your own'],
+    ['lavis init my-run --from photos', 'run.yaml for these photos, with the reason for each number'],
+    ['lavis init my-run --from photos --recipe lora --no-gpu', 'for another machine than this one'],
+    ['lavis init my-project', 'drawn pictures, then: cd my-project && lavis train --cfg-path run.yaml'],
   ],
-  epilogue: 'The pictures are drawn; the first lines of run.yaml say how to go on with photos of yours.',
-  async handler({ folder }) {
+  epilogue:
+    "--from takes texts beside photos (dog.jpg, dog.txt), Hugging Face's imagefolder (metadata.csv, metadata.jsonl), a " +
+    "table or JSON of images and captions, COCO's too; folders train, val and test in it are the splits.",
+  async handler({ folder, from, recipe, gpu }) {
+    const { writePhotoProject, writeToyProject } = await import('../projects/index.js');
     const target = resolve(folder);
     if (existsSync(target) && (await readdir(target)).length > 0) {
       throw new ConfigError(`${folder} is not empty`, { help: 'name a new folder' });
     }
-    await mkdir(join(target, 'images'), { recursive: true });
-    await writeFile(join(target, 'captions.csv'), await drawPictures(join(target, 'images')));
-    await writeFile(join(target, 'run.yaml'), RUN);
-    console.log(`${folder} holds run.yaml, captions.csv and images/ (${PICTURES} pictures). Next:`);
+    if (from === undefined && (recipe !== undefined || gpu !== undefined)) {
+      throw new UsageError('--recipe and --gpu go with --from FOLDER, your photos');
+    }
     const lavis = calledAs();
+    if (from !== undefined) {
+      const { lines } = await writePhotoProject(target, { from: resolve(from), recipe, gpu });
+      console.log(lines.map((line) => `- ${line}`).join('\n'));
+      console.log(`\n${folder}/run.yaml says so too. Next:\n  cd ${folder}`);
+      console.log(`  ${lavis} data --cfg-path run.yaml\n  ${lavis} train --cfg-path run.yaml --dry-run`);
+      console.log(`  ${lavis} train --cfg-path run.yaml`);
+      return;
+    }
+    const pictures = await writeToyProject(target);
+    console.log(`${folder} holds run.yaml, captions.csv and images/ (${pictures} pictures). Next:`);
     console.log(`  cd ${folder}\n  ${lavis} train --cfg-path run.yaml`);
     console.log(`  ${lavis} caption images/scene_01.jpg --cfg-path run.yaml`);
   },
 });
-
-/** Draws the pictures. @returns the captions as CSV. */
-async function drawPictures(folder: string): Promise<string> {
-  const { captionsOf, drawScene, scenesOf } = await import('../datasets/index.js');
-  const scenes = scenesOf('train', { seed: 7, train: PICTURES, val: 0, test: 0, imageSize: 96 });
-  const rows = scenes.map(async (scene, i) => {
-    const name = `scene_${String(i + 1).padStart(2, '0')}.jpg`;
-    await drawScene(scene, 96, join(folder, name));
-    const captions = captionsOf(scene).slice(0, 2);
-    return captions.map((caption) => `${name},${caption}\n`).join('');
-  });
-  return `image,caption\n${(await Promise.all(rows)).join('')}`;
-}
-
-const RUN = `# Trains a captioner on captions.csv (image,caption: one row for each caption) and images/.
-#
-#   lavis train --cfg-path run.yaml
-#   lavis caption images/scene_01.jpg --cfg-path run.yaml
-#
-# With photos of yours: replace captions.csv and images/, and fine-tune BLIP instead of the toy model:
-#   model_type: base_coco (and take out both image_size: 64, vis_processor.train is then blip_image_train);
-#   run: init_lr: 1e-5, max_epoch: 5, batch_size_train: 4
-# Every key: docs/configuration.md of lavis; lavis config --cfg-path run.yaml --origin prints them all.
-model:
-  arch: blip_caption
-  model_type: shapes
-
-datasets:
-  custom_caption:
-    vis_processor:
-      train:
-        name: blip_image_eval
-        image_size: 64
-      eval:
-        name: blip_image_eval
-        image_size: 64
-    build_info:
-      annotations:
-        all:
-          storage: captions.csv
-      images:
-        storage: images
-      splits:
-        train: 0.75
-        val: 0.125
-        test: 0.125
-
-run:
-  task: captioning
-
-  lr_sched: linear_warmup_cosine_lr
-  init_lr: 1e-3
-  min_lr: 1e-5
-  warmup_lr: 1e-6
-  warmup_steps: 5
-  max_epoch: 10
-  batch_size_train: 8
-  batch_size_eval: 8
-
-  max_len: 30
-  min_len: 5
-  num_beams: 3
-
-  val_freq: 5
-  output_dir: output
-  train_splits: [train]
-  valid_splits: [val]
-  test_splits: [test]
-`;

@@ -15,6 +15,7 @@ export {
   ImageTextPairDataset,
   NoCapsEvalDataset,
 } from './caption/caption_dataset.js';
+export { type RecognisedFolder, recogniseFolder } from './caption/recognise_folder.js';
 export { ShardDataset, ShardReader } from './caption/shards/shard_dataset.js';
 export { LabelledDataset, type LabelledParts } from './classification/labelled_dataset.js';
 export { fingerprintOf } from './fingerprint.js';

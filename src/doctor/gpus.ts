@@ -34,6 +34,9 @@ export async function cardsOnBus(folder = '/sys/bus/pci/devices'): Promise<Card[
   return cards.flat();
 }
 
+/** Whether NVIDIA's driver shows a card: what a run takes unless told otherwise. */
+export const hasGpu = async (): Promise<boolean> => (await checkGpus()).state === 'good';
+
 /** What NVIDIA's driver shows, or else what is on the bus and lacks a driver. */
 export async function checkGpus(folder?: string): Promise<Check> {
   const title = 'GPUs';

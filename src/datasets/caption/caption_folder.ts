@@ -44,7 +44,7 @@ export async function readCaptionFolder(
 }
 
 /** Paths below a folder, with slashes, in the order of their names. */
-async function filesBelow(folder: string): Promise<string[]> {
+export async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = entries
     .filter((entry) => !entry.isDirectory())

@@ -19,6 +19,10 @@ export interface OwnTables {
 const TABLES = ['.csv', '.tsv', '.tab', '.psv', '.txt', '.token'];
 const JSONS = ['.json', '.jsonl', '.ndjson'];
 
+/** Whether a file may hold a table or JSON, by the ending of its name. */
+export const isTableFile = (path: string): boolean =>
+  [...TABLES, ...JSONS].includes(extname(path).toLowerCase());
+
 /**
  * The images of files with their texts, in the order of their first entries: tables (see readTable) and JSON
  * (see readJsonEntries). A cell, or a value, may hold a list of texts where the form has several.
