@@ -21,11 +21,8 @@ export const init = defineCommand({
       describe:
         'What of the model is trained: all of it, its text side alone, or small matrices beside that (LoRA)',
     },
-    gpu: {
-      type: 'boolean',
-      defaultDescription: 'looked for',
-      describe: 'There is a GPU, or with --no-gpu there is none',
-    },
+    gpu: { type: 'boolean', defaultDescription: 'looked for', describe: 'The run will have a GPU' },
+    'no-gpu': { type: 'boolean', defaultDescription: 'looked for', describe: 'The run will have none' },
   },
   positionals: {
     folder: { type: 'string', demandOption: true, describe: 'A new or empty folder' },
@@ -38,12 +35,14 @@ export const init = defineCommand({
   epilogue:
     "--from takes texts beside photos (dog.jpg, dog.txt), Hugging Face's imagefolder (metadata.csv, metadata.jsonl), a " +
     "table or JSON of images and captions, COCO's too; folders train, val and test in it are the splits.",
-  async handler({ folder, from, recipe, gpu }) {
+  async handler({ folder, from, recipe, gpu: yes, 'no-gpu': no }) {
     const { writePhotoProject, writeToyProject } = await import('../projects/index.js');
     const target = resolve(folder);
     if (existsSync(target) && (await readdir(target)).length > 0) {
       throw new ConfigError(`${folder} is not empty`, { help: 'name a new folder' });
     }
+    if (yes && no) throw new UsageError('--gpu and --no-gpu exclude each other');
+    const gpu = yes ? true : no ? false : undefined;
     if (from === undefined && (recipe !== undefined || gpu !== undefined)) {
       throw new UsageError('--recipe and --gpu go with --from FOLDER, your photos');
     }

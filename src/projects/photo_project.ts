@@ -104,6 +104,9 @@ const header = (
 ${lines.map((line) => `#   ${line}\n`).join('')}# Every key: docs/configuration.md of lavis; lavis config --cfg-path run.yaml --origin prints them all.
 `;
 
+/** So many photos, encoded, fit into the room that run.cache_limit_gb has unless told otherwise. */
+const REMEMBERED = 20_000;
+
 /** A recipe with the dataset that was found, and the plan's numbers. */
 function fill(recipe: string, { found, splits, lengths, numbers }: Plan): string {
   const { maxWords, maxLength, maxTextLength } = lengths;
@@ -120,6 +123,7 @@ function fill(recipe: string, { found, splits, lengths, numbers }: Plan): string
     ...{ max_len: maxLength, valid_splits: `[${splits.valid}]`, test_splits: `[${splits.test}]` },
   };
   for (const [key, value] of Object.entries(values)) text = withValue(text, key, value);
+  if (found.images.length > REMEMBERED) text = text.replace(/^( {2}cache_image_embeds: )True/m, '$1False');
   if (splits.valid.length === 0) text = text.replace(/^ {2}patience:.*\n/m, '');
   return text.replace(/^( {2}model_type: .*\n)/m, `$1  max_txt_len: ${maxTextLength}\n`);
 }
