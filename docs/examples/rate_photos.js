@@ -114,6 +114,8 @@ class Rating extends BaseTask {
   static configSchema = section({});
   resultKey = 'image_id';
   primaryMetric = 'mean_error';
+  /** For `run.monitor: mean_error`. */
+  lowerIsBetter = ['mean_error'];
 
   static setupTask() {
     return new Rating();

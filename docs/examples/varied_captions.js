@@ -10,6 +10,11 @@ class VariedCaptions extends CaptionTask {
     return new VariedCaptions(settings, reportMetric, annotationFile);
   }
 
+  /** Names that `run.monitor` may have, too. */
+  async metricNames() {
+    return [...(await super.metricNames()), 'different'];
+  }
+
   /** @returns scores by name; `agg_metrics` chooses the best checkpoint. */
   async afterEvaluation(results, context) {
     const scores = await super.afterEvaluation(results, context);

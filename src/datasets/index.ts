@@ -29,6 +29,7 @@ export { MixedLoader } from './loading/mixed_loader.js';
 export { readerId } from './loading/readers.js';
 export { batchCount, batchesOf, epochOrder, shard } from './loading/sampler.js';
 export { StreamLoader } from './loading/stream_loader.js';
+export { Subset } from './loading/subset.js';
 export { type TrainSourceOptions, trainSource } from './loading/train_source.js';
 export { checkEmbeds, embedsPath, readEmbeds, writeEmbeds } from './remembered/embeds_file.js';
 export { RetrievalEvalDataset, RetrievalTrainDataset } from './retrieval/retrieval_dataset.js';

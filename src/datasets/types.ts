@@ -82,6 +82,11 @@ export interface Dataset {
   groundTruth?(): GroundTruth | undefined;
   /** Samples that are known to be unreadable, besides those whose image is missing. */
   faults?(): Promise<SampleFault[]>;
+  /**
+   * An evaluation split as training would see it, nothing augmented: for its loss. Those whose samples are fit for
+   * that as they are go without it.
+   */
+  trainingForm?(): Dataset;
 }
 
 /** A sample that cannot be read. */

@@ -1,4 +1,10 @@
-export { type CocoOptions, type CocoScores, cocoEvaluate, type ImageScores } from './coco/evaluate.js';
+export {
+  CAPTION_METRICS,
+  type CocoOptions,
+  type CocoScores,
+  cocoEvaluate,
+  type ImageScores,
+} from './coco/evaluate.js';
 export {
   type CaptionAnnotations,
   type CaptionResult,

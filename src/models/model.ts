@@ -145,6 +145,8 @@ export interface Model {
    * @throws ConfigError of a model that may read pixels otherwise, which says by what
    */
   imageEncoding?(): ImageEncoding;
+  /** Of a model that changes in a forward pass: while held it does not, so that a loss can be measured. */
+  hold?(held: boolean): void;
   /** What a training step of so many samples takes through the model; unknown where it does not say. */
   passes?(batch: number): ForwardPasses;
   /** Starts the generator of dropout and drop path anew. */

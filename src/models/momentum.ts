@@ -15,6 +15,8 @@ export interface MomentumPair {
  * training step. Source: arXiv:1911.05722; lavis/models/base_model.py, MomentumDistilationMixin.
  */
 export class MomentumModels {
+  /** Whether the copies stay where they are. */
+  held = false;
   #alike = false;
 
   constructor(
@@ -24,8 +26,9 @@ export class MomentumModels {
     for (const { momentum: copy } of pairs) copy.freeze();
   }
 
-  /** m = momentum * m + (1 - momentum) * online, for every parameter; buffers stay as they are. */
+  /** m = momentum * m + (1 - momentum) * online, for every parameter; buffers stay as they are; nothing while held. */
   update(): void {
+    if (this.held) return;
     if (!this.#alike) this.#keepStill();
     this.#each((copy, online) => copy.mul(this.momentum).add(online.mul(1 - this.momentum)));
   }

@@ -41,6 +41,8 @@ export class FeatureQueue {
     readonly pointer: tf.Variable,
   ) {}
 
+  /** Whether it takes nothing in. */
+  held = false;
   #deferred = false;
   #waiting: tf.Tensor[] = [];
 
@@ -49,11 +51,12 @@ export class FeatureQueue {
   }
 
   /**
-   * Overwrites the oldest columns; after `defer`, keeps them for `exchange`.
+   * Overwrites the oldest columns; after `defer`, keeps them for `exchange`; while held, does nothing.
    * @param columns [D, B] for each queue
    * @throws ConfigError when the size is not a multiple of B.
    */
   enqueue(columns: readonly tf.Tensor[]): void {
+    if (this.held) return;
     if (this.#deferred) this.#waiting = columns.map((column) => tf.keep(column.clone()));
     else this.#write(columns);
   }

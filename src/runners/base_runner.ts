@@ -23,7 +23,8 @@ import { evaluateSplit } from './evaluation.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
-import { checkPatience, isPatienceOver, waitedFor } from './patience.js';
+import { Monitor, type Scores, Standing, wantsLoss } from './monitor.js';
+import { checkPatience, isPatienceOver } from './patience.js';
 import { checkAccumulation, isValidationDue, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
 import { ProgressHook } from './progress_hook.js';
@@ -31,6 +32,7 @@ import { loadTogether, resumeRun } from './restore.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
+import { splitLosses } from './split_losses.js';
 import { type DatasetsBySplit, RunSplits } from './splits.js';
 import type { RunState } from './state.js';
 import type { StepReport, UpdateReport } from './train_step.js';
@@ -81,6 +83,7 @@ export abstract class BaseRunner implements Run {
   readonly #badSamples: BadSamples;
   readonly #hooks: RunHook[];
   readonly #journal: Journal;
+  readonly #monitor: Monitor;
   /** Where the engine has no float16, its state is carried on for machines that do. */
   readonly #scaler?: GradScaler;
   #training?: Training;
@@ -104,6 +107,8 @@ export abstract class BaseRunner implements Run {
     this.#splits = new RunSplits(options.datasets, this.settings, this.comm, options.config.plugins);
     this.folder = new RunFolder(options.folder, this.comm.rank === 0);
     this.#journal = new Journal(this.settings.seed, this.folder, this.comm);
+    this.#monitor = new Monitor(this.settings.monitor, this.task);
+    this.state.monitor = this.#monitor.name;
     this.#badSamples = new BadSamples({
       limit: this.settings.maxBadSamples,
       file: join(this.folder.path, 'bad_samples.jsonl'),
@@ -302,28 +307,44 @@ export abstract class BaseRunner implements Run {
     const { state, settings, unit } = this;
     if (!isValidationDue(settings, state.round, this.rounds)) return false;
     const decisive = decisiveSplit(settings);
-    const found = { score: state.bestScore, at: state.bestAt, improved: false };
-    let { waited } = state;
+    const standing = new Standing(this.#monitor, state.bestScore, state.bestAt, state.waited);
     const label = this.labelAfter(state.round + 1);
     // First: an evaluation that fails, or is killed, costs no training.
     if (settings.validSplits.length > 0) await this.save('latest');
     for (const split of settings.validSplits) {
-      const metrics = await this.#evaluate(split, label);
-      if (!metrics) continue;
-      if (split === decisive) waited = waitedFor(metrics.agg_metrics, waited, settings.minDelta);
-      const best = split === decisive && metrics.agg_metrics > (found.score ?? -Infinity);
-      if (best) {
-        const at = this.numberAfter(state.round + 1);
-        Object.assign(found, { score: metrics.agg_metrics, at, improved: true });
-      }
-      await this.#journal.stats(split, { ...metrics, [`best_${unit}`]: found.at });
-      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label, best));
+      const scores = await this.#score(split, label);
+      if (!scores) continue;
+      const decides = split === decisive ? this.#monitor.scoreOf(scores) : undefined;
+      const at = this.numberAfter(state.round + 1);
+      const best = decides !== undefined && standing.add(decides, at, settings.minDelta);
+      await this.#journal.stats(split, { ...scores, [`best_${unit}`]: standing.at });
+      await this.#tell((hook) => hook.afterEvaluation?.(this, split, scores, label, best));
     }
     // Only now: a run that is stopped during evaluation evaluates again.
-    state.waited = waited;
-    if (!found.improved) return false;
-    this.#journal.foundBest(found.score!, found.at);
+    state.waited = standing.waited;
+    if (!standing.improved) return false;
+    this.#journal.foundBest(standing.score!, standing.at);
     return true;
+  }
+
+  /** A valid split's scores and losses, as far as the task and the configuration have them. */
+  async #score(split: string, label: number | string): Promise<Scores | undefined> {
+    const metrics = this.task.evaluates ? await this.#evaluate(split, label) : undefined;
+    if (!wantsLoss(this.settings)) return metrics;
+    const rng = this.model.rngState();
+    const losses = await splitLosses({
+      split,
+      task: this.task,
+      model: this.model,
+      dataset: this.#splits.trainingForm(split),
+      batchSize: this.settings.batchSizeTrain,
+      loading: this.#splits.loading(this.#badSamples),
+      comm: this.comm,
+      onBatch: () => this.#betweenBatches(rng),
+    });
+    this.model.restoreRngState(rng);
+    await this.#learnBadSamples();
+    return { ...metrics, ...losses };
   }
 
   #tellOfPatience(): void {
@@ -345,14 +366,21 @@ export abstract class BaseRunner implements Run {
       model: this.model,
       loader: this.#splits.evalLoader(split, this.#badSamples, this.task.sharesSamples),
       comm: this.comm,
-      onBatch: async () => {
-        if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked(rng);
-      },
+      onBatch: () => this.#betweenBatches(rng),
     });
     this.model.restoreRngState(rng);
+    await this.#learnBadSamples();
+    return metrics;
+  }
+
+  /** Of an evaluation. */
+  async #betweenBatches(rng: readonly number[]): Promise<void> {
+    if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked(rng);
+  }
+
+  async #learnBadSamples(): Promise<void> {
     const unread = await this.comm.allGather(this.#badSamples.untold(), 'samples that cannot be read');
     this.#badSamples.learn(unread.flat());
-    return metrics;
   }
 
   /**

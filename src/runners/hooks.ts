@@ -1,7 +1,8 @@
 import type { Config, HasSchema } from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
-import type { BaseTask, Metrics } from '../tasks/index.js';
+import type { BaseTask } from '../tasks/index.js';
+import type { Scores } from './monitor.js';
 import type { RunFolder } from './run_folder.js';
 import type { RunSettings } from './settings.js';
 import type { RunState } from './state.js';
@@ -65,10 +66,11 @@ export interface RunHook {
   afterSteps?(run: Run, averages: Record<string, number>): Done;
   /**
    * A split is scored, of the test ones too.
+   * @param metrics its scores, and its loss where that was asked for
    * @param label the epoch in its result file's name
    * @param best whether the score makes the weights the best so far
    */
-  afterEvaluation?(run: Run, split: string, metrics: Metrics, label: number | string, best: boolean): Done;
+  afterEvaluation?(run: Run, split: string, metrics: Scores, label: number | string, best: boolean): Done;
   /** An epoch (`runner_iter`: an inner epoch) and its evaluations are done. @param best so far */
   afterRound?(run: Run, best: boolean): Done;
   /** All rounds are done; the test splits come next. */

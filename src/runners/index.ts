@@ -3,6 +3,7 @@ export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.
 export { newestCheckpoint, restoreWeights } from './checkpoints.js';
 export type { HookClass, Run, RunHook, StepEvent } from './hooks.js';
 export { type MetricsLine, readMetrics } from './metrics_log.js';
+export { checkMonitor, type Scores, wantsLoss } from './monitor.js';
 export { isCheckpointDue, isValidationDue } from './plan.js';
 export { newJobId, shownFile } from './run_folder.js';
 export type { RunRecord } from './run_record_hook.js';

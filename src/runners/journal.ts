@@ -75,7 +75,7 @@ export class Journal {
     this.meters.reset();
   }
 
-  /** Scores are of other data from here on. */
+  /** Scores are of other data, or others altogether, from here on. */
   forgetBest(): void {
     this.state.bestScore = null;
     this.state.waited = undefined;
@@ -93,9 +93,9 @@ export class Journal {
    * @param from the folder that it lies in
    */
   async restore(saved: RunState, from: string): Promise<void> {
-    const { seed, worldSize, fingerprint } = this.state;
+    const { seed, worldSize, fingerprint, monitor } = this.state;
     const bestPath = saved.bestPath && located(saved.bestPath, from);
-    Object.assign(this.state, saved, { seed, worldSize, fingerprint, bestPath });
+    Object.assign(this.state, saved, { seed, worldSize, fingerprint, monitor, bestPath });
     this.meters.restore(saved.meters);
     await this.folder.restore(saved.logs);
     this.keepLines();

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
 import { deviceMemory } from '../engine/index.js';
-import type { Metrics } from '../tasks/index.js';
 import type { Run, RunHook, StepEvent } from './hooks.js';
 import { MetricsLog } from './metrics_log.js';
+import type { Scores } from './monitor.js';
 import { isLogged, SpeedMeter, stepsLeft } from './progress.js';
 
 /**
@@ -55,7 +55,7 @@ export class MetricsHook implements RunHook {
   async afterEvaluation(
     run: Run,
     split: string,
-    metrics: Metrics,
+    metrics: Scores,
     label: number | string,
     best: boolean,
   ): Promise<void> {

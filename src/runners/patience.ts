@@ -9,14 +9,6 @@ export interface Waiting {
   evaluations: number;
 }
 
-/** After one more evaluation of the deciding split. @param minDelta by how much a score has to be better to count */
-export function waitedFor(score: number, before: Waiting | undefined, minDelta: number): Waiting {
-  const reached = before?.score ?? null;
-  return reached === null || score > reached + minDelta
-    ? { score, evaluations: 0 }
-    : { score: reached, evaluations: before!.evaluations + 1 };
-}
-
 /** Whether `run.patience` evaluations in a row were no better. */
 export const isPatienceOver = ({ patience }: Pick<RunSettings, 'patience'>, waited?: Waiting): boolean =>
   patience !== undefined && waited !== undefined && waited.evaluations >= patience;

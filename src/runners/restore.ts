@@ -107,7 +107,10 @@ export async function resumeRun(
       state.step = stepAfterChange(run, restored);
       if (state.step === 0) journal.restartRound();
     }
-    if (changes.evaluation) journal.forgetBest();
+    const { monitor: before = 'agg_metrics' } = restored.state;
+    const remeasured = before !== state.monitor;
+    if (remeasured) log.warn(`run.monitor was ${before}: ${state.monitor} chooses the best checkpoint anew`);
+    if (changes.evaluation || remeasured) journal.forgetBest();
   } else {
     state.round = roundAfter(run, path, restored);
     if (comm.rank === 0) {

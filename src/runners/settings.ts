@@ -38,9 +38,19 @@ export const trainingSchema = z.strictObject({
   patience: key(
     types.natural,
     undefined,
-    'Training ends after so many evaluations in a row without a better `agg_metrics` of the deciding split.',
+    'Training ends after so many evaluations in a row without a better `monitor` of the deciding split.',
   ),
-  min_delta: key(types.size, 0, 'By how much `agg_metrics` has to be better for `patience` to start anew.'),
+  min_delta: key(types.size, 0, 'By how much `monitor` has to be better for `patience` to start anew.'),
+  monitor: key(
+    types.text,
+    'agg_metrics',
+    'What chooses the best checkpoint: a score of the task, or `val_loss`, the loss of the deciding split.',
+  ),
+  val_loss: key(
+    types.flag,
+    false,
+    'The loss of valid splits too, one more pass over them without gradients; `monitor: val_loss` implies it.',
+  ),
   resume_ckpt_path: key(types.text, undefined, 'A checkpoint to go on from.'),
   resume_changed: key(
     types.flag,
@@ -77,7 +87,7 @@ export const trainingSchema = z.strictObject({
   valid_splits: key(
     types.texts,
     [],
-    'Splits that are evaluated after epochs; `val` chooses the best checkpoint.',
+    'Splits that are evaluated after epochs; `val`, or else the first, decides which checkpoint is the best.',
   ),
   test_splits: key(types.texts, [], 'Splits that the best checkpoint is evaluated on at the end.'),
   train_dataset_ratios: key(

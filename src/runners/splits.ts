@@ -1,4 +1,4 @@
-import { ConfigError } from '../common/errors.js';
+import { ConfigError, DataError } from '../common/errors.js';
 import {
   type BadSamples,
   type BatchSource,
@@ -38,7 +38,7 @@ export class RunSplits {
       });
     }
     return trainSource(allOf(this.datasets, trainSplits[0]), {
-      ...this.#loading(badSamples),
+      ...this.loading(badSamples),
       batchSize: batchSizeTrain,
       ratios: trainDatasetRatios,
     });
@@ -52,27 +52,33 @@ export class RunSplits {
     const { batchSizeEval: batchSize, useDistEvalSampler } = this.settings;
     const alone = useDistEvalSampler && shared ? {} : { rank: 0, worldSize: 1 };
     return new DataLoader({
-      ...this.#loading(badSamples),
+      ...this.loading(badSamples),
       ...alone,
-      dataset: oneOf(this.datasets, split),
+      dataset: evaluated(this.datasets, split),
       batchSize,
     });
   }
 
   /** The dataset of an evaluation split. */
   evaluated(split: string): Dataset {
-    return oneOf(this.datasets, split);
+    return evaluated(this.datasets, split);
+  }
+
+  /** A split in its training form, for its loss. @throws DataError where it holds nothing to learn */
+  trainingForm(split: string): Dataset {
+    return trainingForm(evaluated(this.datasets, split));
+  }
+
+  /** How samples are read. */
+  loading(badSamples?: BadSamples): LoadingOptions {
+    const { numWorkers, seed } = this.settings;
+    const { rank, worldSize } = this.comm;
+    return { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
   }
 
   /** What is trained on and what chooses the best checkpoint, as a checkpoint notes it. */
   fingerprint(): Fingerprint {
     return runFingerprint(this.datasets, this.settings, this.comm.worldSize);
-  }
-
-  #loading(badSamples?: BadSamples): LoadingOptions {
-    const { numWorkers, seed } = this.settings;
-    const { rank, worldSize } = this.comm;
-    return { numWorkers, seed, rank, worldSize, plugins: this.plugins, badSamples };
   }
 }
 
@@ -82,11 +88,22 @@ export function checkSplits(
   { trainSplits, validSplits, testSplits, evaluate }: RunSettings,
 ): void {
   if (!evaluate) for (const split of trainSplits) allOf(datasets, split);
-  for (const split of evaluate ? testSplits : [...validSplits, ...testSplits]) oneOf(datasets, split);
+  for (const split of evaluate ? testSplits : [...validSplits, ...testSplits]) evaluated(datasets, split);
+}
+
+/** An evaluation split as training sees it. @throws DataError where its annotations hold nothing to learn */
+export function trainingForm(dataset: Dataset): Dataset {
+  const form = dataset.trainingForm?.() ?? dataset;
+  if (form.length > 0) return form;
+  throw new DataError(`${dataset.name} has nothing to measure a loss by`, {
+    found: `${dataset.length} samples, none with the texts that training takes`,
+    allowed: 'annotations with texts, as those of train have them',
+    help: 'run.val_loss=False, and a run.monitor that needs no loss; or another split',
+  });
 }
 
 /** The one dataset of a split. @throws ConfigError when none has it, or several do, or it is a stream. */
-function oneOf(datasets: DatasetsBySplit, split: string): Dataset {
+export function evaluated(datasets: DatasetsBySplit, split: string): Dataset {
   const [dataset, ...more] = allOf(datasets, split);
   if (more.length === 0 && !('iterable' in dataset)) return dataset;
   const names = Object.keys(datasets).filter((name) => datasets[name][split]);

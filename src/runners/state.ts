@@ -24,6 +24,8 @@ export interface RunState {
   worldSize: number;
   /** Micro-steps of the current round; absent in older checkpoints. */
   steps?: number;
+  /** What `bestScore` is a score of; `agg_metrics` where it is absent. */
+  monitor?: string;
   /** Absent in older checkpoints. */
   fingerprint?: Fingerprint;
   /** For `run.patience`; absent before the first evaluation, and in older checkpoints. */

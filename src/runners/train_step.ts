@@ -251,7 +251,7 @@ interface LocalStep {
 }
 
 /** Begins to read them at once. */
-async function numbersOf(scalars: Record<string, tf.Scalar>): Promise<Record<string, number>> {
+export async function numbersOf(scalars: Record<string, tf.Scalar>): Promise<Record<string, number>> {
   const reads = Object.entries(scalars).map(
     async ([name, scalar]) => [name, (await scalar.data())[0]] as const,
   );

@@ -44,7 +44,7 @@ export interface TrainResult extends RunResult {
 export interface BestWeights {
   /** checkpoint_best.pth, absolute. */
   checkpoint: string;
-  /** The task's `agg_metrics`. */
+  /** What `run.monitor` names: the task's `agg_metrics` unless told. */
   score: number;
   /** The epoch, or with `runner_iter` the number of iterations. */
   at: number;

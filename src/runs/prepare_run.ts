@@ -11,7 +11,14 @@ import {
   warnTogether,
 } from '../distributed/index.js';
 import { hasFloat16, setupEngine } from '../engine/index.js';
-import { type BaseRunner, type RunnerOptions, type RunSettings, runSettings } from '../runners/index.js';
+import {
+  type BaseRunner,
+  checkMonitor,
+  type RunnerOptions,
+  type RunSettings,
+  runSettings,
+  wantsLoss,
+} from '../runners/index.js';
 import {
   type BaseTask,
   buildDataset,
@@ -59,6 +66,7 @@ export async function prepareRun(config: Config, options: PrepareOptions): Promi
   await onRankZero(comm, 'prepares data and weights', async () => {
     parts = await build(config, options);
     await checkData({ ...settings, task, datasets: parts.datasets, evaluated: evaluatedSplits(settings) });
+    if (options.training && !settings.evaluate) await checkMonitor(task, settings, parts.datasets);
     return true;
   });
   const { model, datasets } = parts ?? (await build(config, options));
@@ -93,6 +101,10 @@ function settingsFor({ evaluates }: BaseTask, settings: RunSettings): RunSetting
       where: 'run.evaluate',
       help: 'lavis train trains it; the tasks that start from its weights evaluate what was learned',
     });
+  }
+  if (wantsLoss(settings)) {
+    const monitor = settings.monitor === 'agg_metrics' ? 'val_loss' : settings.monitor;
+    return { ...settings, monitor, testSplits: [] };
   }
   const splits = [...new Set([...validSplits, ...testSplits])];
   if (splits.length > 0) {

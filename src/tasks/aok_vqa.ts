@@ -43,6 +43,10 @@ export class AokVqaTask extends VqaTask {
     this.checkAnswerList(dataset);
   }
 
+  override async metricNames(): Promise<readonly string[]> {
+    return ['agg_metrics', 'acc'];
+  }
+
   override async compareIds(): Promise<undefined> {
     return undefined;
   }

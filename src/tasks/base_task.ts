@@ -59,6 +59,8 @@ export abstract class BaseTask {
   readonly primaryMetric: string = 'agg_metrics';
   /** Scores that are drawn as curves beside it. */
   readonly shownMetrics: readonly string[] = [];
+  /** Scores that are better when they are lower, for `run.monitor`. */
+  readonly lowerIsBetter: readonly string[] = [];
   /** Whether a split is evaluated at all; if not, every round has a checkpoint. */
   readonly evaluates: boolean = true;
   /** Whether ranks share the samples of an evaluation out; if not, each rank has the batches of all. */
@@ -83,6 +85,19 @@ export abstract class BaseTask {
       named: Object.fromEntries(named.map(([name, value]) => [snakeCase(name), value])),
       weight: output.weight,
     };
+  }
+
+  /**
+   * The losses of a batch of an evaluation split in its training form; the model is in evaluation mode, and no
+   * gradient is recorded. Soft targets count as they do once they have come in, so that all evaluations are alike.
+   */
+  validLoss(model: Model, batch: Batch): StepLosses {
+    const samples = this.trainSamples(batch, { epoch: Number.MAX_SAFE_INTEGER, step: 0, stepsPerEpoch: 1 });
+    try {
+      return this.trainStep(model, samples);
+    } finally {
+      disposeSamples(samples);
+    }
   }
 
   /** The results of one batch of an evaluation. @throws RangeError in a task that evaluates whole splits only */
@@ -110,6 +125,11 @@ export abstract class BaseTask {
    * @throws DataError for what would fail once the results are there
    */
   async checkEvaluation(_split: string, _dataset: Dataset): Promise<void> {}
+
+  /** The scores that evaluating a split will give, for `run.monitor`; undefined where nobody knows before. */
+  async metricNames(_split: string, _dataset: Dataset): Promise<readonly string[] | undefined> {
+    return undefined;
+  }
 
   /**
    * How the ids of a split go with what its results are scored against; undefined where no ids are compared.

@@ -6,7 +6,7 @@ import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { type Config, key, types } from '../config/index.js';
 import { type Batch, type Dataset, numericId } from '../datasets/index.js';
-import { cocoEvaluate, idKey, readReferences } from '../metrics/index.js';
+import { CAPTION_METRICS, cocoEvaluate, idKey, readReferences } from '../metrics/index.js';
 import {
   captionModel,
   checkedOptions,
@@ -133,6 +133,10 @@ export class CaptionTask extends BaseTask {
   override async checkEvaluation(split: string, dataset: Dataset): Promise<void> {
     refuseLongPrompts(dataset, this.settings.maxLength);
     refuseIds(dataset.name, await this.compareIds(split, dataset), this.#givenTruth(split));
+  }
+
+  override async metricNames(): Promise<readonly string[]> {
+    return this.reportMetric ? ['agg_metrics', ...CAPTION_METRICS] : [];
   }
 
   override async compareIds(split: string, dataset: Dataset): Promise<IdComparison> {

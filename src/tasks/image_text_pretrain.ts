@@ -18,6 +18,11 @@ export class ImageTextPretrainTask extends BaseTask {
     return new ImageTextPretrainTask();
   }
 
+  /** Its loss alone. */
+  override async metricNames(): Promise<readonly string[]> {
+    return [];
+  }
+
   override async evaluation(): Promise<EvaluationResult[]> {
     return [];
   }

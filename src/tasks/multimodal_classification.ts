@@ -55,6 +55,10 @@ export class MultimodalClassificationTask extends BaseTask {
     });
   }
 
+  override async metricNames(): Promise<readonly string[]> {
+    return ['agg_metrics', 'acc'];
+  }
+
   override async afterEvaluation(
     given: EvaluationResult[],
     { split, epoch, resultDir, writeLine }: EvaluationContext,

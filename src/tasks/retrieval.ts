@@ -72,6 +72,10 @@ export class RetrievalTask extends BaseTask {
     return [{ ...scores }];
   }
 
+  override async metricNames(): Promise<readonly string[]> {
+    return Object.keys(retrievalMetrics([[1]], [[1]], { txt2img: [0], img2txt: [[0]] }));
+  }
+
   override async checkEvaluation(_split: string, dataset: Dataset): Promise<void> {
     const { name, length, img2txt } = retrievalDataset(dataset);
     const without = Array.from({ length }, (_, image) => image).filter((image) => !img2txt[image]?.length);

@@ -110,6 +110,11 @@ export class VqaTask extends BaseTask {
     if (truth) checkQuestions(questionIds(dataset), truth.annotations, truth.questions);
   }
 
+  override async metricNames(split: string, dataset: Dataset): Promise<readonly string[]> {
+    const { annotations } = (await this.#truthOf(split, dataset))?.annotations ?? {};
+    return annotations ? ['agg_metrics', ...new Set(annotations.map(({ answer_type }) => answer_type))] : [];
+  }
+
   override async compareIds(split: string, dataset: Dataset): Promise<IdComparison | undefined> {
     const truth = await this.#truthOf(split, dataset);
     const references = truth?.annotations.annotations.map(

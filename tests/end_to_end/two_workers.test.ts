@@ -15,7 +15,7 @@ const CONTRASTIVE = [
   {
     name: 'pretraining',
     model: { arch: 'blip_pretrain', model_type: 'base', embed_dim: 8, queue_size: 8 },
-    run: { task: 'image_text_pretrain', valid_splits: [], test_splits: [] },
+    run: { task: 'image_text_pretrain', monitor: 'val_loss', valid_splits: ['val'], test_splits: [] },
     dataset: 'coco_caption',
   },
   {
@@ -55,7 +55,10 @@ describe('lavis train --nproc-per-node 2', () => {
   });
 
   it('with half the batch each ends with the weights and scores of one worker with the whole batch', async () => {
-    const [one, two] = [train('one', 1, 'run.batch_size_train=4'), train('two', 2, 'run.batch_size_train=2')];
+    const [one, two] = [
+      train('one', 1, 'run.batch_size_train=4', 'run.val_loss=True'),
+      train('two', 2, 'run.batch_size_train=2', 'run.val_loss=True'),
+    ];
     const weights = async (job: string) =>
       ((await contentOf(join(job, 'checkpoint_1.pth'))) as { model: Record<string, ArrayLike<number>> })
         .model;
@@ -77,6 +80,12 @@ describe('lavis train --nproc-per-node 2', () => {
     assert.deepEqual(Object.keys(scores(two)), Object.keys(scores(one)));
     const loss = (job: string) => Number(JSON.parse(logLines(job)[0]).train_loss);
     assert.ok(Math.abs(loss(two) - loss(one)) <= 0.002);
+    const ofSplit = (job: string) =>
+      logLines(job).flatMap((line): number[] => JSON.parse(line).val_loss ?? []);
+    assert.equal(ofSplit(one).length, 2);
+    for (const [i, alone] of ofSplit(one).entries()) {
+      assert.ok(Math.abs(ofSplit(two)[i] - alone) <= 1e-5 * alone, `${ofSplit(two)} for ${ofSplit(one)}`);
+    }
   });
 
   it('counts what cannot be read over both ranks, each of which stays below the limit', () => {

@@ -28,6 +28,8 @@ export interface DatasetParts {
   textProcessor: TextProcessor;
   /** The split's files, annotations first. */
   files?: readonly string[];
+  /** What reads an evaluation split as training would, nothing augmented. */
+  asTrained?(): Pick<DatasetParts, 'reader' | 'readerSpec' | 'textProcessor'>;
 }
 
 /** What a builder makes of a split. */
@@ -42,7 +44,8 @@ export abstract class AnnotatedDataset implements Dataset {
   readonly #readerId: string;
   #keptOf?: (file: string) => KeptImage;
 
-  constructor({ name, annotations, reader, readerSpec }: DatasetParts) {
+  constructor(protected readonly parts: DatasetParts) {
+    const { name, annotations, reader, readerSpec } = parts;
     this.name = name;
     this.#reader = reader;
     this.#readerId = readerId(readerSpec);
@@ -122,6 +125,13 @@ export abstract class AnnotatedDataset implements Dataset {
 
   collate(samples: Sample[]): Batch {
     return collate(samples);
+  }
+
+  /** A dataset of some annotations as training sees them, with what is remembered of their images. */
+  protected asTrained<D extends AnnotatedDataset>(Kind: DatasetClass<D>, annotations: Annotation[]): D {
+    const dataset = new Kind({ ...this.parts, ...this.parts.asTrained?.(), annotations });
+    dataset.remember(this.#keptOf);
+    return dataset;
   }
 }
 

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { ConfigError, DataError } from '../../common/errors.js';
 import { cachePath, cacheRoot, expandHome } from '../../common/paths.js';
 import type { DownloadItem } from '../../fetch/index.js';
-import type { DatasetBuilder, Splits } from '../builder.js';
+import type { BuilderClass, DatasetBuilder, Splits } from '../builder.js';
 import type { ReaderSpec, SampleReader, Split } from '../types.js';
 import type { AnnotatedDataset, DatasetClass, DatasetParts } from './annotated_dataset.js';
 import { type Annotation, readAnnotations } from './annotations.js';
@@ -17,7 +17,13 @@ import {
 } from './build_info.js';
 import { annotationItems, type ImageSource, imageItems } from './downloads.js';
 import { fetchAnnotations, type Missing } from './fetch_annotations.js';
-import { IMAGE_AND_TEXT, ImageReader, processorsOf, type SampleKeys } from './image_reader.js';
+import {
+  IMAGE_AND_TEXT,
+  ImageReader,
+  processorsOf,
+  type SampleKeys,
+  withTrainedTexts,
+} from './image_reader.js';
 import { nearMiss } from './near_miss.js';
 
 /** The annotations of each split, or what is missing of them. */
@@ -147,19 +153,30 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
     split: Split,
     annotations: Annotation[],
   ): Promise<AnnotatedDataset> {
-    const readerSpec: ReaderSpec = { builder: this.name, section: this.section, split };
     const parts = {
       name: `${this.name} ${split}`,
       annotations,
-      reader: this.reader(split),
-      readerSpec,
-      textProcessor: processorsOf(this.section, this.name, split).text,
+      ...this.#reading(split),
       files: this.#files.get(split),
+      asTrained: () => this.#readingAsTrained(split),
     };
     const dataset = new DatasetClass(await this.complete(parts, split));
     this.#checkSomeImages(dataset);
     this.checkDataset(dataset);
     return dataset;
+  }
+
+  #reading(split: Split) {
+    const readerSpec: ReaderSpec = { builder: this.name, section: this.section, split };
+    const { text: textProcessor } = processorsOf(this.section, this.name, split);
+    return { reader: this.reader(split), readerSpec, textProcessor };
+  }
+
+  /** Images of an evaluation split as ever, texts as in training: what a loss takes has the prompt in front. */
+  #readingAsTrained(split: Split) {
+    const Builder = this.constructor as unknown as Pick<BuilderClass, 'fromConfig'>;
+    const section = withTrainedTexts(this.section, this.name);
+    return (Builder.fromConfig(section) as AnnotationBuilder).#reading(split);
   }
 
   /** What else the dataset of a split is made of; a subclass whose datasets take more adds it here. */

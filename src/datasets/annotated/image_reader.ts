@@ -1,11 +1,14 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { z } from 'zod';
 import { DataError, LavisError, messageOf } from '../../common/errors.js';
 import type { Rng } from '../../common/random.js';
+import { readSection } from '../../config/index.js';
 import {
   type ImageArray,
   ImageProcessor,
   imageProcessorOf,
+  processorKeys,
   type RgbImage,
   sideOf,
   TextProcessor,
@@ -125,6 +128,13 @@ export function processorsOf(section: DatasetSection, dataset: string, split: Sp
     image: imageProcessorOf(owner, sideOf(split)) ?? new RawImage(),
     text: textProcessorOf(owner, sideOf(split)) ?? new RawText(),
   };
+}
+
+/** A section whose evaluation splits take texts as its training does, where it says how. @throws ConfigError */
+export function withTrainedTexts(section: DatasetSection, dataset: string): DatasetSection {
+  const keys = z.object({ text_processor: processorKeys.text_processor });
+  const { text_processor: sides } = readSection(`datasets.${dataset}`, keys, section, { unknown: 'ignore' });
+  return sides?.train ? { ...section, text_processor: { train: sides.train, eval: sides.train } } : section;
 }
 
 /** Without a vis_processor the pixels come as they are, 0 to 255. */

@@ -101,6 +101,19 @@ export class CaptionEvalDataset extends AnnotatedDataset {
     return given ? own : this.records.map(({ image }) => String(image));
   }
 
+  /** A sample for each caption: those of an image next to each other. */
+  trainingForm(): CaptionDataset {
+    const entries = this.entriesOf(this.parts.annotations);
+    const annotations = entries.flatMap((entry, i) => {
+      const { image_id } = this.records[i];
+      return this.#references[i].map((caption) => ({
+        ...entry,
+        values: { ...entry.values, image_id, caption },
+      }));
+    });
+    return this.asTrained(CaptionDataset, annotations);
+  }
+
   /** What the captions are scored against; undefined where the annotations carry none (nocaps, test). */
   groundTruth(): CaptionTruth | undefined {
     const annotations: CaptionTruth['annotations'] = [];

@@ -1,6 +1,11 @@
 import { DataError } from '../../common/errors.js';
 import { didYouMean } from '../../common/suggest.js';
-import { AnnotatedDataset, type DatasetParts, textOf } from '../annotated/annotated_dataset.js';
+import {
+  AnnotatedDataset,
+  type DatasetClass,
+  type DatasetParts,
+  textOf,
+} from '../annotated/annotated_dataset.js';
 import { type Annotation, placeOf } from '../annotated/annotations.js';
 import type { AnnotatedRecord } from '../annotated/image_reader.js';
 import type { ClassificationDataset } from '../types.js';
@@ -35,6 +40,11 @@ export abstract class LabelledDataset extends AnnotatedDataset implements Classi
       instance_id: String(position),
       source: placeOf(annotation),
     };
+  }
+
+  /** The same samples: they have texts and labels anyway. */
+  trainingForm(): LabelledDataset {
+    return this.asTrained(this.constructor as DatasetClass<LabelledDataset>, this.parts.annotations);
   }
 
   /** The images of an entry, and what names them. */

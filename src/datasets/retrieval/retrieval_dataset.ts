@@ -39,12 +39,10 @@ export class RetrievalEvalDataset extends AnnotatedDataset implements RetrievalD
   readonly image: string[];
   readonly txt2img: number[] = [];
   readonly img2txt: number[][] = [];
-  readonly #parts: DatasetParts;
 
   /** @throws DataError for an image without a text: nothing could find it. */
   constructor(parts: DatasetParts) {
     super(parts);
-    this.#parts = parts;
     this.image = this.records.map(({ image }) => String(image));
     const textsOfImage = new Map(this.image.map((image) => [image, [] as string[]]));
     for (const annotation of parts.annotations) {
@@ -61,8 +59,20 @@ export class RetrievalEvalDataset extends AnnotatedDataset implements RetrievalD
   /** The first images, with their texts alone. */
   head(count: number): RetrievalEvalDataset {
     const kept = new Set(this.image.slice(0, count));
-    const annotations = this.#parts.annotations.filter(({ values }) => kept.has(String(values.image)));
-    return new RetrievalEvalDataset({ ...this.#parts, annotations });
+    const annotations = this.parts.annotations.filter(({ values }) => kept.has(String(values.image)));
+    return new RetrievalEvalDataset({ ...this.parts, annotations });
+  }
+
+  /** A pair for each text. */
+  trainingForm(): RetrievalTrainDataset {
+    const annotations = this.parts.annotations.flatMap((annotation) => {
+      const image = textOf(annotation, 'image');
+      return textsOf(annotation, 'caption').map((caption) => ({
+        ...annotation,
+        values: { image, image_id: image, caption },
+      }));
+    });
+    return this.asTrained(RetrievalTrainDataset, annotations);
   }
 
   protected override entriesOf(annotations: Annotation[]): Annotation[] {

@@ -106,6 +106,8 @@ export class AokVqaTrainDataset extends VqaTrainDataset {
  * Source: lavis/datasets/datasets/aok_vqa_datasets.py.
  */
 export class AokVqaEvalDataset extends VqaEvalDataset {
+  protected override readonly trainedAs = AokVqaTrainDataset;
+
   protected override toRecord(annotation: Annotation, position: number): AnnotatedRecord {
     const { correct_choice_idx: correct = null, direct_answers } = annotation.values;
     const choices = textsOf(annotation, 'choices');

@@ -1,7 +1,13 @@
 import { DataError } from '../../common/errors.js';
 import { parseJson } from '../../common/json.js';
 import { readTextSync } from '../../common/text_file.js';
-import { AnnotatedDataset, type DatasetParts, textOf, textsOf } from '../annotated/annotated_dataset.js';
+import {
+  AnnotatedDataset,
+  type DatasetClass,
+  type DatasetParts,
+  textOf,
+  textsOf,
+} from '../annotated/annotated_dataset.js';
 import { type Annotation, placeOf, requireKey } from '../annotated/annotations.js';
 import type { AnnotatedRecord } from '../annotated/image_reader.js';
 import { collate } from '../loading/collate.js';
@@ -91,14 +97,13 @@ export class VqaEvalDataset extends AnnotatedDataset implements VqaDataset {
   readonly answerList?: readonly string[];
   readonly questionsFile?: string;
   readonly annotationsFile?: string;
-  readonly #annotations: readonly Annotation[];
+  protected readonly trainedAs: DatasetClass<VqaTrainDataset> = VqaTrainDataset;
 
   constructor(parts: VqaParts) {
     super(parts);
     this.answerList = parts.answerList;
     this.questionsFile = parts.questionsFile;
     this.annotationsFile = parts.annotationsFile;
-    this.#annotations = parts.annotations;
   }
 
   protected toRecord(annotation: Annotation, position: number): AnnotatedRecord {
@@ -116,6 +121,12 @@ export class VqaEvalDataset extends AnnotatedDataset implements VqaDataset {
     return textsOf(annotation, 'answer');
   }
 
+  /** The questions that have answers. */
+  trainingForm(): VqaTrainDataset {
+    const answered = this.parts.annotations.filter((annotation) => this.answersOf(annotation).length > 0);
+    return this.asTrained(this.trainedAs, answered);
+  }
+
   /**
    * What the official files say, or else the answers of the annotations themselves, where every question has some.
    * @throws DataError for a file that cannot be used
@@ -128,7 +139,7 @@ export class VqaEvalDataset extends AnnotatedDataset implements VqaDataset {
       };
     }
     const annotations: VqaTruth['annotations'] = [];
-    for (const annotation of this.#annotations) {
+    for (const annotation of this.parts.annotations) {
       const answers = this.answersOf(annotation);
       if (answers.length === 0) return undefined;
       const { question_type, answer_type } = annotation.values;

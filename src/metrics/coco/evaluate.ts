@@ -32,7 +32,17 @@ export interface CocoOptions {
 }
 
 /** Reference order of the metrics in reports. */
-const ORDER = ['Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'METEOR', 'ROUGE_L', 'CIDEr', 'SPICE'];
+/** By their names, in the reference's order. */
+export const CAPTION_METRICS = [
+  'Bleu_1',
+  'Bleu_2',
+  'Bleu_3',
+  'Bleu_4',
+  'METEOR',
+  'ROUGE_L',
+  'CIDEr',
+  'SPICE',
+];
 
 /**
  * Scores generated captions against COCO annotations, as pycocoevalcap's COCOEvalCap does: PTB tokens, then
@@ -64,7 +74,7 @@ export async function cocoEvaluate(
     }
   }
 
-  const names = [...metrics.keys()].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
+  const names = [...metrics.keys()].sort((a, b) => CAPTION_METRICS.indexOf(a) - CAPTION_METRICS.indexOf(b));
   const evalImgs = originalIds.map((image_id, i): ImageScores => {
     const values = names.map((name) => [name, metrics.get(name)!.perImage[i]]);
     return { image_id, ...Object.fromEntries(values) };

@@ -131,6 +131,10 @@ export class BlipClassification extends BlipBase {
     return this.momentum?.copy(missing) ?? [];
   }
 
+  hold(held: boolean): void {
+    if (this.momentum) this.momentum.held = held;
+  }
+
   /**
    * The loss of a batch; momentum copies move on, in evaluation too.
    * @param samples.image [B, H, W, 3], normalised, or image_embeds

@@ -170,6 +170,11 @@ export abstract class BlipContrastive extends BlipBase implements MatchModel {
     throw readsPixelsTwice(this);
   }
 
+  hold(held: boolean): void {
+    this.momentum.held = held;
+    this.queue.held = held;
+  }
+
   imageFeatures(image: tf.Tensor4D): tf.Tensor2D {
     return imageFeatures(this, image);
   }
@@ -186,8 +191,9 @@ export abstract class BlipContrastive extends BlipBase implements MatchModel {
     );
   }
 
-  /** The temperature stays within [0.001, 0.5]. */
+  /** The temperature stays within [0.001, 0.5]; what is held stays as it is altogether. */
   protected clampTemperature(): void {
+    if (this.momentum.held) return;
     noGrad(() => tf.tidy(() => this.temp.assign(this.temp.clipByValue(0.001, 0.5))));
   }
 

@@ -5,6 +5,10 @@ import { bestScore, duration, type RunData } from '../read_run.js';
 import { type Chart, lineChart, type Point, shortNumber } from './chart.js';
 import { type Html, html } from './html.js';
 
+const TRAINING_LOSS = 'Training loss';
+/** With those of valid splits. */
+const LOSSES = 'Loss';
+
 /** A run's curves: loss, scores, rate, gradient, speed; those that the run has no numbers for are left out. */
 export function curves(run: RunData): Html {
   const { lines } = run;
@@ -14,12 +18,22 @@ export function curves(run: RunData): Html {
   const scored = lines.filter(({ kind }) => kind === 'evaluation');
   const unit = steps.length > 0 ? 'step' : 'epoch';
   const splits = [...new Set(scored.map(({ split }) => split!))];
+  const losses = splits
+    .map((split) => ({ name: split, points: pointsOf(ofSplit(scored, split), 'loss') }))
+    .filter(({ points }) => points.length > 0);
   const percent = (value: number) => `${Math.round(value * 100)}%`;
   const charts: Chart[] = [
     {
-      title: 'Training loss',
+      title: losses.length > 0 ? LOSSES : TRAINING_LOSS,
       unit,
-      series: [{ name: 'loss', smooth: true, points: pointsOf(steps.length > 0 ? steps : epochs, 'loss') }],
+      series: [
+        {
+          name: losses.length > 0 ? 'train' : 'loss',
+          smooth: true,
+          points: pointsOf(steps.length > 0 ? steps : epochs, 'loss'),
+        },
+        ...losses,
+      ],
     },
     {
       title: primary,
@@ -27,10 +41,7 @@ export function curves(run: RunData): Html {
       format: (value) => value.toFixed(3),
       series: splits.map((split) => ({
         name: split,
-        points: pointsOf(
-          scored.filter((line) => line.split === split),
-          primary,
-        ),
+        points: primary === 'loss' ? [] : pointsOf(ofSplit(scored, split), primary),
       })),
     },
     {
@@ -39,10 +50,7 @@ export function curves(run: RunData): Html {
       format: (value) => value.toFixed(3),
       series: otherMetrics(run).map((name) => ({
         name,
-        points: pointsOf(
-          scored.filter((line) => line.split === splits[0]),
-          name,
-        ),
+        points: pointsOf(ofSplit(scored, splits[0]), name),
       })),
     },
     {
@@ -69,10 +77,13 @@ export function curves(run: RunData): Html {
   ];
   const having = (chart: Chart) => chart.series.some(({ points }) => points.length > 0);
   const end = lines.reduce((last, { iteration }) => Math.max(last, iteration), 1);
-  const always = new Set(['Training loss', primary, 'Learning rate']);
+  const always = new Set([TRAINING_LOSS, LOSSES, ...(primary === 'loss' ? [] : [primary]), 'Learning rate']);
   const shown = charts.filter((chart) => having(chart) || always.has(chart.title)).slice(0, 6);
   return html`<div class="charts">${shown.map((chart) => lineChart({ ...chart, end }))}</div>`;
 }
+
+const ofSplit = (lines: readonly MetricsLine[], split: string) =>
+  lines.filter((line) => line.split === split);
 
 export function pointsOf(lines: readonly MetricsLine[], name: string): Point[] {
   return lines.flatMap((line): Point[] => {
@@ -96,6 +107,10 @@ export function tiles(run: RunData): Html {
     ['step', step && `${step.step} of ${step.steps}`],
     ['loss', number(step, 'loss', (value) => value.toFixed(4))],
     [`best ${primary}`, number(best, primary, (value) => value.toFixed(3))],
+    [
+      `${best?.split} loss`,
+      primary === 'loss' ? undefined : number(best, 'loss', (value) => value.toFixed(4)),
+    ],
     ['images/s', number(step, 'images_per_second', shortNumber)],
     ['waiting for data', number(step, 'data_wait', (value) => `${Math.round(100 * value)}%`)],
     ['memory', number(step, 'memory_bytes', (value) => `${(value / 1e9).toFixed(1)} GB`)],

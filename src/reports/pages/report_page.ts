@@ -67,6 +67,9 @@ function summary(run: RunData): Html {
     ['parameters', record && `${(record.parameters / 1e6).toFixed(1)} million`],
     ['last training loss', typeof loss === 'number' ? loss.toFixed(4) : undefined],
     [`best ${primary}, ${best?.split}`, scoreOf(best)],
+    ...(typeof best?.loss === 'number' && primary !== 'loss'
+      ? [[`its loss, ${best.split}`, best.loss.toFixed(4)] satisfies [string, string]]
+      : []),
     [`${primary}, ${test?.split}`, scoreOf(test)],
   ];
   return html`<dl class="tiles">${facts.map(
