@@ -19,11 +19,11 @@ import { GradScaler } from '../optim/index.js';
 import type { BaseTask, Metrics } from '../tasks/index.js';
 import { CheckpointHook } from './checkpoint_hook.js';
 import { writeCheckpoint } from './checkpoints.js';
-import { evaluateSplit } from './evaluation.js';
+import { Evaluator } from './evaluator.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { MetricsHook } from './metrics_hook.js';
-import { Monitor, type Scores, Standing, wantsLoss } from './monitor.js';
+import { Monitor, Standing } from './monitor.js';
 import { checkPatience, isPatienceOver } from './patience.js';
 import { checkAccumulation, isValidationDue, makeSchedule, warnOfPlan } from './plan.js';
 import { isLogged } from './progress.js';
@@ -32,7 +32,6 @@ import { loadTogether, resumeRun } from './restore.js';
 import { RunFolder } from './run_folder.js';
 import { RunRecordHook } from './run_record_hook.js';
 import { decisiveSplit, type RunSettings, trainingSchema } from './settings.js';
-import { splitLosses } from './split_losses.js';
 import { type DatasetsBySplit, RunSplits } from './splits.js';
 import type { RunState } from './state.js';
 import type { StepReport, UpdateReport } from './train_step.js';
@@ -84,6 +83,7 @@ export abstract class BaseRunner implements Run {
   readonly #hooks: RunHook[];
   readonly #journal: Journal;
   readonly #monitor: Monitor;
+  readonly #evaluator: Evaluator;
   /** Where the engine has no float16, its state is carried on for machines that do. */
   readonly #scaler?: GradScaler;
   #training?: Training;
@@ -112,6 +112,14 @@ export abstract class BaseRunner implements Run {
     this.#badSamples = new BadSamples({
       limit: this.settings.maxBadSamples,
       file: join(this.folder.path, 'bad_samples.jsonl'),
+    });
+    this.#evaluator = new Evaluator({
+      ...{ settings: this.settings, task: this.task, model: this.model, comm: this.comm },
+      ...{ splits: this.#splits, badSamples: this.#badSamples, folder: this.folder },
+      writeLine: (file, line) => this.#journal.line(file, line),
+      onBatch: async (rng) => {
+        if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked(rng);
+      },
     });
   }
 
@@ -192,7 +200,7 @@ export abstract class BaseRunner implements Run {
     if (testSplits.length > 0) await this.#tell((hook) => hook.weightsLoaded?.(this));
     const scores: Record<string, Metrics> = {};
     for (const split of testSplits) {
-      const metrics = await this.#evaluate(split, label);
+      const metrics = await this.#evaluator.evaluate(split, label);
       if (!metrics) continue;
       scores[split] = metrics;
       await this.#journal.stats(split, metrics);
@@ -312,7 +320,7 @@ export abstract class BaseRunner implements Run {
     // First: an evaluation that fails, or is killed, costs no training.
     if (settings.validSplits.length > 0) await this.save('latest');
     for (const split of settings.validSplits) {
-      const scores = await this.#score(split, label);
+      const scores = await this.#evaluator.validate(split, label);
       if (!scores) continue;
       const decides = split === decisive ? this.#monitor.scoreOf(scores) : undefined;
       const at = this.numberAfter(state.round + 1);
@@ -327,60 +335,10 @@ export abstract class BaseRunner implements Run {
     return true;
   }
 
-  /** A valid split's scores and losses, as far as the task and the configuration have them. */
-  async #score(split: string, label: number | string): Promise<Scores | undefined> {
-    const metrics = this.task.evaluates ? await this.#evaluate(split, label) : undefined;
-    if (!wantsLoss(this.settings)) return metrics;
-    const rng = this.model.rngState();
-    const losses = await splitLosses({
-      split,
-      task: this.task,
-      model: this.model,
-      dataset: this.#splits.trainingForm(split),
-      batchSize: this.settings.batchSizeTrain,
-      loading: this.#splits.loading(this.#badSamples),
-      comm: this.comm,
-      onBatch: () => this.#betweenBatches(rng),
-    });
-    this.model.restoreRngState(rng);
-    await this.#learnBadSamples();
-    return { ...metrics, ...losses };
-  }
-
   #tellOfPatience(): void {
     const { patience } = this.settings;
     const told = `no better score in ${counted(patience!, 'evaluation')} (run.patience): training ends`;
     if (this.comm.rank === 0) log.info(`${told} after ${this.unit} ${this.numberAfter(this.state.round)}`);
-  }
-
-  /** Sampled texts draw from the model's generator; training goes on as if it had not been used. */
-  async #evaluate(split: string, epoch: number | string): Promise<Metrics | undefined> {
-    const rng = this.model.rngState();
-    const metrics = await evaluateSplit({
-      split,
-      epoch,
-      resultDir: this.folder.resultDir,
-      dataset: this.#splits.evaluated(split),
-      writeLine: (file, line) => this.#journal.line(file, line),
-      task: this.task,
-      model: this.model,
-      loader: this.#splits.evalLoader(split, this.#badSamples, this.task.sharesSamples),
-      comm: this.comm,
-      onBatch: () => this.#betweenBatches(rng),
-    });
-    this.model.restoreRngState(rng);
-    await this.#learnBadSamples();
-    return metrics;
-  }
-
-  /** Of an evaluation. */
-  async #betweenBatches(rng: readonly number[]): Promise<void> {
-    if (this.#training && this.comm.worldSize === 1) await this.#stopIfAsked(rng);
-  }
-
-  async #learnBadSamples(): Promise<void> {
-    const unread = await this.comm.allGather(this.#badSamples.untold(), 'samples that cannot be read');
-    this.#badSamples.learn(unread.flat());
   }
 
   /**

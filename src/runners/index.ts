@@ -10,5 +10,6 @@ export type { RunRecord } from './run_record_hook.js';
 export { RunnerBase } from './runner_base.js';
 export { RunnerIter } from './runner_iter.js';
 export { type RunSettings, runSettings } from './settings.js';
-export { checkSplits, type DatasetsBySplit } from './splits.js';
+export { splitLosses } from './split_losses.js';
+export { checkSplits, type DatasetsBySplit, evaluated, trainingForm } from './splits.js';
 export type { StepReport } from './train_step.js';

@@ -7,21 +7,25 @@ import { log } from '../common/logging.js';
 import { expandHome } from '../common/paths.js';
 import { formatBytes } from '../common/words.js';
 import type { Config } from '../config/index.js';
-import { DataLoader, type Dataset, batchSize as sizeOfBatch } from '../datasets/index.js';
+import { DataLoader, type Dataset, Subset, batchSize as sizeOfBatch } from '../datasets/index.js';
 import { readWorld, SingleCommunicator } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import type { Model } from '../models/index.js';
 import {
   type BaseRunner,
+  evaluated,
   type Run,
   type RunHook,
   type RunSettings,
   restoreWeights,
   type StepEvent,
+  splitLosses,
+  trainingForm,
+  wantsLoss,
 } from '../runners/index.js';
 import { adviceOf, estimateMemory, type MemoryEstimate } from './memory_estimate.js';
 import { checkRun, makeRunner, type PreparedRun, prepareRun } from './prepare_run.js';
-import { type DryRunFacts, dryRunReport, type Evaluations } from './report_dry_run.js';
+import { type DryRunFacts, dryRunReport, type Evaluations, type Losses } from './report_dry_run.js';
 
 /** The first step makes what later ones find ready; the second tells how long a step takes. */
 const STEPS = 2;
@@ -74,8 +78,9 @@ async function tryOut(
   }
   const peak = process.resourceUsage().maxRSS * 1024;
   if (comm?.rank === 0) await readAgain(trial.checkpoint!, model);
-  const evaluation = await evaluateBatch(prepared, runner);
   const remembered = await prepared.remembering?.tryOut(model, runner.comm);
+  const evaluation = prepared.task.evaluates ? await evaluateBatch(prepared, runner) : undefined;
+  const loss = wantsLoss(runner.settings) ? await lossOfBatch(prepared, runner) : undefined;
   return {
     ...trial.facts!,
     settings,
@@ -87,6 +92,7 @@ async function tryOut(
     advice: adviceOf(asked, peak, limit),
     evaluation,
     remembered,
+    loss,
     engine: prepared.engine,
     worldSize: comm?.worldSize ?? 1,
   };
@@ -161,6 +167,26 @@ async function evaluateBatch(
   } finally {
     await loader.close();
   }
+}
+
+/** The loss of one batch of the first valid split, and how many there are in an evaluation. */
+async function lossOfBatch(
+  { datasets, task, model }: PreparedRun,
+  { settings }: BaseRunner,
+): Promise<Losses> {
+  const { validSplits, batchSizeTrain: batchSize, numWorkers, seed } = settings;
+  const forms = validSplits.map((split) => trainingForm(evaluated(datasets, split)));
+  const some = Array.from({ length: Math.min(batchSize, forms[0].length) }, (_, i) => i);
+  const start = performance.now();
+  const { loss } = await splitLosses({
+    ...{ split: validSplits[0], task, model, batchSize },
+    dataset: new Subset(forms[0], some),
+    loading: { numWorkers, seed },
+    comm: new SingleCommunicator(), // each rank tries its own
+  });
+  const seconds = (performance.now() - start) / 1000;
+  const batches = forms.reduce((sum, { length }) => sum + Math.ceil(length / batchSize), 0);
+  return { loss, seconds, samples: some.length, batches };
 }
 
 async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {

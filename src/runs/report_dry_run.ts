@@ -15,6 +15,16 @@ export interface Evaluations {
   test: number;
 }
 
+/** Of the data of valid splits. */
+export interface Losses {
+  loss: number;
+  /** Of one batch, and its samples. */
+  seconds: number;
+  samples: number;
+  /** Batches of all valid splits, of all workers together. */
+  batches: number;
+}
+
 /** What a dry run found. */
 export interface DryRunFacts {
   settings: RunSettings;
@@ -38,6 +48,7 @@ export interface DryRunFacts {
   evaluation?: Evaluations;
   /** Of a run with `run.cache_image_embeds`; the steps here were taken without. */
   remembered?: RememberedSize;
+  loss?: Losses;
   free: number;
 }
 
@@ -54,6 +65,10 @@ export function dryRunReport(facts: DryRunFacts): string {
     const asked = first?.asked ? `'${first.asked}' ` : '';
     const said = first ? `, the first: ${asked}'${first.said.split('\n')[0]}'` : '';
     rows.push(['evaluation', `${seconds(evaluation.seconds)} a batch of ${evaluation.samples}${said}`]);
+  }
+  if (facts.loss) {
+    const { loss, samples } = facts.loss;
+    rows.push(['val loss', `${seconds(facts.loss.seconds)} a batch of ${samples}, loss ${loss.toFixed(3)}`]);
   }
   rows.push(['memory', `${formatBytes(peak)} at most, of ${formatBytes(limit)}`]);
   if (estimate) rows.push(['', partsOf(estimate, peak, settings)]);
@@ -145,9 +160,10 @@ const evaluationsOf = (facts: DryRunFacts) =>
   validations(facts) + (facts.settings.testSplits.length > 0 ? 1 : 0);
 
 function evaluationSeconds(facts: DryRunFacts): number {
-  if (!facts.evaluation) return 0;
-  const { seconds, valid, test } = facts.evaluation;
-  return seconds * (valid * validations(facts) + test);
+  const { evaluation, loss, worldSize } = facts;
+  const times = validations(facts);
+  const losses = loss ? (loss.seconds * loss.batches * times) / worldSize : 0;
+  return losses + (evaluation ? evaluation.seconds * (evaluation.valid * times + evaluation.test) : 0);
 }
 
 /** How many checkpoints lie in the folder when they are most: the one that is being written is the last, or one more. */
