@@ -6,6 +6,7 @@ const rooms = [
   'cli',
   'projects',
   'doctor',
+  'serve',
   'inference',
   'reports',
   'runs',

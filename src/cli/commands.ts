@@ -48,6 +48,11 @@ export const commands: readonly ListedCommand[] = [
     load: async () => (await import('./search.js')).search,
   },
   {
+    command: 'serve',
+    describe: 'Answer over HTTP: captions, questions, matches, features and search, many requests at once',
+    load: async () => (await import('./serve.js')).serve,
+  },
+  {
     command: 'watch <folder>',
     describe: 'Follow a run live in the browser: curves, scores, newest captions with their photos',
     load: async () => (await import('./watch.js')).watch,

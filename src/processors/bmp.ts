@@ -53,6 +53,11 @@ export function decodeBmp(file: Uint8Array, maxPixels = Number.POSITIVE_INFINITY
   return { data, width, height, opaque: true };
 }
 
+/** The size that a BMP's header says. @throws DataError without a place */
+export function bmpSize(file: Uint8Array): Pick<Header, 'width' | 'height'> {
+  return readHeader(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
+}
+
 function readHeader(bytes: Buffer): Header {
   need(bytes, 18);
   const size = bytes.readUInt32LE(14);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { DataError, messageOf } from '../common/errors.js';
 import { fileSystemPath } from '../common/paths.js';
-import { decodeBmp } from './bmp.js';
+import { bmpSize, decodeBmp } from './bmp.js';
 import { ALLOWED_FORMATS, CONVERT, describeBytes, endsEarly, kindOf } from './image_format.js';
 import type { RgbImage } from './rgb_image.js';
 
@@ -56,19 +56,32 @@ export async function decodeImage(
   }
 }
 
+/**
+ * Refuses a picture by its first bytes and the size that its header says, before any of it is decoded.
+ * @throws DataError for what is not an image, and for one of more than `maxPixels`
+ */
+export async function checkImage(bytes: Uint8Array, maxPixels = MAX_PIXELS): Promise<void> {
+  const where = `${bytes.length} bytes in memory`;
+  const kind = kindOf(bytes);
+  if (!kind?.decoded) throw notDecoded(where, bytes);
+  let size: { width: number; height: number };
+  try {
+    const isBmp = kind.name === 'a BMP';
+    size = isBmp ? bmpSize(bytes) : await sharp(bytes, { limitInputPixels: false }).metadata();
+  } catch (error) {
+    throw notDecoded(where, bytes, error);
+  }
+  const { width, height } = size;
+  if (width * height > maxPixels) throw tooLarge(where, `${width} x ${height} pixels`, maxPixels);
+}
+
 /** The error for bytes that are not decoded: its help fits what they are. */
 function notDecoded(where: string, bytes: Uint8Array, cause?: unknown): DataError {
   const kind = kindOf(bytes);
   const described = describeBytes(bytes);
   const said = cause instanceof DataError ? (cause.details.found ?? '') : firstLine(messageOf(cause ?? ''));
   if (/pixel limit|limit of pixels/.test(said)) {
-    return new DataError('an image is too large', {
-      where,
-      found: `${described}: ${said}`,
-      allowed: `at most ${MAX_PIXELS} pixels (13377 x 13377)`,
-      help: 'make it smaller; a file that is small and claims such a size may be meant to exhaust the memory',
-      cause,
-    });
+    return tooLarge(where, `${described}: ${said}`, MAX_PIXELS, cause);
   }
   if (!kind || bytes.length === 0) {
     return new DataError('an image cannot be decoded', {
@@ -89,6 +102,17 @@ function notDecoded(where: string, bytes: Uint8Array, cause?: unknown): DataErro
     found: cause ? `${described}: ${/^unknown error/i.test(why) ? 'its data is damaged' : why}` : described,
     allowed: ALLOWED_FORMATS,
     help: kind.help ?? helpFor(said, early),
+    cause,
+  });
+}
+
+function tooLarge(where: string, found: string, maxPixels: number, cause?: unknown): DataError {
+  const side = Math.floor(Math.sqrt(maxPixels));
+  return new DataError('an image is too large', {
+    where,
+    found,
+    allowed: `at most ${maxPixels} pixels (${side} x ${side})`,
+    help: 'make it smaller; a file that is small and claims such a size may be meant to exhaust the memory',
     cause,
   });
 }

@@ -7,7 +7,7 @@ export {
   type Scaling,
   TextProcessor,
 } from './base.js';
-export { type Decoding, decodeImage } from './decode.js';
+export { checkImage, type Decoding, decodeImage } from './decode.js';
 export {
   BlipImageEvalProcessor,
   type BlipImageOptions,

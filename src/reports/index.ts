@@ -5,5 +5,6 @@ export { describeSplit, faultsOf, type SplitSurvey } from './data_survey/describ
 export { type DataSurvey, surveyData } from './data_survey/survey.js';
 export { comparePage } from './pages/compare_page.js';
 export { reportAtEnd, writeReport } from './pages/report_page.js';
+export { thumbnail } from './pages/thumbnail.js';
 export { findRun, lastEvaluations, type RunData, readRun } from './read_run.js';
 export { serveRun } from './watch_server.js';

@@ -18,11 +18,16 @@ export interface FixtureImages {
   common: string[];
 }
 
-/** @param name the fixture's folder @param tensors its file that holds `image` */
+/**
+ * @param name the fixture's folder
+ * @param tensors its file that holds `image`
+ * @param section its model, without weights
+ */
 export async function fixtureImages(
   folder: string,
   name: string,
   tensors = 'inputs.safetensors',
+  section = familySection(name),
 ): Promise<FixtureImages> {
   mkdirSync(folder, { recursive: true });
   const image = (await readTensors(name, tensors)).get('image')!;
@@ -47,7 +52,7 @@ export async function fixtureImages(
   writeFileSync(join(folder, 'pixels.json'), JSON.stringify({ shape: [height, width, channels], pixels }));
   const plugin = join(folder, 'plugin.mjs');
   const yaml = join(folder, 'model.yaml');
-  const model = { model_type: MODEL_TYPES[name], ...familySection(name) };
+  const model = { model_type: MODEL_TYPES[name], ...section };
   const processor = { name: `pixels_of_${name}`, file: join(folder, 'pixels.json') };
   const text = { name: 'base_processor' };
   writeFileSync(
@@ -64,7 +69,12 @@ export async function fixtureImages(
   };
 }
 
-const MODEL_TYPES: Record<string, string> = { tiny_vqa: 'vqav2', tiny_itm: 'base', tiny_features: 'base' };
+const MODEL_TYPES: Record<string, string> = {
+  tiny_caption: 'base_coco',
+  tiny_vqa: 'vqav2',
+  tiny_itm: 'base',
+  tiny_features: 'base',
+};
 
 const INDEX = pathToFileURL(join(packageRoot, 'dist', 'index.js')).href;
 const PLUGIN = `
