@@ -12,9 +12,9 @@ export {
 export { leaveToLauncher } from './faults.js';
 export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
 export { type InitOptions, initCommunicator } from './init.js';
-export { workerDevices } from './launch/devices.js';
 export { type LaunchOptions, launch, workerCount } from './launch/launcher.js';
 export { holdLifeline } from './launch/lifeline.js';
+export { workerDevices } from './launch/worker_process.js';
 export {
   type Algorithm,
   allReduceSeconds,
