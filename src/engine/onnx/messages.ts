@@ -139,11 +139,13 @@ const graphMessage = ({ inputs, outputs, nodes, constants = {}, shapes }: GraphS
   output: Object.entries(outputs).map((entry) => encodeValue(entry, shapes)),
 });
 
-const HEAD = { irVersion: 10, opsetImport: OPERATOR_SETS };
+/** Before a graph and behind it: in the order of their fields, without which OpenVINO does not know a model. */
+const HEAD = { irVersion: 10 };
+const TAIL = { opsetImport: OPERATOR_SETS };
 
 /** The model file of a graph. */
 export const encodeModel = (spec: GraphSpec): Uint8Array =>
-  Model.encode(Model.fromObject({ ...HEAD, graph: graphMessage(spec) })).finish();
+  Model.encode(Model.fromObject({ ...HEAD, ...TAIL, graph: graphMessage(spec) })).finish();
 
 /** Tags of the fields that `writeModel` writes by itself: Model.graph, Graph.initializer, Constant.raw_data. */
 const [GRAPH, INITIALIZER, RAW_DATA] = [7, 5, 9].map((field) => (field << 3) | 2);
@@ -175,6 +177,7 @@ export async function writeModel(
     await sink(heads[i].bytes);
     await sink(data);
   }
+  await sink(Model.encode(Model.fromObject(TAIL)).finish());
 }
 
 const WIDTHS: Record<keyof typeof STORED, number> = {

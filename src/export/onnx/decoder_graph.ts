@@ -131,14 +131,25 @@ export function decoderGraph(decoder: TextDecoder, dtype: OnnxDtype): [GraphSpec
       Object.fromEntries(
         values.map((value, n) => [inner.op('Identity', [value], {}, `${branch}_${i}_${n}`), value]),
       );
-    const cached = graph.branch((inner) => {
-      const nothing = inner.empty([0, heads, 1, size]);
-      return results(inner, 'cached', [inner.attention(query, pastKey, pastValue, size), nothing, nothing]);
-    });
-    const fresh = graph.branch((inner) => {
-      const [key, value] = project(inner);
-      return results(inner, 'fresh', [inner.attention(query, key, value, size), key, value]);
-    });
+    const emptyShape = [0, heads, 'encoder_sequence_length_of_past', size];
+    const attendedShape = ['batch_size', 'sequence_length', hiddenSize];
+    const cached = graph.branch(
+      (inner) => {
+        // Not a constant: OpenVINO takes one without numbers for a scalar.
+        const none = inner.constant([0]);
+        const nothing = inner.op('Slice', [pastKey, none, none, none]);
+        return results(inner, 'cached', [inner.attention(query, pastKey, pastValue, size), nothing, nothing]);
+      },
+      [attendedShape, emptyShape, emptyShape],
+    );
+    const ofImage = ['batch_size', heads, 'encoder_sequence_length', size];
+    const fresh = graph.branch(
+      (inner) => {
+        const [key, value] = project(inner);
+        return results(inner, 'fresh', [inner.attention(query, key, value, size), key, value]);
+      },
+      [attendedShape, ofImage, ofImage],
+    );
     graph.nodes.push({
       op: 'If',
       inputs: ['use_cache_branch'],

@@ -136,14 +136,21 @@ export class GraphBuilder {
     return this.op('Shape', [x], { start: axis, end: axis + 1 });
   }
 
-  /** A branch of an If: it sees all that is here and gives its results. */
-  branch(fill: (graph: GraphBuilder) => Record<string, Value>): GraphSpec {
+  /**
+   * A branch of an If: it sees all that is here and gives its results.
+   * @param shapes of the results in their order: OpenVINO takes no If without them
+   */
+  branch(
+    fill: (graph: GraphBuilder) => Record<string, Value>,
+    shapes: readonly (readonly (number | string)[])[],
+  ): GraphSpec {
     const inner = new GraphBuilder(this.dtype, this);
     const results = Object.keys(fill(inner));
     return {
       inputs: {},
       outputs: Object.fromEntries(results.map((name) => [name, 'float32' as const])),
       nodes: inner.nodes,
+      shapes: Object.fromEntries(results.map((name, i) => [name, shapes[i]])),
     };
   }
 
