@@ -4,12 +4,14 @@
  *
  *     npm run bench                                              ours alone, some 20 minutes on 2 cores
  *     npm run bench -- --peer torch_blip.py --rounds 5 --steps 3 beside PyTorch (Debian's python3-torch)
+ *     npm run bench -- --peers build/peers/bin/python --peer torch_blip.py        beside PyPI's newest: PyTorch with fused
+ *                                                                attention and AdamW, compiled, in bfloat16; transformers; OpenVINO
  *     npm run bench -- --work base,caption --profile             time of each graph of a step, of a batch of captions
  *     npm run bench -- --work search --rounds 1                  indexing folders of pictures, asking 100,000
  *     npm run bench -- --small --image 96 --rounds 1             tries the benchmark itself, in a minute
  *
  * With `--peer` PyTorch does the same work in turns with us, round by round, so that a machine whose speed
- * drifts is fair to both. Every measurement is a process of its own.
+ * drifts is fair to both. `node scripts/bench/index.mjs install_peers` makes the environment that --peers takes. Every measurement is a process of its own.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -32,6 +34,10 @@ const { values: args } = parseArgs({
     /** Steps, or batches of captions, of a round; one more before them does not count. */
     steps: { type: 'string', default: '5' },
     peer: { type: 'string' },
+    /** The Python of a virtual environment with what peers/requirements.txt names. */
+    peers: { type: 'string' },
+    /** Images that are captioned at a time. */
+    batches: { type: 'string', default: '4' },
     python: { type: 'string', default: '/usr/bin/python3' },
     threads: { type: 'string', default: String(availableParallelism()) },
     profile: { type: 'boolean', default: false },

@@ -3,7 +3,7 @@
  *
  *     node scripts/bench/index.mjs engine                       products and kernels
  *     node scripts/bench/index.mjs engine --step base --batch 4 --steps 5 [--profile] [--recompute 5] [--vocab FILE]
- *     node scripts/bench/index.mjs engine --caption base --batch 4 --steps 3 [--profile]    3 beams, at most 20 tokens
+ *     node scripts/bench/index.mjs engine --caption base --batch 4 --steps 3 [--profile] [--quantize int8]    3 beams, 20 tokens
  *     node scripts/bench/index.mjs engine --busy                products on all cores until it is ended
  *
  * Steps and captions end with one line of JSON, for scripts/bench/index.mjs.
@@ -24,6 +24,7 @@ const { values: args } = parseArgs({
     threads: { type: 'string' },
     step: { type: 'string' },
     caption: { type: 'string' },
+    quantize: { type: 'string' },
     busy: { type: 'boolean', default: false },
     batch: { type: 'string', default: '4' },
     steps: { type: 'string', default: '5' },
@@ -120,6 +121,7 @@ async function profileOf(work) {
 async function captions(size, before) {
   const model = await makeCaptioner({ size, image, vocab: args.vocab });
   model.eval();
+  if (args.quantize) model.quantize();
   const pixels = tf.randomNormal([batch, image, image, 3]);
   const times = [];
   const write = () => model.generate({ image: pixels }, { numBeams: 3, maxLength: 20, minLength: 19 });

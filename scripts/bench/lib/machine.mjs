@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 
 /** What figures belong to. */
@@ -9,6 +9,10 @@ export const machine = () => ({
   cores: availableParallelism(),
   memoryGb: Math.round(totalmem() / 2 ** 30),
 });
+
+/** Whether the processor multiplies bfloat16 numbers. */
+export const hasBfloat16 = () =>
+  existsSync('/proc/cpuinfo') && /\b(amx_bf16|avx512_bf16)\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
 /**
  * The most resident memory of this process, in GB. Linux's own counter begins with the program: the one of

@@ -59,7 +59,7 @@ function needLines({ baseStep }, rows) {
 
 /** From the start of the program to the end of the first training step. */
 export async function startup(context) {
-  const { image, vocab, python } = context.args;
+  const { image, vocab } = context.args;
   const size = context.size('base');
   const common = ['--size', size, '--batch', 4, '--image', image, '--vocab', vocab];
   const peer = ['--size', 'base', '--batch', 4, '--image', image, '--steps', 1];
@@ -67,7 +67,9 @@ export async function startup(context) {
     `start-up to the first step done, ${size}, batch 4`,
     { ours: () => context.ours('startup', ...common) },
     {
-      PyTorch: async () => ({ seconds: await secondsUntil(python, context.peerCommand(...peer), /^loss/m) }),
+      PyTorch: async () => ({
+        seconds: await secondsUntil(context.python, context.peerCommand(...peer), /^loss/m),
+      }),
     },
   );
   const [{ runs }] = rows;
