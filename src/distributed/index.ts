@@ -1,5 +1,5 @@
 export { isLaunched, readWorld, type World } from '../common/world.js';
-export { broadcastVariables, onRankZero, requireSame, warnTogether } from './collectives.js';
+export { onRankZero, requireSame, warnTogether } from './collectives.js';
 export {
   type Backend,
   type CallOptions,
@@ -10,7 +10,7 @@ export {
   SingleCommunicator,
 } from './communicator.js';
 export { leaveToLauncher } from './faults.js';
-export { GradientAverager, type GradientAveragerOptions } from './gradients.js';
+export { broadcastVariables, GradientAverager, type GradientAveragerOptions } from './gradients.js';
 export { type InitOptions, initCommunicator } from './init.js';
 export { type LaunchOptions, launch, workerCount } from './launch/launcher.js';
 export { holdLifeline } from './launch/lifeline.js';
