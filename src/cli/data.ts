@@ -17,6 +17,11 @@ export const data = defineCommand({
       default: 'contact_sheet.png',
       describe: 'Where the contact sheet is drawn',
     },
+    'new-words': {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Write words that the vocabulary lacks into a file, for model.added_words',
+    },
     json: { type: 'boolean', default: false, describe: 'Print JSON' },
   },
   examples: [
@@ -31,7 +36,7 @@ export const data = defineCommand({
     'ground truth, or a split of the run has no dataset. ' +
     'Truncated captions are cut at model.max_txt_len tokens in training.',
   async handler(args) {
-    const { describeSplit, drawSheet, faultsOf, surveyData } = await import('../reports/index.js');
+    const { describeSplit, drawSheet, faultsOf, newWords, surveyData } = await import('../reports/index.js');
     const { checkSplits, runSettings } = await import('../runners/index.js');
     const config = await loadConfig(args);
     const { splits, sheet, mostTokens, datasets } = await surveyData(config, args);
@@ -42,6 +47,12 @@ export const data = defineCommand({
     if (sheet.length > 0) {
       await drawSheet(sheet, args.sheet);
       if (!args.json) console.log(`\nThe contact sheet is ${resolve(args.sheet)}`);
+    }
+    if (args['new-words'] !== undefined) {
+      const { writeFileAtomic } = await import('../common/files.js');
+      const words = await newWords(config, datasets);
+      await writeFileAtomic(args['new-words'], words.map((word) => `${word}\n`).join(''));
+      if (!args.json) console.log(`${args['new-words']}: ${words.length} words; model.added_words takes it`);
     }
     checkSplits(datasets, runSettings(config));
     return splits.some((one) => faultsOf(one) > 0) ? 1 : 0;

@@ -48,9 +48,9 @@ export async function writeTokenizer(
   const tokens = { ...special, sep_token: '[SEP]', mask_token: '[MASK]' };
   const config = {
     tokenizer_class: 'BertTokenizer',
-    do_lower_case: true,
+    do_lower_case: tokenizer.options.lowerCase ?? true,
     do_basic_tokenize: true,
-    strip_accents: null,
+    strip_accents: tokenizer.options.stripAccents ?? null,
     tokenize_chinese_chars: true,
     clean_up_tokenization_spaces: true,
     model_max_length: 512,

@@ -105,7 +105,7 @@ export {
 export { beneathCheckpoint, modelDownloads, namedWeights } from './named_weights.js';
 export { interpolatePosEmbed } from './pos_embed.js';
 export { BertTokenizer, type EncodedTexts } from './tokenizer/tokenizer.js';
-export { loadTokenizer, vocabularyItem } from './tokenizer/vocabulary.js';
+export { loadTokenizer, tokenizerOf, vocabularyItem } from './tokenizer/vocabulary.js';
 export {
   type AnswerQuestionsOptions,
   answerQuestions,

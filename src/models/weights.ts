@@ -13,10 +13,12 @@ import { resolveFile } from '../common/paths.js';
 import type { tf } from '../engine/index.js';
 import { ensureFile, weightsCachePath } from '../fetch/index.js';
 import { assignValues, firstFew, type LoadReport, sameShape } from '../nn/index.js';
+import { growRows, growsWith } from './grow_vocabulary.js';
 import { type HuggingFaceConfig, readHuggingFaceConfig } from './hugging_face/config.js';
 import { isHuggingFaceName } from './hugging_face/names.js';
 import { looksLike, underModelNames, untied } from './match_weights.js';
 import { interpolatePosEmbed } from './pos_embed.js';
+import type { VocabularyGrowth } from './tokenizer/added_words.js';
 
 /** What loading weights did. */
 export interface WeightsReport extends LoadReport {
@@ -60,6 +62,8 @@ export interface LoadableModel {
   namedBuffers?(): Map<string, tf.Variable>;
   mapCheckpoint?(state: StateRefs): StateRefs;
   mayStartNew?(name: string): boolean;
+  /** Words that were added to the vocabulary: a checkpoint without them is taken too. */
+  readonly vocabularyGrowth?: VocabularyGrowth;
   /** Whether a checkpoint of these names is to have a weight: it may hold adapters alone, or their base. */
   expects?(name: string, given: ReadonlySet<string>): boolean;
   /** Gives the second name of a tied weight numbers of its own; false where it cannot. */
@@ -107,8 +111,10 @@ async function copyWeights(
   const given = model.mapCheckpoint?.(renamed) ?? renamed;
   const fits = (name: string) => {
     const [wanted, found] = [own.get(name)!.shape, given.get(name)!.shape];
-    const anySize = isPosEmbed(name) && found.length === 3 && !options.exactSize;
-    return sameShape(wanted, anySize ? found.with(1, wanted[1]!) : found);
+    if (sameShape(wanted, found)) return true;
+    if (options.exactSize) return false;
+    if (isPosEmbed(name) && found.length === 3) return sameShape(wanted, found.with(1, wanted[1]!));
+    return growsWith(name, found, model.vocabularyGrowth) && sameShape(wanted, found.with(0, wanted[0]!));
   };
   const shared = [...own.keys()].filter((name) => given.has(name));
   const dropped = shared.filter((name) => !fits(name));
@@ -135,7 +141,7 @@ async function copyWeights(
     const variable = parts.get(name)!;
     if (done.has(variable)) continue; // the second name of a tied tensor
     done.add(variable);
-    assignValues(variable, await valueFor(name, variable, given.get(name)!));
+    assignValues(variable, await valueFor(name, variable, given.get(name)!, model.vocabularyGrowth));
   }
   if (!options.quiet) log.info(`loaded ${taken.length} tensors from ${checkpoint.path}`);
   warnOf(model, report);
@@ -190,9 +196,10 @@ async function checkConfigBeside(model: LoadableModel, { path, stateDict }: Chec
   if (existsSync(file)) model.checkForeignConfig(await readHuggingFaceConfig(file), file);
 }
 
-async function valueFor(name: string, variable: tf.Variable, ref: TensorRef) {
+async function valueFor(name: string, variable: tf.Variable, ref: TensorRef, growth?: VocabularyGrowth) {
   const value = await ref.read();
-  return isPosEmbed(name) ? interpolatePosEmbed(value, variable.shape[1]!) : value;
+  if (isPosEmbed(name)) return interpolatePosEmbed(value, variable.shape[1]!);
+  return growth && growsWith(name, value.shape, growth) ? growRows(value, growth) : value;
 }
 
 /**

@@ -17,27 +17,32 @@ const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u20
 export class BlipCaptionProcessor extends TextProcessor {
   override readonly prompt: string;
   readonly maxWords: number;
+  readonly lowerCase: boolean;
 
-  constructor({ prompt = '', maxWords = 50 } = {}) {
+  constructor({ prompt = '', maxWords = 50, lowerCase = true } = {}) {
     super();
     this.prompt = prompt;
     this.maxWords = maxWords;
+    this.lowerCase = lowerCase;
   }
 
   static readonly configSchema = z.strictObject({
     name,
     prompt: key(types.words, '', 'Put in front of the caption.'),
     max_words: maxWords,
+    lower_case: key(types.flag, true, 'Capitals become small letters; False with `model.lower_case: False`.'),
   });
 
   /** @throws ConfigError */
   static fromConfig(section?: ProcessorSection): BlipCaptionProcessor {
-    const { prompt, max_words } = readSection('blip_caption', BlipCaptionProcessor.configSchema, section);
-    return new BlipCaptionProcessor({ prompt, maxWords: max_words });
+    const read = readSection('blip_caption', BlipCaptionProcessor.configSchema, section);
+    const { prompt, max_words: maxWords, lower_case: lowerCase } = read;
+    return new BlipCaptionProcessor({ prompt, maxWords, lowerCase });
   }
 
   apply(caption: string): string {
-    const spaced = caption.toLowerCase().replace(MARKS, ' ').replace(SPACES, ' ');
+    const cased = this.lowerCase ? caption.toLowerCase() : caption;
+    const spaced = cased.replace(MARKS, ' ').replace(SPACES, ' ');
     // Line ends first, then blanks: a single tab or line end inside stays, as in the reference.
     const stripped = spaced.replace(/\n+$/, '').replace(/^ +| +$/g, '');
     return this.prompt + firstWords(stripped, this.maxWords);

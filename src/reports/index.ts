@@ -2,6 +2,7 @@
 export { type Comparison, compareRuns, type Difference, describeComparison } from './compare_runs.js';
 export { drawSheet, type SheetCell, type SheetPart } from './data_survey/contact_sheet.js';
 export { describeSplit, faultsOf, type SplitSurvey } from './data_survey/describe.js';
+export { newWords } from './data_survey/new_words.js';
 export { type DataSurvey, surveyData } from './data_survey/survey.js';
 export { comparePage } from './pages/compare_page.js';
 export { reportAtEnd, writeReport } from './pages/report_page.js';

@@ -57,6 +57,30 @@ describe('lavis data', () => {
     assert.equal(nothing.code, 1);
   });
 
+  it('--new-words writes what the vocabulary lacks, and model.added_words takes it', async () => {
+    const annotations = JSON.parse(readFileSync(join(folder, 'train.json'), 'utf8'));
+    const captions = ['Größe: a ball', 'die größe', 'ein ñandú', 'a moose 犬', 'a moose'];
+    const file = join(folder, 'others.json');
+    writeFileSync(file, JSON.stringify(captions.map((caption, i) => ({ ...annotations[i], caption }))));
+    const words = join(folder, 'words.txt');
+    const options = [
+      `datasets.coco_caption.build_info.annotations.train.storage=${file}`,
+      'model.strip_accents=False',
+    ];
+    const args = ['data', '--cfg-path', tiny.yaml, '--sheet', sheet, '--new-words', words, '--options'];
+    const { code, stdout, stderr } = await lavis(...args, ...tiny.output('out'), ...options);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /words\.txt: 11 words; model\.added_words takes it/);
+    // Letters first; then words of three pieces and more that come twice: "ñandú" comes once.
+    assert.deepEqual(readFileSync(words, 'utf8').trimEnd().split('\n'), [
+      ...['ß', '##ß', 'ñ', '##ñ', 'ö', '##ö', 'ú', '##ú', '犬'],
+      ...['größe', 'moose'],
+    ]);
+    assert.match((await survey(...options)).stdout, /\[UNK\] +in 4 of 5/);
+    const added = await survey(...options, `model.added_words=${words}`);
+    assert.match(added.stdout, /\[UNK\] +in 0 of 5 texts/);
+  });
+
   it('refuses a split that no dataset has, as a run does', async () => {
     const { code, stdout, stderr } = await survey(
       'datasets.coco_caption.build_info.annotations.val=null',

@@ -9,8 +9,9 @@ import { checkHuggingFaceConfig, type HuggingFaceConfig } from '../hugging_face/
 import { type MedConfig, readMedConfig } from '../med/config.js';
 import type { BuildOptions } from '../model.js';
 import { namedWeights } from '../named_weights.js';
+import type { VocabularyGrowth } from '../tokenizer/added_words.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
-import { loadTokenizer } from '../tokenizer/vocabulary.js';
+import { tokenizerOf } from '../tokenizer/vocabulary.js';
 import type { VitConfig } from '../vit.js';
 import { locateWeights, type MayLack } from '../weights.js';
 import { type BlipSection, vitConfigOf } from './config.js';
@@ -38,6 +39,8 @@ interface BlipClass<M extends BlipBase, S extends BlipSection> {
 /** What every BLIP shares: its `model` section, tokenizer, sizes, weights and generator. */
 export abstract class BlipBase extends BaseModel {
   readonly tokenizer: BertTokenizer;
+  /** Where `model.added_words` made the vocabulary larger than that of the weights it starts from. */
+  vocabularyGrowth?: VocabularyGrowth;
   /** The image encoder's sizes. */
   readonly vit: VitConfig;
   /** The sizes of the text encoder and decoder. */
@@ -66,19 +69,21 @@ export abstract class BlipBase extends BaseModel {
   ): Promise<M> {
     const config: S = readSection('model', this.configSchema, section, { unknown: 'warn' });
     this.checkSection?.(config);
+    refuseStillWords(config);
     const vit = vitConfigOf(config);
     const source = weightsOf(config, training);
     // Before the model takes its memory, and both, so that one message tells all that is not there.
-    const [tokenizer] = await waitForBoth(
-      loadTokenizer(config.tokenizer),
+    const [{ tokenizer, growth }] = await waitForBoth(
+      tokenizerOf(config),
       source && locateWeights(source.place, source.option),
     );
     const med = readMedConfig(config.med_config_path, {
       vocabSize: tokenizer.length,
       encoderWidth: vit.width,
-      grows: this.growsVocabulary,
+      grows: this.growsVocabulary || growth !== undefined,
     });
     const model = new this({ section: config, vit, med, tokenizer, seed });
+    model.vocabularyGrowth = growth;
     try {
       const anew = await model.#start(seed, source);
       if (config.lora) model.adapt(config.lora, anew, seed);
@@ -125,6 +130,15 @@ export abstract class BlipBase extends BaseModel {
     this.begin();
     return anew ?? new Set();
   }
+}
+
+/** @throws ConfigError where words that were added could not be learnt */
+function refuseStillWords({ added_words: added, lora }: BlipSection): void {
+  if (!added || !lora) return;
+  throw new ConfigError('model.added_words and model.lora exclude each other', {
+    found: 'LoRA leaves the embeddings of words as they are: those that are added would not be learnt',
+    help: 'model.lora=null and model.freeze_vit=True',
+  });
 }
 
 interface WeightsSource {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ConfigError } from '../../common/errors.js';
 import { key, types } from '../../config/index.js';
 import { loraSchema } from '../lora.js';
+import { tokenizerKeys } from '../tokenizer/vocabulary.js';
 import type { VitConfig } from '../vit.js';
 
 /** What the `model` section of every BLIP may say. Keys as LAVIS's; those for `vit_type: custom` are ours. */
@@ -65,7 +66,7 @@ export const blipSchema = z.strictObject({
     'configs/models/med_config.json',
     'JSON file of the text encoder and decoder, relative to the working directory or the package.',
   ),
-  tokenizer: key(types.text, 'bert-base-uncased', '`bert-base-uncased`, or a vocabulary file.'),
+  ...tokenizerKeys,
 });
 
 /** The keys of models with momentum copies. */

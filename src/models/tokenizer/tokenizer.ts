@@ -18,12 +18,21 @@ export const withFirstToken = ({ inputIds, attentionMask }: EncodedTexts, id: nu
 const SPECIAL = { pad: '[PAD]', unk: '[UNK]', cls: '[CLS]', sep: '[SEP]', mask: '[MASK]' } as const;
 const ADDED = { bos: '[DEC]', enc: '[ENC]' } as const;
 
+/** How texts are read before they are cut into pieces; as BERT's uncased models where left out. */
+export interface TokenizerOptions {
+  /** Capitals become small letters. */
+  lowerCase?: boolean;
+  /** Letters lose their accents; as `lowerCase` where left out. */
+  stripAccents?: boolean;
+}
+
 /**
- * BERT's uncased WordPiece with BLIP's two added tokens, [DEC] (begin) and [ENC].
+ * BERT's WordPiece with BLIP's two added tokens, [DEC] (begin) and [ENC]; uncased unless told.
  * Equal to transformers' slow BertTokenizer as LAVIS's init_tokenizer sets it up.
  */
 export class BertTokenizer {
   readonly #tokenizer: Tokenizer;
+  readonly #json: ReturnType<typeof tokenizerJson>;
   readonly #vocab: ReadonlyMap<string, number>;
   /** The vocabulary's words, as the lines of vocab.txt; [DEC] and [ENC] only where they are among those. */
   readonly words: readonly string[];
@@ -43,7 +52,11 @@ export class BertTokenizer {
    * @param words the lines of vocab.txt; a word's id is its line.
    * @throws DataError when a special token is not among the words.
    */
-  constructor(words: readonly string[], where = 'vocab.txt') {
+  constructor(
+    words: readonly string[],
+    where = 'vocab.txt',
+    readonly options: TokenizerOptions = {},
+  ) {
     const vocab = new Map(words.map((word, id) => [word, id]));
     const missing = Object.values(SPECIAL).filter((token) => !vocab.has(token));
     if (missing.length) {
@@ -63,18 +76,45 @@ export class BertTokenizer {
     this.sepId = vocab.get(SPECIAL.sep)!;
     this.bosId = vocab.get(ADDED.bos)!;
     this.encId = vocab.get(ADDED.enc)!;
-    this.#tokenizer = new Tokenizer(tokenizerJson(vocab), { clean_up_tokenization_spaces: true });
+    this.#json = tokenizerJson(vocab, options);
+    this.#tokenizer = new Tokenizer(this.#json, { clean_up_tokenization_spaces: true });
   }
 
   /** Its tokenizer.json, as Hugging Face's libraries read it; [DEC] and [ENC] are special added tokens. */
   toJson() {
-    return tokenizerJson(this.#vocab);
+    return this.#json;
+  }
+
+  /** The id of a word or piece of the vocabulary. */
+  idOf(token: string): number | undefined {
+    return this.#vocab.get(token);
+  }
+
+  /** The word or piece of an id. */
+  tokenOf(id: number): string {
+    return this.words[id] ?? (id === this.bosId ? ADDED.bos : ADDED.enc);
+  }
+
+  /** The words with [DEC] and [ENC] where these have their ids. */
+  withSpecialWords(): string[] {
+    const special = [...this.#vocab].filter(([, id]) => id >= this.words.length);
+    return [...this.words, ...special.map(([token]) => token)];
+  }
+
+  /** A text as it is cut into pieces. */
+  normalize(text: string): string {
+    const { lowerCase = true, stripAccents = lowerCase } = this.options;
+    const plain = stripAccents ? text.normalize('NFD').replaceAll(/\p{Mn}/gu, '') : text.normalize('NFC');
+    return lowerCase ? plain.toLowerCase() : plain;
   }
 
   /** The ids of one text, [CLS] and [SEP] around it; cut to maxLength ids, the last of them [SEP]. */
   encode(text: string, maxLength = Number.POSITIVE_INFINITY): number[] {
     // The one character whose lower case depends on its neighbours: Python lowers it alone.
-    const { ids } = this.#tokenizer.encode(text.replaceAll('Σ', 'σ'));
+    const lowered = this.options.lowerCase === false ? text : text.replaceAll('Σ', 'σ');
+    // A letter and its accent may be two characters; where accents stay, the vocabulary has them as one.
+    const { stripAccents = this.options.lowerCase ?? true } = this.options;
+    const { ids } = this.#tokenizer.encode(stripAccents ? lowered : lowered.normalize('NFC'));
     return ids.length <= maxLength ? ids : [...ids.slice(0, maxLength - 1), this.sepId];
   }
 
@@ -109,7 +149,10 @@ export class BertTokenizer {
 }
 
 /** The tokenizer.json that bert-base-uncased would have with these words. */
-function tokenizerJson(vocab: ReadonlyMap<string, number>) {
+function tokenizerJson(
+  vocab: ReadonlyMap<string, number>,
+  { lowerCase = true, stripAccents }: TokenizerOptions,
+) {
   const special = [...Object.values(SPECIAL), ...Object.values(ADDED)];
   const token = (content: string, type = 0) => ({ SpecialToken: { id: content, type_id: type } });
   const text = (id: 'A' | 'B', type: number) => ({ Sequence: { id, type_id: type } });
@@ -131,8 +174,8 @@ function tokenizerJson(vocab: ReadonlyMap<string, number>) {
       type: 'BertNormalizer',
       clean_text: true,
       handle_chinese_chars: true,
-      strip_accents: null,
-      lowercase: true,
+      strip_accents: stripAccents ?? null,
+      lowercase: lowerCase,
     },
     pre_tokenizer: { type: 'BertPreTokenizer' },
     post_processor: {

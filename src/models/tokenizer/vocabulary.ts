@@ -1,8 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
 import { DataError } from '../../common/errors.js';
 import { cachePath, resolveFile } from '../../common/paths.js';
+import { readText } from '../../common/text_file.js';
+import { key, readSection, types } from '../../config/index.js';
 import { ensureFile } from '../../fetch/index.js';
-import { BertTokenizer } from './tokenizer.js';
+import { type VocabularyGrowth, withAddedWords } from './added_words.js';
+import { BertTokenizer, type TokenizerOptions } from './tokenizer.js';
 
 const BERT_BASE_UNCASED = {
   url: 'https://huggingface.co/bert-base-uncased/resolve/main/vocab.txt',
@@ -24,11 +28,59 @@ export const vocabularyItem = () => ({
  * The tokenizer of a vocabulary file, or of `bert-base-uncased`, which is downloaded once into the cache.
  * @throws DataError when the file cannot be had: the message names the URL, the cache path and the option.
  */
-export async function loadTokenizer(nameOrPath = DEFAULT_TOKENIZER): Promise<BertTokenizer> {
+export async function loadTokenizer(
+  nameOrPath = DEFAULT_TOKENIZER,
+  options: TokenizerOptions = {},
+): Promise<BertTokenizer> {
   const path = await vocabularyFile(nameOrPath);
+  return new BertTokenizer(linesOf(path), path, options);
+}
+
+/** The keys of a `model` section that make its tokenizer. */
+export const tokenizerKeys = {
+  tokenizer: key(types.text, DEFAULT_TOKENIZER, '`bert-base-uncased`, or a vocabulary file.'),
+  lower_case: key(
+    types.flag,
+    true,
+    'Capitals are read as small letters, as `bert-base-uncased` has it; False with a vocabulary that has capitals.',
+  ),
+  strip_accents: key(
+    types.flag,
+    undefined,
+    'Letters are read without their accents; as `lower_case` unless given. False with a vocabulary that has them.',
+  ),
+  added_words: key(
+    types.text,
+    undefined,
+    'A file of words, one a line (pieces begin with ##), that the vocabulary has besides: each starts from the mean of the pieces that it had.',
+  ),
+};
+
+/** The tokenizer of a `model` section, and what words that were added start from. */
+export interface SectionTokenizer {
+  tokenizer: BertTokenizer;
+  growth?: VocabularyGrowth;
+}
+
+/** @throws DataError as `loadTokenizer` and `withAddedWords` */
+export async function tokenizerOf(section: object): Promise<SectionTokenizer> {
+  const keys = readSection('model', z.object(tokenizerKeys), section, { unknown: 'ignore' });
+  const options = { lowerCase: keys.lower_case, stripAccents: keys.strip_accents };
+  if (!keys.added_words) return { tokenizer: await loadTokenizer(keys.tokenizer, options) };
+  const path = await vocabularyFile(keys.tokenizer);
+  const file = resolveFile(keys.added_words);
+  const text = await readText(file, { what: 'a file of added words' });
+  const added = text
+    .split(/\r?\n/)
+    .map((line) => line.trim().normalize('NFC'))
+    .filter((line) => line !== '');
+  return withAddedWords(linesOf(path), added, options, { where: path, addedWhere: file });
+}
+
+function linesOf(path: string): string[] {
   const lines = readFileSync(path, 'utf8').split(/\r?\n/);
   if (lines.at(-1) === '') lines.pop();
-  return new BertTokenizer(lines, path);
+  return lines;
 }
 
 async function vocabularyFile(nameOrPath: string): Promise<string> {

@@ -5,7 +5,7 @@ import { resolveFile } from '../../common/paths.js';
 import { registry } from '../../common/registry.js';
 import type { Config } from '../../config/index.js';
 import { type Dataset, hasWords, isNothing, type RetrievalDataset } from '../../datasets/index.js';
-import { type BertTokenizer, loadTokenizer } from '../../models/index.js';
+import { type BertTokenizer, tokenizerOf } from '../../models/index.js';
 import { type ProcessorOwner, textProcessorOf } from '../../processors/index.js';
 
 /** How long the captions of a split are. */
@@ -34,7 +34,7 @@ export interface TextLimit {
 /** Undefined, with a line that says why, where the vocabulary or the decoder's sizes cannot be had. */
 export async function textLimit({ model }: Config): Promise<TextLimit | undefined> {
   try {
-    const tokenizer = await loadTokenizer(typeof model.tokenizer === 'string' ? model.tokenizer : undefined);
+    const { tokenizer } = await tokenizerOf(model);
     const file = resolveFile(String(model.med_config_path ?? 'configs/models/med_config.json'));
     const { max_position_embeddings: positions = 512 } = JSON.parse(await readFile(file, 'utf8'));
     const { shape = {} } = registry.getModelClass(String(model.arch)).configSchema ?? {};
@@ -86,7 +86,10 @@ export function surveyCaptions(
   return { ...survey, unknown: unknown?.found() };
 }
 
-function* captionsOf(dataset: Dataset): Generator<{ caption: string; prompt?: string; where: string }> {
+/** The texts of a dataset's records, and those it is compared with or scored against. */
+export function* captionsOf(
+  dataset: Dataset,
+): Generator<{ caption: string; prompt?: string; where: string }> {
   for (let i = 0; i < dataset.length; i++) {
     const { text_input: caption, prompt, source } = dataset.job?.(i).record ?? {};
     if (typeof caption !== 'string') continue;
