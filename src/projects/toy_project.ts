@@ -1,4 +1,4 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageRoot } from '../common/paths.js';
 import { captionsOf, drawScene, scenesOf } from '../datasets/index.js';
@@ -10,7 +10,9 @@ const PICTURES = 48;
 export async function writeToyProject(folder: string): Promise<number> {
   await mkdir(join(folder, 'images'), { recursive: true });
   await writeFile(join(folder, 'captions.csv'), await drawPictures(join(folder, 'images')));
-  await copyFile(join(packageRoot, 'projects', 'toy', 'run.yaml'), join(folder, 'run.yaml'));
+  const run = await readFile(join(packageRoot, 'configs', 'init', 'toy.yaml'), 'utf8');
+  // The schema does not come along.
+  await writeFile(join(folder, 'run.yaml'), run.replace(/^# yaml-language-server:.*\n/m, ''));
   return PICTURES;
 }
 
