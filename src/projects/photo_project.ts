@@ -84,7 +84,7 @@ function explain(
     ...splits.notes,
     `${recipe}: ${why}`,
     `batches of ${batch} ${gpu ? 'on a GPU' : said === undefined ? 'without a GPU: none was found' : 'without a GPU'}; ${counted(epochs, 'epoch')} are at most ${updates} updates${
-      splits.valid.length > 0 ? ', and patience ends them when val gets no better' : ''
+      splits.valid.length > 0 ? ', and patience ends them when the loss of val falls no more' : ''
     }`,
     `captions have up to ${most} words (19 in 20) and ${longest} (the longest): max_len ${maxLength}, max_txt_len ${maxTextLength}`,
   ];
@@ -124,7 +124,7 @@ function fill(recipe: string, { found, splits, lengths, numbers }: Plan): string
   };
   for (const [key, value] of Object.entries(values)) text = withValue(text, key, value);
   if (found.images.length > REMEMBERED) text = text.replace(/^( {2}cache_image_embeds: )True/m, '$1False');
-  if (splits.valid.length === 0) text = text.replace(/^ {2}patience:.*\n/m, '');
+  if (splits.valid.length === 0) text = text.replace(/^ {2}(monitor|patience):.*\n/gm, '');
   return text.replace(/^( {2}model_type: .*\n)/m, `$1  max_txt_len: ${maxTextLength}\n`);
 }
 

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { Config } from '#src/index.js';
 import { temporaryFolder } from '../support.js';
 import { drawPhotos } from './photos.js';
 
@@ -26,28 +27,37 @@ test('the tutorial works as it stands, command by command', { timeout: 300_000 }
   const photos = await drawPhotos(join(folder, 'photos'), 12);
   const [header] = blocks('csv')[0].split('\n');
   const rows = photos.map(({ name, caption }) => `${name},${caption}`);
-  writeFileSync(join(folder, 'captions.csv'), [header, ...rows].join('\n'));
-  writeFileSync(join(folder, 'photos.yaml'), blocks('yaml')[0]);
+  writeFileSync(join(folder, 'photos', 'captions.csv'), [header, ...rows].join('\n'));
 
   const printed = new Map<string, string>();
   const commands = blocks('sh').flatMap((block) => block.trim().split('\n'));
   for (const command of commands) {
     const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare);
     assert.equal(words.shift(), 'lavis', command);
-    const run = spawnSync(process.execPath, [resolve('bin/lavis.js'), ...words, '--options', ...TOY], {
+    const toy = words[0] === 'init' ? [] : [...(words.includes('--options') ? [] : ['--options']), ...TOY];
+    const run = spawnSync(process.execPath, [resolve('bin/lavis.js'), ...words, ...toy], {
       cwd: folder,
+      env: { ...process.env, LAVIS_CACHE_ROOT: join(folder, 'cache') },
       encoding: 'utf8',
     });
     assert.equal(run.status, 0, `${command}\n${run.stderr}`);
     printed.set(command, run.stdout);
   }
-  const said = (start: string) => [...printed].find(([command]) => command.startsWith(start))![1];
-  assert.match(said('lavis train --cfg-path photos.yaml'), /memory|CIDEr/);
-  assert.match(printed.get('lavis train --cfg-path photos.yaml')!, /CIDEr/);
-  assert.equal(said('lavis caption photos ').trim().split('\n').length, 12);
+  assert.match(printed.get('lavis train --cfg-path my-run/run.yaml')!, /CIDEr/);
+  assert.equal(printed.get('lavis caption photos --cfg-path my-run/run.yaml')!.trim().split('\n').length, 12);
   assert.ok(existsSync(join(folder, 'contact_sheet.png')));
   const [job] = readdirSync(join(folder, 'output'));
-  assert.ok(existsSync(join(folder, 'output', job, 'checkpoint_best.pth')));
+  assert.ok(readdirSync(join(folder, 'output', job)).some((name) => /^(checkpoint|adapter)_best/.test(name)));
+  for (const name of ['photos/0.caption', 'photos/0.jpg.xmp', 'words.txt'])
+    assert.ok(existsSync(join(folder, name)), name);
+});
+
+test('the keys that the tutorial shows for another language are keys', async () => {
+  const [section] = blocks('yaml');
+  const keys = [...section.matchAll(/^ {2}(\w+): (\S+)/gm)].map(([, key, value]) => `model.${key}=${value}`);
+  const recipe = 'projects/blip/train/caption_photos_frozen.yaml';
+  const config = await Config.fromFile(recipe, keys);
+  assert.deepEqual([config.model.strip_accents, config.model.added_words], [false, 'words.txt']);
 });
 
 test('every page that the documentation points to is there', () => {
