@@ -7,6 +7,7 @@
  *     npm run bench -- --peers build/peers/bin/python --peer torch_blip.py        beside PyPI's newest: PyTorch with fused
  *                                                                attention and AdamW, compiled, in bfloat16; transformers; OpenVINO
  *     npm run bench -- --work base,caption --profile             time of each graph of a step, of a batch of captions
+ *     npm run bench -- --work tune --batch 4,16 --peer torch_blip.py --python python3    full, frozen, remembered, LoRA
  *     npm run bench -- --work search --rounds 1                  indexing folders of pictures, asking 100,000
  *     npm run bench -- --small --image 96 --rounds 1             tries the benchmark itself, in a minute
  *
@@ -24,8 +25,9 @@ import { base, caption, large } from './lib/model_works.mjs';
 import { checkpoint, loading, startup } from './lib/run_works.mjs';
 import { search } from './lib/search_works.mjs';
 import { tableLines } from './lib/table.mjs';
+import { tune } from './lib/tune_works.mjs';
 
-const WORKS = { base, large, caption, loading, startup, checkpoint, growth, search };
+const WORKS = { base, large, caption, tune, loading, startup, checkpoint, growth, search };
 
 const { values: args } = parseArgs({
   options: {
@@ -42,6 +44,9 @@ const { values: args } = parseArgs({
     threads: { type: 'string', default: String(availableParallelism()) },
     profile: { type: 'boolean', default: false },
     image: { type: 'string', default: '384' },
+    /** Of --work tune: images of a step, and the model. */
+    batch: { type: 'string', default: '4' },
+    size: { type: 'string', default: 'base' },
     /** Images that a loader is timed over. */
     images: { type: 'string', default: '400' },
     'growth-image': { type: 'string', default: '224' },

@@ -17,7 +17,7 @@ interface Bench {
   median(values: number[]): number;
   spread(values: number[]): number;
   sizesOf(model: BlipCaption): Sizes;
-  stepFlops(sizes: Sizes, work: { images: number; text: number }): number;
+  stepFlops(sizes: Sizes, work: { images: number; text: number; tune: string }): number;
   makeCaptioner(options: object): Promise<BlipCaption>;
 }
 
@@ -43,27 +43,35 @@ function productsOf({ kernels }: Awaited<ReturnType<typeof tf.profile>>): number
   }, 0);
 }
 
-test('the useful operations of a step are the products that it takes, less what it computes in vain', async () => {
-  await tf.setBackend('cpu');
-  const vocab = fixture('tiny_caption', 'vocab.txt');
-  const model = await bench.makeCaptioner({ size: 'small', image: 32, vocab });
-  model.train();
-  const sizes = bench.sizesOf(model);
-  const [images, caption] = [2, 'a picture of a dog'];
-  const image = tf.randomNormal<tf.Rank.R4>([images, 32, 32, 3]);
-  let text = 0;
-  const profile = await tf.profile(() => {
-    const { value, grads } = valueAndGrads(() => {
-      const output = model.forward({ image, text_input: Array(images).fill(caption) });
-      text = output.intermediateOutput.decoderOutput.logits.shape[1];
-      return output.loss;
-    }, model.namedParameters());
-    tf.dispose([...grads.values()]);
-    return value;
+const TUNES = ['full', 'frozen', 'remembered'];
+
+for (const tune of TUNES) {
+  test(`the useful operations of a step are the products that it takes, less what it computes in vain: ${tune}`, async () => {
+    await tf.setBackend('cpu');
+    const vocab = fixture('tiny_caption', 'vocab.txt');
+    const model = await bench.makeCaptioner({ size: 'small', image: 32, vocab, tune });
+    model.train();
+    const sizes = bench.sizesOf(model);
+    const [images, caption] = [2, 'a picture of a dog'];
+    const image = tf.randomNormal<tf.Rank.R4>([images, 32, 32, 3]);
+    const image_embeds = tune === 'remembered' ? model.imageEncoding().encode(image) : undefined;
+    const seen = image_embeds ? { image_embeds } : { image };
+    let text = 0;
+    const profile = await tf.profile(() => {
+      const { value, grads } = valueAndGrads(() => {
+        const output = model.forward({ ...seen, text_input: Array(images).fill(caption) });
+        text = output.intermediateOutput.decoderOutput.logits.shape[1];
+        return output.loss;
+      }, model.namedParameters());
+      tf.dispose([...grads.values()]);
+      return value;
+    });
+    const { hidden, layers, vocabulary, prompt } = sizes;
+    // Words that a word may not see yet, and the logits that no label asks for.
+    const unseen = 3 * layers * 4 * images * text * (text - (text + 1) / 2) * hidden;
+    const unlabelled = 2 * 2 * images * prompt * (hidden ** 2 + hidden * vocabulary);
+    const useful = bench.stepFlops(sizes, { images, text, tune });
+    assert.equal(useful + unseen + unlabelled, productsOf(profile));
+    model.dispose();
   });
-  const { hidden, layers, vocabulary, prompt } = sizes;
-  // Words that a word may not see yet, and the logits that no label asks for.
-  const unseen = 3 * layers * 4 * images * text * (text - (text + 1) / 2) * hidden;
-  const unlabelled = 2 * 2 * images * prompt * (hidden ** 2 + hidden * vocabulary);
-  assert.equal(bench.stepFlops(sizes, { images, text }) + unseen + unlabelled, productsOf(profile));
-});
+}

@@ -3,6 +3,7 @@
  *
  *     node scripts/bench/index.mjs engine                       products and kernels
  *     node scripts/bench/index.mjs engine --step base --batch 4 --steps 5 [--profile] [--recompute 5] [--vocab FILE]
+ *         [--tune full|frozen|remembered|lora|lora-remembered]    what is trained; remembered: embeddings in place of pixels
  *     node scripts/bench/index.mjs engine --caption base --batch 4 --steps 3 [--profile] [--quantize int8]    3 beams, 20 tokens
  *     node scripts/bench/index.mjs engine --busy                products on all cores until it is ended
  *
@@ -11,7 +12,7 @@
 import { parseArgs } from 'node:util';
 import * as engine from '../../../dist/engine/index.js';
 import { AdamW } from '../../../dist/optim/index.js';
-import { CAPTION, makeCaptioner } from '../lib/captioner.mjs';
+import { CAPTION, makeCaptioner, TUNES } from '../lib/captioner.mjs';
 import { captionFlops, sizesOf, stepFlops } from '../lib/flops.mjs';
 import { peakGb, residentGb } from '../lib/machine.mjs';
 import { productRate, timeOf } from '../lib/product_rate.mjs';
@@ -30,6 +31,7 @@ const { values: args } = parseArgs({
     steps: { type: 'string', default: '5' },
     image: { type: 'string', default: '384' },
     recompute: { type: 'string', default: '0' },
+    tune: { type: 'string', default: 'full' },
     vocab: { type: 'string', default: 'bert-base-uncased' },
     profile: { type: 'boolean', default: false },
   },
@@ -41,6 +43,10 @@ const chosen = await engine.setupEngine({
 });
 console.log(chosen.description);
 
+if (!TUNES[args.tune]) {
+  console.error(`unknown --tune ${args.tune}; there are ${Object.keys(TUNES).join(', ')}`);
+  process.exit(2);
+}
 const [batch, count, image] = [args.batch, args.steps, args.image].map(Number);
 /** A device that works on its own is waited for. */
 const waiting = { read: args.device !== 'cpu' };
@@ -139,12 +145,12 @@ async function captions(size, before) {
 }
 
 /** One training step. @returns seconds of the whole and of its parts, and the tokens of a caption */
-function trainingStep(model, optimizer, parameters, pixels, texts) {
+function trainingStep(model, optimizer, parameters, seen, texts) {
   const start = performance.now();
   const cpuStart = process.cpuUsage();
   let [forwardDone, tokens] = [0, 0];
   const { value, grads } = engine.valueAndGrads(() => {
-    const { loss, intermediateOutput } = model.forward({ image: pixels, text_input: texts });
+    const { loss, intermediateOutput } = model.forward({ ...seen, text_input: texts });
     tokens = intermediateOutput.decoderOutput.logits.shape[1];
     forwardDone = performance.now();
     return loss;
@@ -173,18 +179,22 @@ function trainingStep(model, optimizer, parameters, pixels, texts) {
  */
 async function trainingSteps(size, before) {
   const start = performance.now();
-  const model = await makeCaptioner({ size, image, recompute: Number(args.recompute), vocab: args.vocab });
+  const { tune, vocab } = args;
+  const model = await makeCaptioner({ size, image, recompute: Number(args.recompute), vocab, tune });
   model.train();
   console.log(
     `model made in ${((performance.now() - start) / 1000).toFixed(1)} s, ${peakGb().toFixed(2)} GB`,
   );
   const parameters = model.namedParameters();
   const optimizer = new AdamW(model.getOptimizerParams(0.05), { lr: 1e-5 });
-  const pixels = tf.randomNormal([batch, image, image, 3]);
+  // Remembered ones come from the cache: that they were made once is no part of a step, nor of its memory.
+  const seen = tune.endsWith('remembered')
+    ? { image_embeds: tf.randomNormal([batch, ...model.imageEncoding().shape]) }
+    : { image: tf.randomNormal([batch, image, image, 3]) };
   const texts = Array(batch).fill(CAPTION);
   const { pool } = tf.backend();
   const steps = [];
-  const take = () => trainingStep(model, optimizer, parameters, pixels, texts);
+  const take = () => trainingStep(model, optimizer, parameters, seen, texts);
   for (let i = 0; i < count + 1; i++) {
     if (i > 0) before();
     const step = take();
@@ -195,7 +205,7 @@ async function trainingSteps(size, before) {
   }
   const profile = await profileOf(take);
   const of = (part) => median(steps.map((step) => step[part]));
-  const flops = stepFlops(sizesOf(model), { images: batch, text: steps[0].tokens });
+  const flops = stepFlops(sizesOf(model), { images: batch, text: steps[0].tokens, tune });
   const parts = { forward: of('forward'), backward: of('backward'), update: of('update') };
   const times = steps.map(({ seconds }) => seconds);
   return { seconds: of('seconds'), times, ...parts, flops, steps, profile };

@@ -51,7 +51,19 @@ export const sizedSection = ({ size, image, recompute = 0, vocab }) => ({
   tokenizer: existsSync(vocab) ? vocab : 'bert-base-uncased',
 });
 
-export async function makeCaptioner(options) {
+const FROZEN = { freeze_vit: true };
+const ADAPTERS = { lora: { r: 16, alpha: 32, dropout: 0.05 } };
+
+/** Keys of the `model` section by what is trained; those that end in `remembered` see embeddings, not pixels. */
+export const TUNES = {
+  full: {},
+  frozen: FROZEN,
+  remembered: FROZEN,
+  lora: ADAPTERS,
+  'lora-remembered': ADAPTERS,
+};
+
+export async function makeCaptioner({ tune = 'full', ...options }) {
   const { registry } = await import('../../../dist/index.js');
-  return registry.getModelClass('blip_caption').fromConfig(modelSection(options));
+  return registry.getModelClass('blip_caption').fromConfig({ ...modelSection(options), ...TUNES[tune] });
 }

@@ -25,24 +25,48 @@ const visionBlocks = (s, images) =>
 /** Keys and values of the image for the cross-attention of every layer. */
 const imageMemory = (s, images) => s.layers * 2 * images * s.tokens * 2 * s.width * s.hidden;
 
+const wordProjections = (s, words) =>
+  s.layers * 2 * words * (6 * s.hidden ** 2 + 2 * s.hidden * s.intermediate);
+
+/** Scores and their sums of values. */
+const wordAttention = (s, words, seen) => s.layers * 4 * words * (s.tokens + seen) * s.hidden;
+
 /** `words` positions through all layers, each attending to `seen` positions of the text and to the image. */
-const wordLayers = (s, words, seen) =>
-  s.layers *
-  (2 * words * (6 * s.hidden ** 2 + 2 * s.hidden * s.intermediate) +
-    4 * words * (s.tokens + seen) * s.hidden);
+const wordLayers = (s, words, seen) => wordProjections(s, words) + wordAttention(s, words, seen);
 
 const head = (s, words) => 2 * words * (s.hidden ** 2 + s.hidden * s.vocabulary);
 
 /**
- * One training step: forward once, backward twice as much. Pixels need no gradient; positions without a
- * label need none of their logits.
- * @param text tokens of each caption
+ * How often the products of each part are made in a step: forward once, backward once for the gradient of what goes
+ * in and once for that of the weights. Beside a frozen image encoder nobody asks for the gradient of embeddings;
+ * beside adapters, whose own products are left out here, for none of whole weights.
  */
-export function stepFlops(s, { images, text }) {
+const TIMES = {
+  full: { vision: 3, patches: 2, memory: 3, words: 3, labels: 2 },
+  frozen: { vision: 1, patches: 1, memory: 2, words: 3, labels: 2 },
+  remembered: { vision: 0, patches: 0, memory: 2, words: 3, labels: 2 },
+  lora: { vision: 1, patches: 1, memory: 1, words: 2, labels: 1 },
+  'lora-remembered': { vision: 0, patches: 0, memory: 1, words: 2, labels: 1 },
+};
+
+/**
+ * One training step. Pixels need no gradient; positions without a label need none of their logits.
+ * @param text tokens of each caption
+ * @param tune what is trained, of `TUNES`
+ */
+export function stepFlops(s, { images, text, tune = 'full' }) {
   const words = images * text;
   const labels = images * (text - s.prompt);
-  const body = visionBlocks(s, images) + imageMemory(s, images) + wordLayers(s, words, (text + 1) / 2);
-  return 3 * body + 2 * patchProduct(s, images) + head(s, words) + 2 * head(s, labels);
+  const times = TIMES[tune];
+  return (
+    times.vision * visionBlocks(s, images) +
+    times.patches * patchProduct(s, images) +
+    times.memory * imageMemory(s, images) +
+    times.words * wordProjections(s, words) +
+    3 * wordAttention(s, words, (text + 1) / 2) +
+    head(s, words) +
+    times.labels * head(s, labels)
+  );
 }
 
 /**

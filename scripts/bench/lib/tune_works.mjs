@@ -1,0 +1,35 @@
+/** Training steps by what is trained: all of a captioner, its text side, adapters; with pixels or remembered images. */
+import { TUNES } from './captioner.mjs';
+
+/** What users of a PyTorch that has it switch on. */
+const NEWEST = ['--sdpa', '--fused-adamw'];
+
+/** The peer's parameters for the same; it has no adapters. */
+const PEERS = {
+  full: [],
+  frozen: ['--freeze-vit'],
+  remembered: ['--freeze-vit', '--remember'],
+};
+
+/** At `--batch` images, several with commas: each contestant in a process of its own, in turns. */
+export async function tune(context) {
+  const { steps, image, batch, size: asked } = context.args;
+  const size = context.size(asked);
+  const rows = [];
+  for (const images of batch.split(',')) {
+    const common = ['--batch', images, '--steps', steps, '--image', image];
+    const ours = Object.keys(TUNES).map((name) => [
+      name,
+      () => context.engine('--step', size, ...common, '--tune', name),
+    ]);
+    const peers = Object.entries(PEERS).map(([name, flags]) => [
+      `PyTorch ${name}`,
+      () => context.peer('--size', asked, ...common, ...NEWEST, ...flags),
+    ]);
+    const title = `training step, ${size}, batch ${images}`;
+    rows.push(...(await context.takeTurns(title, Object.fromEntries(ours), Object.fromEntries(peers))));
+  }
+  for (const row of rows)
+    row.note = `${(row.seconds / Number(row.work.split(' ').at(-1))).toFixed(3)} s a picture`;
+  return { rows };
+}
