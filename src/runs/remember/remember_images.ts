@@ -39,7 +39,7 @@ export class RememberImages implements RunHook {
 
   /** @throws ConfigError for a model or a dataset that cannot have it */
   constructor(model: Model, datasets: DatasetsBySplit, settings: RunSettings, training: boolean) {
-    rememberedEncoding(model, training);
+    rememberedEncoding(model, settings, training);
     this.#splits = rememberedSplits(datasets, settings);
     this.#limitGb = settings.cacheLimitGb;
   }

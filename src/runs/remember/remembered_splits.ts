@@ -63,9 +63,16 @@ const unsuitable = (dataset: string, found: string) =>
 /**
  * What is remembered of images.
  * @param training whether the encoder has to stay as it is
- * @throws ConfigError for a model whose image encoder is trained, or of which there is not one
+ * @throws ConfigError for a model whose image encoder is trained or rounded, or of which there is not one
  */
-export function rememberedEncoding(model: Model, training: boolean): ImageEncoding {
+export function rememberedEncoding(model: Model, { quantize }: RunSettings, training: boolean): ImageEncoding {
+  if (quantize) {
+    throw new ConfigError('run.quantize rounds the image encoder that remembered images come from', {
+      where: WHERE,
+      found: `run.quantize ${quantize}`,
+      help: `${WITHOUT}, or leave run.quantize out`,
+    });
+  }
   const encoding = model.imageEncoding?.();
   if (!encoding) {
     throw new ConfigError('the embeddings of images cannot be remembered', {
