@@ -7,7 +7,7 @@
  *     npm run bench -- --peers build/peers/bin/python --peer torch_blip.py        beside PyPI's newest: PyTorch with fused
  *                                                                attention and AdamW, compiled, in bfloat16; transformers; OpenVINO
  *     npm run bench -- --work base,caption --profile             time of each graph of a step, of a batch of captions
- *     npm run bench -- --work tune --batch 4,16 --peer torch_blip.py --python python3    full, frozen, remembered, LoRA
+ *     npm run bench -- --work tune --batches 4,16            full, frozen, remembered, LoRA; beside PyTorch with --peer
  *     npm run bench -- --work search --rounds 1                  indexing folders of pictures, asking 100,000
  *     npm run bench -- --small --image 96 --rounds 1             tries the benchmark itself, in a minute
  *
@@ -31,7 +31,13 @@ const WORKS = { base, large, caption, tune, loading, startup, checkpoint, growth
 
 const { values: args } = parseArgs({
   options: {
-    work: { type: 'string', default: Object.keys(WORKS).join(',') },
+    /** All but `tune`, which takes as long as the rest. */
+    work: {
+      type: 'string',
+      default: Object.keys(WORKS)
+        .filter((name) => name !== 'tune')
+        .join(','),
+    },
     rounds: { type: 'string', default: '3' },
     /** Steps, or batches of captions, of a round; one more before them does not count. */
     steps: { type: 'string', default: '5' },
@@ -44,8 +50,7 @@ const { values: args } = parseArgs({
     threads: { type: 'string', default: String(availableParallelism()) },
     profile: { type: 'boolean', default: false },
     image: { type: 'string', default: '384' },
-    /** Of --work tune: images of a step, and the model. */
-    batch: { type: 'string', default: '4' },
+    /** The model of --work tune. */
     size: { type: 'string', default: 'base' },
     /** Images that a loader is timed over. */
     images: { type: 'string', default: '400' },

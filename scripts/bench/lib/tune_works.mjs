@@ -1,9 +1,6 @@
 /** Training steps by what is trained: all of a captioner, its text side, adapters; with pixels or remembered images. */
 import { TUNES } from './captioner.mjs';
 
-/** What users of a PyTorch that has it switch on. */
-const NEWEST = ['--sdpa', '--fused-adamw'];
-
 /** The peer's parameters for the same; it has no adapters. */
 const PEERS = {
   full: [],
@@ -11,12 +8,12 @@ const PEERS = {
   remembered: ['--freeze-vit', '--remember'],
 };
 
-/** At `--batch` images, several with commas: each contestant in a process of its own, in turns. */
+/** At `--batches` images, several with commas: each contestant in a process of its own, in turns. */
 export async function tune(context) {
-  const { steps, image, batch, size: asked } = context.args;
+  const { steps, image, batches, size: asked } = context.args;
   const size = context.size(asked);
   const rows = [];
-  for (const images of batch.split(',')) {
+  for (const images of batches.split(',')) {
     const common = ['--batch', images, '--steps', steps, '--image', image];
     const ours = Object.keys(TUNES).map((name) => [
       name,
@@ -24,7 +21,7 @@ export async function tune(context) {
     ]);
     const peers = Object.entries(PEERS).map(([name, flags]) => [
       `PyTorch ${name}`,
-      () => context.peer('--size', asked, ...common, ...NEWEST, ...flags),
+      () => context.peer('--size', asked, ...common, ...flags),
     ]);
     const title = `training step, ${size}, batch ${images}`;
     rows.push(...(await context.takeTurns(title, Object.fromEntries(ours), Object.fromEntries(peers))));
