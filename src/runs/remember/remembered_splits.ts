@@ -65,7 +65,11 @@ const unsuitable = (dataset: string, found: string) =>
  * @param training whether the encoder has to stay as it is
  * @throws ConfigError for a model whose image encoder is trained or rounded, or of which there is not one
  */
-export function rememberedEncoding(model: Model, { quantize }: RunSettings, training: boolean): ImageEncoding {
+export function rememberedEncoding(
+  model: Model,
+  { quantize }: RunSettings,
+  training: boolean,
+): ImageEncoding {
   if (quantize) {
     throw new ConfigError('run.quantize rounds the image encoder that remembered images come from', {
       where: WHERE,
