@@ -92,6 +92,11 @@ export class LavisServer {
     return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   }
 
+  /** Process ids of the workers that run. */
+  get workerIds(): number[] {
+    return this.#pool.ids;
+  }
+
   /** Finishes what is in flight, takes nothing new, and ends the workers. */
   async end(): Promise<void> {
     this.#state = 'ending';

@@ -63,6 +63,10 @@ export class WorkerPool {
     return this.#workers.filter(({ isReady }) => isReady).length;
   }
 
+  get ids(): number[] {
+    return this.#workers.flatMap(({ id }) => id ?? []);
+  }
+
   get size(): number {
     return this.#workers.length;
   }
@@ -119,6 +123,10 @@ class Worker {
 
   get isIdle(): boolean {
     return this.isReady && !this.#running;
+  }
+
+  get id(): number | undefined {
+    return this.#child?.pid;
   }
 
   /** @param onLost hears that the process ended after it had loaded. @throws LavisError where it cannot load */
