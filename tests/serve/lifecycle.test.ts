@@ -137,9 +137,10 @@ describe('worker processes', () => {
     assert.ok(Number(answer.headers.get('retry-after')) >= 1);
     const { error } = (await answer.json()) as { error: { code: string } };
     assert.ok(['timeout', 'worker_lost'].includes(error.code));
-    while ((await fetch(`${tiny.url}/readyz`)).status !== 200)
-      await new Promise((done) => setTimeout(done, 50));
-    assert.notEqual(tiny.server.workerIds[0], worker);
+    const wait = () => new Promise((done) => setTimeout(done, 50));
+    while (tiny.server.workerIds[0] === worker) await wait();
+    while ((await fetch(`${tiny.url}/readyz`)).status !== 200) await wait();
+    assert.equal((await fetch(`${tiny.url}/healthz`)).status, 200);
   });
 });
 
