@@ -93,7 +93,7 @@ function explain(
 const header = (
   from: string,
   lines: readonly string[],
-) => `# Fine-tunes BLIP base on the photos of ${from}, which stay where they are.
+) => `# Fine-tunes BLIP base on the photos of ${oneLine(from)}, which stay where they are.
 #
 #   lavis data --cfg-path run.yaml              what photos and captions are like, and which are broken
 #   lavis train --cfg-path run.yaml --dry-run   the memory, time and disk that it will take
@@ -101,8 +101,11 @@ const header = (
 #   lavis caption photo.jpg --cfg-path run.yaml
 #
 # Why these numbers, as lavis init found them:
-${lines.map((line) => `#   ${line}\n`).join('')}# Every key: docs/configuration.md of lavis; lavis config --cfg-path run.yaml --origin prints them all.
+${lines.map((line) => `#   ${oneLine(line)}\n`).join('')}# Every key: docs/configuration.md of lavis; lavis config --cfg-path run.yaml --origin prints them all.
 `;
+
+/** Names of files may have line ends in them; a comment must not. */
+const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ');
 
 /** So many photos, encoded, fit into the room that run.cache_limit_gb has unless told otherwise. */
 const REMEMBERED = 20_000;
@@ -117,7 +120,7 @@ function fill(recipe: string, { found, splits, lengths, numbers }: Plan): string
   const datasets = dump({ datasets: { [found.dataset]: section } }, { lineWidth: -1, flowLevel: 5 });
   let text = recipe
     .slice(recipe.indexOf('\nmodel:') + 1)
-    .replace(/^datasets:\n(?:(?: .*)?\n)*/m, `${datasets}\n`);
+    .replace(/^datasets:\n(?:(?: .*)?\n)*/m, () => `${datasets}\n`);
   const values: Record<string, unknown> = {
     ...{ batch_size_train: numbers.batch, max_epoch: numbers.epochs, warmup_steps: numbers.warmup },
     ...{ max_len: maxLength, valid_splits: `[${splits.valid}]`, test_splits: `[${splits.test}]` },

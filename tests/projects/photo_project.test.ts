@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import sharp from 'sharp';
@@ -69,6 +69,15 @@ describe('lavis init --from', () => {
     assert.match(text, /^# Fine-tunes BLIP base on the photos of .*my photos, which stay/);
     for (const why of [/20 photos, 40 captions/, /learnt by heart/, /batches of 4 without a GPU/])
       assert.match(text, why);
+  });
+
+  it('takes folders whatever they are called', async () => {
+    const odd = "a $& 'b' \n #c: [ü]";
+    const from = join(folderOf({ [`${odd}/p.png`]: '', [`${odd}/p.txt`]: 'a dog' }), odd);
+    const { lengths, config } = await project({}, { from });
+    assert.deepEqual(lengths, { train: 1 });
+    const { build_info } = config.datasets.folder_caption as { build_info: { images: object } };
+    assert.deepEqual(build_info.images, { storage: from });
   });
 
   it("reads Hugging Face's imagefolder with its splits", async () => {
@@ -179,6 +188,13 @@ describe('lavis init --from says what is missing', () => {
   const cases: [what: string, files: Record<string, string>, ...messages: RegExp[]][] = [
     ['no picture', { 'a.txt': 'a dog' }, /holds no picture/, /1 other file, a\.txt/],
     [
+      'pictures in HEIC',
+      { ...pictures(2), 'a.heic': 'x' },
+      /1 of 3 pictures cannot be read/,
+      /a\.heic/,
+      /heif-convert/,
+    ],
+    [
       'no captions',
       { ...pictures(2), 'notes.md': 'x' },
       /has pictures, and no captions/,
@@ -203,6 +219,18 @@ describe('lavis init --from says what is missing', () => {
       /p0\.txt/,
     ],
   ];
+  it('no folder, or a file in place of one', async () => {
+    const target = join(temporaryFolder(), 'run');
+    const from = folderOf({ 'captions.csv': 'image,caption\n' });
+    const of = (name: string) => writePhotoProject(target, { from: join(from, name), gpu: false });
+    await assert.rejects(of('no'), /a folder of photos is not there[\s\S]*no such folder/);
+    await assert.rejects(
+      of('captions.csv'),
+      /a folder of photos is not there[\s\S]*a file[\s\S]*name the folder/,
+    );
+    assert.ok(!existsSync(target));
+  });
+
   for (const [what, files, ...messages] of cases) {
     it(what, async () => {
       const target = join(temporaryFolder(), 'run');

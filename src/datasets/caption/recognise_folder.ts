@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname, extname, join, parse, resolve } from 'node:path';
 import { DataError, LavisError } from '../../common/errors.js';
 import { counted, some } from '../../common/words.js';
+import { HEIC_HELP } from '../../processors/index.js';
 import { isImageFile } from '../annotated/image_id.js';
 import { folderSplit, type OwnImage, SPLIT_NAMES, textsOfRole } from '../own/assign_splits.js';
 import { locateImages } from '../own/locate_images.js';
@@ -29,6 +31,14 @@ export interface RecognisedFolder {
  */
 export async function recogniseFolder(given: string): Promise<RecognisedFolder> {
   const folder = resolve(given);
+  if (!(await isFolder(folder))) {
+    const there = existsSync(folder);
+    throw new DataError('a folder of photos is not there', {
+      where: folder,
+      found: there ? 'a file' : 'no such folder',
+      help: there ? `name the folder that it lies in, or one above: ${dirname(given)}` : undefined,
+    });
+  }
   const files = await filesBelow(folder);
   const pictures = files.filter(isImageFile);
   if (pictures.length === 0) {
@@ -36,6 +46,14 @@ export async function recogniseFolder(given: string): Promise<RecognisedFolder> 
       where: folder,
       found: files.length > 0 ? `${counted(files.length, 'other file')}, ${files[0]} for one` : 'nothing',
       allowed: 'JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF files, in it or in the folders below',
+    });
+  }
+  const heic = pictures.filter((path) => /\.hei[cf]$/i.test(path));
+  if (heic.length > 0) {
+    throw new DataError(`${heic.length} of ${counted(pictures.length, 'picture')} cannot be read`, {
+      where: folder,
+      found: `HEIC, as iPhones have it: ${some(heic)}`,
+      help: HEIC_HELP,
     });
   }
   if (files.some(isMetadata)) return captionFolder(folder);
@@ -56,6 +74,12 @@ export async function recogniseFolder(given: string): Promise<RecognisedFolder> 
     help: `a first draft, to be mended by hand: lavis caption ${given} --model blip_caption --write txt`,
   });
 }
+
+const isFolder = (path: string) =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 
 const stemOf = (path: string) => path.slice(0, path.length - extname(path).length);
 
