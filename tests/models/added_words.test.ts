@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { savedState, saveTorch } from '#src/checkpoint/index.js';
 import { setupEngine } from '#src/engine/index.js';
-import { BertTokenizer, BlipCaption, tokenizerOf } from '#src/models/index.js';
+import { exportModel } from '#src/export/index.js';
+import { BertTokenizer, BlipCaption, modelSectionOf, tokenizerOf } from '#src/models/index.js';
 import { fixture, fixtureJson, temporaryFolder } from '../support.js';
 import { images, readTensors, tinyModel, tinySection } from './tiny.js';
 
@@ -134,6 +135,22 @@ describe('a model with added words', () => {
     for (const [name, variable] of grown.stateDict())
       assert.deepEqual(again.stateDict().get(name)!.dataSync(), variable.dataSync(), name);
     await assert.rejects(BlipCaption.fromConfig(tinySection(section)), /another model|another/);
+  });
+
+  it('goes to a folder of transformers and back with its words and accents', async () => {
+    const grown = await tinyModel({ added_words: wordsFile(lower), ...accents });
+    const hf = join(folder, 'hf');
+    await exportModel(grown, hf, { format: 'hf' });
+    const section = (await modelSectionOf(hf))!;
+    assert.equal(section.strip_accents, false);
+    const again = await BlipCaption.fromConfig({
+      ...section,
+      load_finetuned: true,
+      finetuned: join(hf, 'model.safetensors'),
+    });
+    for (const text of texts) assert.deepEqual(again.tokenizer.encode(text), grown.tokenizer.encode(text));
+    const words = 'text_decoder.bert.embeddings.word_embeddings.weight';
+    assert.deepEqual(again.stateDict().get(words)!.dataSync(), grown.stateDict().get(words)!.dataSync());
   });
 
   it('refuses LoRA, which would leave the new words as they start', async () => {

@@ -56,7 +56,7 @@ export async function readHuggingFaceConfig(path: string): Promise<HuggingFaceCo
 }
 
 const unusable = (where: string, found: string, cause?: unknown) =>
-  new CheckpointError('the config.json beside the weights cannot be used', { where, found, cause });
+  new CheckpointError('a file beside the weights cannot be used', { where, found, cause });
 
 /**
  * Compares a config.json with a model in what no tensor's shape shows. Numbers of heads and activations must be the
@@ -104,6 +104,30 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 /** What LAVIS's captioners were trained with; no file of transformers says it. */
 const PROMPT = 'a picture of ';
 
+const tokenizerSchema = z.object({
+  do_lower_case: z.boolean().optional(),
+  strip_accents: z.boolean().nullish(),
+});
+
+/** Whether the tokenizer of a folder keeps capitals and accents, as far as its tokenizer_config.json says it. */
+async function casingOf(folder: string): Promise<PlainObject> {
+  const path = join(folder, 'tokenizer_config.json');
+  if (!existsSync(path)) return {};
+  const parsed = tokenizerSchema.safeParse(
+    await readFile(path, 'utf8')
+      .then(JSON.parse)
+      .catch((cause) => {
+        throw unusable(path, messageOf(cause), cause);
+      }),
+  );
+  if (!parsed.success) throw unusable(path, parsed.error.issues[0].message);
+  const { do_lower_case, strip_accents } = parsed.data;
+  return {
+    ...(do_lower_case === false && { lower_case: false }),
+    ...(typeof strip_accents === 'boolean' && { strip_accents }),
+  };
+}
+
 /**
  * The `model` section that builds the model of a folder of transformers', by its config.json; its weights are not
  * named in it. A folder without a vocab.txt has bert-base-uncased's.
@@ -138,6 +162,7 @@ export async function modelSectionOf(folder: string): Promise<PlainObject | unde
     image_size: vision.image_size,
     med_config_path: path,
     tokenizer: existsSync(vocabulary) ? vocabulary : 'bert-base-uncased',
+    ...(await casingOf(folder)),
     ...(arch === 'blip_caption' && { prompt: PROMPT }),
     ...(arch === 'blip_image_text_matching' && { embed_dim: config.image_text_hidden_size }),
   };
