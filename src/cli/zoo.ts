@@ -10,7 +10,7 @@ const SECTIONS: readonly (readonly [kind: Kind, title: string, detail?: string])
   ['task', 'Tasks'],
   ['runner', 'Runners'],
   ['lrScheduler', 'Learning-rate schedulers'],
-  ['hook', 'Hooks of plug-ins'],
+  ['hook', 'Loggers and hooks'],
 ];
 
 export const zoo = defineCommand({

@@ -6,9 +6,10 @@ export { shownPath } from './files.js';
 export { loadPlugin } from './plugins.js';
 export { originsOf, yamlWithOrigins } from './print.js';
 export { readSection, readTree } from './read_section.js';
+export { hooksOf, type NamedHook } from './schema/compose.js';
 export { inWords, type JsonSchema, toJsonSchema } from './schema/describe.js';
 export { configJsonSchema } from './schema/json_schema.js';
-export { type Conflict, type HasSchema, key, needed, section, types } from './schema/key.js';
+export { type Conflict, type HasOptions, type HasSchema, key, needed, section, types } from './schema/key.js';
 export { launchSchema } from './schema/launch.js';
 export { deceptiveIn } from './syntax_help.js';
 export {

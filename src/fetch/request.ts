@@ -4,8 +4,12 @@ import { HttpsProxyAgent } from 'https-proxy-agent';
 import { getProxyForUrl } from 'proxy-from-env';
 
 export interface RequestOptions {
-  method?: 'GET' | 'HEAD';
+  method?: 'GET' | 'HEAD' | 'POST';
   headers?: Record<string, string>;
+  /** Sent with it; a POST alone has one. */
+  body?: string;
+  /** Of a server whose certificate no common authority vouches for. */
+  tls?: { ca?: string; rejectUnauthorized?: boolean };
   /** Milliseconds of silence after which a connection counts as dead. */
   stallMs: number;
 }
@@ -27,13 +31,13 @@ const CONNECT_MS = 10_000;
  */
 export function request(
   url: string,
-  { method = 'GET', headers, stallMs }: RequestOptions,
+  { method = 'GET', headers, body, tls, stallMs }: RequestOptions,
 ): Promise<IncomingMessage> {
   const proxy = getProxyForUrl(url);
   const { request: start } = url.startsWith('https:') ? https : http;
   return new Promise((resolve, reject) => {
     const agent = proxy ? new HttpsProxyAgent(proxy) : false;
-    const sent: ClientRequest = start(url, { method, headers, agent });
+    const sent: ClientRequest = start(url, { method, headers, agent, ...tls });
     const connecting = setTimeout(
       () => sent.destroy(new GivenUp('ERR_CONNECT_TIMEOUT')),
       Math.min(stallMs, CONNECT_MS),
@@ -59,7 +63,7 @@ export function request(
     });
     sent.on('error', reject);
     sent.once('close', () => clearTimeout(connecting));
-    sent.end();
+    sent.end(body);
   });
 }
 

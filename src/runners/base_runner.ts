@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { z } from 'zod';
-import { ConfigError, RunInterrupted, TrainingError } from '../common/errors.js';
+import { ConfigError, messageOf, RunInterrupted, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { registry } from '../common/registry.js';
 import { counted } from '../common/words.js';
 import type { Config } from '../config/index.js';
 import { BadSamples, type Batch, type BatchSource, batchSize } from '../datasets/index.js';
@@ -22,6 +21,7 @@ import { writeCheckpoint } from './checkpoints.js';
 import { Evaluator } from './evaluator.js';
 import type { Run, RunHook } from './hooks.js';
 import { Journal } from './journal.js';
+import { loggersAndHooks } from './loggers/index.js';
 import { MetricsHook } from './metrics_hook.js';
 import { Monitor, Standing } from './monitor.js';
 import { checkPatience, isPatienceOver } from './patience.js';
@@ -94,9 +94,10 @@ export abstract class BaseRunner implements Run {
     this.#hooks = [
       new ProgressHook(),
       new RunRecordHook(),
-      new MetricsHook(), // before the checkpoint: a resumed run finds the lines up to it
+      // Before the checkpoint: a resumed run finds the lines up to it.
+      new MetricsHook((line) => this.#tell((hook) => hook.afterMetrics?.(this, line))),
       new CheckpointHook(),
-      ...options.settings.hooks.map((name) => new (registry.getHookClass(name))()),
+      ...loggersAndHooks(options.settings.hooks),
       ...(options.hooks ?? []),
     ];
     this.model = options.model;
@@ -144,9 +145,12 @@ export abstract class BaseRunner implements Run {
   protected abstract batches(): AsyncIterable<Batch>;
 
   /** Trains, then evaluates `test_splits` with the best weights. @returns the test scores by split. */
-  async train(): Promise<Record<string, Metrics>> {
+  train(): Promise<Record<string, Metrics>> {
+    return this.settings.evaluate ? this.evaluate() : this.#tellOfFailure(() => this.#train());
+  }
+
+  async #train(): Promise<Record<string, Metrics>> {
     const { settings, model } = this;
-    if (settings.evaluate) return this.evaluate();
     let label: string | number = 'best';
     const badSamples = this.#badSamples;
     const parts = { loader: this.#splits.trainLoader(badSamples), badSamples, scaler: this.#scaler };
@@ -175,7 +179,7 @@ export abstract class BaseRunner implements Run {
       await training.close();
       this.#training = undefined;
     }
-    return this.evaluate(label);
+    return this.#test(label);
   }
 
   /**
@@ -183,7 +187,11 @@ export abstract class BaseRunner implements Run {
    * @param label the epoch in the names of result files
    * @returns scores by split
    */
-  async evaluate(label: string | number = 'best'): Promise<Record<string, Metrics>> {
+  evaluate(label: string | number = 'best'): Promise<Record<string, Metrics>> {
+    return this.#tellOfFailure(() => this.#test(label));
+  }
+
+  async #test(label: string | number): Promise<Record<string, Metrics>> {
     const { testSplits, resumeCkptPath, evaluate, quantize } = this.settings;
     if (evaluate && testSplits.length === 0) {
       throw new ConfigError('there is nothing to evaluate', {
@@ -369,6 +377,22 @@ export abstract class BaseRunner implements Run {
   async #loadBest(): Promise<void> {
     const path = await loadTogether(this, 'loads the best weights', () => this.#journal.bestCheckpoint());
     if (path) log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);
+  }
+
+  /** Whatever ends the run is told to its hooks, none of which may hide it. */
+  async #tellOfFailure<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      for (const hook of this.#hooks) {
+        try {
+          await hook.afterFailure?.(this, thrown);
+        } catch (another) {
+          log.warn(`a hook failed when the run did: ${messageOf(another)}`);
+        }
+      }
+      throw thrown;
+    }
   }
 
   async #tell(stage: (hook: RunHook) => void | Promise<void> | undefined): Promise<void> {

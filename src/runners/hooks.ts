@@ -1,7 +1,17 @@
-import type { Config, HasSchema } from '../config/index.js';
+import { z } from 'zod';
+import { registry } from '../common/registry.js';
+import {
+  type Config,
+  type HasOptions,
+  type HasSchema,
+  hooksOf,
+  type PlainObject,
+  readSection,
+} from '../config/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { Model } from '../models/index.js';
 import type { BaseTask } from '../tasks/index.js';
+import type { MetricsLine } from './metrics_log.js';
 import type { Scores } from './monitor.js';
 import type { RunFolder } from './run_folder.js';
 import type { RunSettings } from './settings.js';
@@ -73,15 +83,39 @@ export interface RunHook {
   afterEvaluation?(run: Run, split: string, metrics: Scores, label: number | string, best: boolean): Done;
   /** An epoch (`runner_iter`: an inner epoch) and its evaluations are done. @param best so far */
   afterRound?(run: Run, best: boolean): Done;
+  /** The run wrote a line of metrics.jsonl; on rank 0 alone. Those that a resumed run keeps are in the file. */
+  afterMetrics?(run: Run, line: MetricsLine): Done;
   /** All rounds are done; the test splits come next. */
   afterTraining?(run: Run): Done;
   /** The test splits are done too. */
   afterRun?(run: Run): Done;
+  /** The run ends here, by an error or, as RunInterrupted, by a signal: the other ranks may be gone. */
+  afterFailure?(run: Run, error: unknown): Done;
 }
 
-/** What `run.hooks` names; its `configSchema`, where it has one, are keys of `run` that it reads (`run.config.read`). */
-export interface HookClass extends HasSchema {
-  new (): RunHook;
+/**
+ * What `run.hooks` names. Options that stand beside its name there, those of `optionsSchema`, are what it is made with;
+ * its `configSchema`, where it has one, are keys of `run` that it reads (`run.config.read`).
+ */
+export interface HookClass extends HasSchema, HasOptions {
+  new (options: never): RunHook;
+  /** False for one that tells others of the run: a dry run is none. */
+  readonly inDryRun?: boolean;
+}
+
+/** Those of `run.hooks` that a dry run has too. */
+export const hooksOfDryRun = <T>(named: readonly T[]): T[] =>
+  named.filter((entry) =>
+    hooksOf([entry]).every(({ name }) => registry.getHookClass(name).inDryRun !== false),
+  );
+
+/** The hooks that `run.hooks` names, in its order. @throws ConfigError */
+export function makeHooks(named: readonly unknown[]): RunHook[] {
+  return hooksOf(named).map(({ name, options, path }) => {
+    const Hook = registry.getHookClass(name) as HookClass & (new (options: PlainObject) => RunHook);
+    const schema = Hook.optionsSchema ?? z.strictObject({});
+    return new Hook(readSection(`run.hooks.${path.join('.')}`, schema, options) as PlainObject);
+  });
 }
 
 declare module '../common/registry.js' {

@@ -1,7 +1,7 @@
 /** The runners: when training, evaluation, checkpoints and logs happen. */
 export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.js';
 export { newestCheckpoint, restoreWeights } from './checkpoints.js';
-export type { HookClass, Run, RunHook, StepEvent } from './hooks.js';
+export { type HookClass, hooksOfDryRun, type Run, type RunHook, type StepEvent } from './hooks.js';
 export { type MetricsLine, readMetrics } from './metrics_log.js';
 export { checkMonitor, type Scores, wantsLoss } from './monitor.js';
 export { isCheckpointDue, isValidationDue } from './plan.js';

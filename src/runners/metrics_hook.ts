@@ -1,18 +1,24 @@
 import { dirname } from 'node:path';
 import { deviceMemory } from '../engine/index.js';
 import type { Run, RunHook, StepEvent } from './hooks.js';
-import { MetricsLog } from './metrics_log.js';
+import { type MetricsLine, MetricsLog } from './metrics_log.js';
 import type { Scores } from './monitor.js';
 import { isLogged, SpeedMeter, stepsLeft } from './progress.js';
 
 /**
- * Writes metrics.jsonl and TensorBoard's event file. A run that is resumed drops the lines past the step it
- * goes on from: they come again.
+ * Writes metrics.jsonl, and tells loggers. A run that is resumed drops the lines past the step it goes on from: they
+ * come again.
  */
 export class MetricsHook implements RunHook {
   readonly #speed = new SpeedMeter();
+  readonly #tell: (line: MetricsLine) => Promise<void>;
   #log?: MetricsLog;
   #iteration = 0;
+
+  /** @param tell the loggers of a line that is written */
+  constructor(tell: (line: MetricsLine) => Promise<void>) {
+    this.#tell = tell;
+  }
 
   async beforeTraining(run: Run): Promise<void> {
     if (run.comm.rank !== 0) return;
@@ -31,7 +37,7 @@ export class MetricsHook implements RunHook {
     this.#iteration++;
     if (!isLogged(run)) return;
     const { round, step } = run.state;
-    await this.#log.append({
+    await this.#append({
       kind: 'step',
       epoch: round,
       step,
@@ -49,7 +55,8 @@ export class MetricsHook implements RunHook {
   }
 
   async afterSteps(run: Run, averages: Record<string, number>): Promise<void> {
-    await this.#log?.append({ kind: 'epoch', epoch: run.state.round, ...this.#place(), ...averages });
+    if (this.#log)
+      await this.#append({ kind: 'epoch', epoch: run.state.round, ...this.#place(), ...averages });
   }
 
   async afterEvaluation(
@@ -64,7 +71,7 @@ export class MetricsHook implements RunHook {
     const epoch = run.state.round;
     // Written down, so that no reader need guess how the runner chooses.
     const chosen = best ? ({ best: true } as const) : {};
-    await this.#log.append({
+    await this.#append({
       kind: 'evaluation',
       epoch,
       split,
@@ -76,7 +83,12 @@ export class MetricsHook implements RunHook {
   }
 
   async afterRun(run: Run): Promise<void> {
-    await this.#log?.append({ kind: 'end', epoch: run.state.round, ...this.#place() });
+    if (this.#log) await this.#append({ kind: 'end', epoch: run.state.round, ...this.#place() });
+  }
+
+  async #append(line: MetricsLine): Promise<void> {
+    await this.#log?.append(line);
+    await this.#tell(line);
   }
 
   #place() {

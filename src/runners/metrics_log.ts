@@ -2,7 +2,6 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.js';
 import { writeOrWarn } from './run_folder.js';
-import { EventFile } from './tensorboard.js';
 
 /**
  * One line of metrics.jsonl. `step`: a micro-step, every `log_freq`; `epoch`: averages over a round of
@@ -29,10 +28,9 @@ export interface MetricsLine {
 
 const FILE = 'metrics.jsonl';
 
-/** metrics.jsonl, and the same numbers as TensorBoard's event file. A disk that is full ends neither run nor line. */
+/** metrics.jsonl. A disk that is full ends neither run nor line. */
 export class MetricsLog {
   readonly #path: string;
-  #events?: EventFile;
 
   constructor(readonly folder: string) {
     this.#path = join(folder, FILE);
@@ -45,19 +43,11 @@ export class MetricsLog {
   async open(from: string, stays: (line: MetricsLine) => boolean): Promise<void> {
     const own = await readMetrics(this.folder);
     const lines = (own.length > 0 ? own : await readMetrics(from)).filter(stays);
-    await writeOrWarn(this.#path, async () => {
-      await writeFileAtomic(this.#path, lines.map(serialize).join(''));
-      this.#events = await EventFile.create(this.folder);
-      await this.#events.append(lines.flatMap(scalarsOf));
-    });
+    await writeOrWarn(this.#path, (path) => writeFileAtomic(path, lines.map(serialize).join('')));
   }
 
   async append(line: MetricsLine): Promise<void> {
-    await writeOrWarn(this.#path, async () => {
-      await appendFile(this.#path, serialize(line));
-      this.#events ??= await EventFile.create(this.folder);
-      await this.#events.append(scalarsOf(line));
-    });
+    await writeOrWarn(this.#path, (path) => appendFile(path, serialize(line)));
   }
 }
 
@@ -76,13 +66,37 @@ export async function readMetrics(folder: string): Promise<MetricsLine[]> {
 
 const serialize = (line: MetricsLine) => `${JSON.stringify(line)}\n`;
 
-const POSITION_KEYS = new Set(['kind', 'epoch', 'iteration', 'time', 'step', 'steps', 'split', 'label']);
+const POSITION_KEYS = new Set([
+  'kind',
+  'epoch',
+  'iteration',
+  'time',
+  'step',
+  'steps',
+  'split',
+  'label',
+  'best',
+]);
 
-/** `train/loss`, `train_epoch/loss`, `val/CIDEr`. */
-function scalarsOf(line: MetricsLine) {
-  const group = { step: 'train', epoch: 'train_epoch', evaluation: line.split ?? '', end: '' }[line.kind];
-  return Object.entries(line).flatMap(([name, value]) => {
-    if (POSITION_KEYS.has(name) || typeof value !== 'number' || !group) return [];
-    return [{ tag: `${group}/${name}`, value, step: line.iteration, time: line.time }];
-  });
+/** The numbers of a line apart from those that say where it belongs. */
+export const numbersIn = (line: MetricsLine): [name: string, value: number][] =>
+  Object.entries(line).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number' && !POSITION_KEYS.has(entry[0]),
+  );
+
+/** A value at a step. */
+export interface Scalar {
+  tag: string;
+  value: number;
+  step: number;
+  /** Seconds since 1970. */
+  time: number;
+}
+
+/** As loggers call the numbers of a line: `train/loss`, `train_epoch/loss`, `val/CIDEr`. */
+export function scalarsOf(line: MetricsLine): Scalar[] {
+  const group = { step: 'train', epoch: 'train_epoch', evaluation: line.split, end: undefined }[line.kind];
+  if (!group) return [];
+  const { iteration: step, time } = line;
+  return numbersIn(line).map(([name, value]) => ({ tag: `${group}/${name}`, value, step, time }));
 }

@@ -2,7 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.js';
 import { version } from '../common/paths.js';
-import { describeOrigin, leaves, type PlainValue, toPlain } from '../config/index.js';
+import { type Config, describeOrigin, leaves, type PlainValue, toPlain } from '../config/index.js';
 import type { Run, RunHook } from './hooks.js';
 import { writeOrWarn } from './run_folder.js';
 
@@ -52,19 +52,22 @@ export class RunRecordHook implements RunHook {
   }
 }
 
+/** Every value of a configuration, and where it was written. */
+export const settingsIn = ({ tree }: Pick<Config, 'tree'>): RunRecord['config'] =>
+  [...leaves(tree)].map(({ path, tree: value }) => ({
+    key: path.join('.'),
+    value: toPlain(value),
+    origin: describeOrigin(value.origin),
+  }));
+
 function recordOf(run: Run, rounds?: number): RunRecord {
   let parameters = 0;
   for (const variable of run.model.namedParameters().values()) parameters += variable.size;
-  const config = [...leaves(run.config.tree)].map(({ path, tree }) => ({
-    key: path.join('.'),
-    value: toPlain(tree),
-    origin: describeOrigin(tree.origin),
-  }));
   return {
     started: new Date().toISOString(),
     command: ['lavis', ...process.argv.slice(2)],
     resumed: Boolean(run.settings.resumeCkptPath),
-    config,
+    config: settingsIn(run.config),
     environment: {
       lavis: version(),
       engine: run.engine ?? 'unknown',

@@ -79,9 +79,19 @@ export const trainingSchema = z.strictObject({
     'Evaluations multiply with weights of 8 bits, on the CPU: faster, with scores that differ a little. Not in training.',
   ),
   hooks: key(
-    types.texts,
+    z.array(
+      z.union([
+        types.text,
+        z
+          .record(types.text, z.looseObject({}).nullish())
+          .refine(
+            (named) => Object.keys(named).length === 1,
+            'a name with its options, as {csv: {file: scores.csv}}',
+          ),
+      ]),
+    ),
     [],
-    'Hooks of plug-ins, told of every stage of the run in this order; their own keys stand in `run` too.',
+    'Loggers (`csv`, `mlflow`, `tensorboard`) and hooks of plug-ins, told of every stage of the run in this order: a name, or `{name: {options}}`.',
   ),
   train_splits: key(types.texts, ['train'], 'Splits that are trained on.'),
   valid_splits: key(

@@ -14,6 +14,7 @@ import type { Model } from '../models/index.js';
 import {
   type BaseRunner,
   evaluated,
+  hooksOfDryRun,
   type Run,
   type RunHook,
   type RunSettings,
@@ -67,7 +68,9 @@ async function tryOut(
   const limit = memoryLimit();
   warnAhead(estimate, limit, asked);
   const trial = new Trial();
-  const runner = await makeRunner({ ...prepared, remembering: undefined, hooks: [trial] }, 'dry-run');
+  const hooks = hooksOfDryRun(prepared.settings.hooks);
+  const small = { ...prepared, settings: { ...prepared.settings, hooks }, remembering: undefined };
+  const runner = await makeRunner({ ...small, hooks: [trial] }, 'dry-run');
   log.info(
     'A dry run: some steps, a checkpoint and a batch of an evaluation are tried in a folder that goes again',
   );

@@ -5,7 +5,7 @@ import { before, describe, it } from 'node:test';
 import protobuf from 'protobufjs';
 import { RunInterrupted } from '#src/common/errors.js';
 import { type MetricsLine, type RunHook, readMetrics } from '#src/runners/index.js';
-import { crc32c, frame } from '#src/runners/tensorboard.js';
+import { crc32c, frame } from '#src/runners/loggers/event_file.js';
 import { temporaryFolder } from '../support.js';
 import { type TinyRun, tinyRun } from './tiny_run.js';
 

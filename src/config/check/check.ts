@@ -1,7 +1,9 @@
+import { z } from 'zod';
 import { ConfigError } from '../../common/errors.js';
 import type { Kind } from '../../common/registry.js';
 import { resolveTree } from '../interpolation.js';
-import { namesOf, RUN_CLASSES, runSchema, schemaOf } from '../schema/compose.js';
+import { hooksOf, RUN_CLASSES, runSchema, schemaOf } from '../schema/compose.js';
+import type { HasOptions } from '../schema/key.js';
 import { isPlainObject, isShared, type PlainObject, type PlainValue } from '../tree.js';
 import type { Faults } from './faults.js';
 import { checkSection } from './section.js';
@@ -66,8 +68,12 @@ function checkRunSection(faults: Faults, run: PlainValue): void {
     const name = run[key];
     if (typeof name === 'string') checkName(faults, ['run', key], kind, name);
   }
-  for (const [i, name] of namesOf(run.hooks).entries())
-    checkName(faults, ['run', 'hooks', String(i)], 'hook', name);
+  for (const { name, options, path } of hooksOf(run.hooks)) {
+    const at = ['run', 'hooks', ...path];
+    if (!checkName(faults, at, 'hook', name)) continue;
+    const { optionsSchema } = faults.registry.get('hook', name) as HasOptions;
+    checkSection(faults, at, options, optionsSchema ?? z.strictObject({}));
+  }
   const schema = runSchema(faults.registry, run);
   checkSection(faults, ['run'], run, faults.options.withoutTask ? schema.partial({ task: true }) : schema);
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Kind, Registry } from '../../common/registry.js';
+import { isPlainObject, type PlainObject, type PlainValue } from '../tree.js';
 import type { Conflict, HasSchema } from './key.js';
 import { launchSchema } from './launch.js';
 
@@ -35,7 +36,7 @@ export function runSchema(registry: Registry, chosen: Chosen = {}): z.ZodObject 
     for (const schema of schemas) Object.assign(shape, schema?.shape);
     if (name && !schemas[0]) open = true;
   }
-  for (const name of namesOf(chosen.hooks)) Object.assign(shape, schemaOf(registry, 'hook', name)?.shape);
+  for (const { name } of hooksOf(chosen.hooks)) Object.assign(shape, schemaOf(registry, 'hook', name)?.shape);
   return open ? z.looseObject(shape) : z.strictObject(shape);
 }
 
@@ -75,9 +76,25 @@ export function ownersOf(registry: Registry, key: string, chosen: Chosen): Forei
   return undefined;
 }
 
-/** The names in a list; none where it is not one. */
-export const namesOf = (list: unknown): string[] =>
-  Array.isArray(list) ? list.filter((name) => typeof name === 'string') : [];
+/** A hook as `run.hooks` names it: `csv`, or `{ csv: { file: scores.csv } }`. */
+export interface NamedHook {
+  name: string;
+  options: PlainObject;
+  /** Where the options stand, below the list. */
+  path: string[];
+}
+
+/** The hooks of a list, in its order; what is not one is left out. */
+export const hooksOf = (list: unknown): NamedHook[] =>
+  Array.isArray(list) ? list.flatMap((entry, i) => hookOf(entry, String(i)) ?? []) : [];
+
+function hookOf(entry: unknown, place: string): NamedHook | undefined {
+  if (typeof entry === 'string') return { name: entry, options: {}, path: [place] };
+  const [named, ...more] = isPlainObject(entry as PlainValue) ? Object.entries(entry as PlainObject) : [];
+  if (!named || more.length > 0) return undefined;
+  const [name, options] = named;
+  return { name, options: (options ?? {}) as PlainObject, path: [place, name] };
+}
 
 /** The registered class that a section names, or that its key has for a default. */
 function chosenName(registry: Registry, key: string, kind: Kind, chosen: Chosen): string | undefined {

@@ -56,6 +56,11 @@ export const types = {
   colour: z.tuple([z.number(), z.number(), z.number()]),
 } as const;
 
+/** A registered hook may have options, which stand beside its name in `run.hooks`. */
+export interface HasOptions {
+  readonly optionsSchema?: z.ZodObject;
+}
+
 /** Values of a section that are right alone and wrong together. */
 export interface Conflict {
   /** The key at which it is told. */

@@ -1,6 +1,7 @@
 import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
+import type { Scalar } from '../metrics_log.js';
 
 /**
  * A record of a TFRecord file: length (uint64), its checksum, the bytes, theirs; all little-endian.
@@ -44,15 +45,6 @@ message Event { double wall_time = 1; int64 step = 2; oneof what { string file_v
 `;
 
 const Event = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('Event');
-
-/** A value at a step. */
-export interface Scalar {
-  tag: string;
-  value: number;
-  step: number;
-  /** Seconds since 1970. */
-  time: number;
-}
 
 /** What every event file begins with. */
 export const encodeVersion = (time: number): Uint8Array =>
