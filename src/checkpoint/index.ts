@@ -1,10 +1,9 @@
 /** Checkpoints: PyTorch files and safetensors, read and written. */
 
-export type { Checkpoint, CheckpointFormat } from './checkpoint.js';
-export { type Converted, type ConvertOptions, convertCheckpoint } from './convert.js';
+export type { Checkpoint } from './checkpoint.js';
+export { convertCheckpoint } from './convert.js';
 export { openCheckpoint } from './open.js';
 export {
-  type LowRankPair,
   openPeftAdapter,
   type PeftAdapter,
   type PeftConfig,
@@ -16,12 +15,10 @@ export { indexOfShard, shardOf } from './shards.js';
 export { withoutInnerWrappers } from './state_dict.js';
 export {
   type CheckpointValue,
-  dictEntries,
   dictMember,
   isHostTensor,
   isTensorRef,
   type LazyTensor,
-  type LiveTensor,
   OrderedDict,
   PyFloat,
   type SavedTensor,

@@ -33,7 +33,7 @@ export function readConfigFile(path: string): { text: string; path: string; show
 }
 
 /** As a user in this working directory would type it. */
-export function shownPath(path: string): string {
+function shownPath(path: string): string {
   const here = relative(process.cwd(), path);
   return here.startsWith('..') ? path : here;
 }

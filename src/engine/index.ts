@@ -1,31 +1,19 @@
 /** The engine room: a device becomes a TensorFlow.js backend, with fused operations and gradients. */
-export {
-  noGrad,
-  type Recording,
-  recompute,
-  record,
-  type ValueAndGradsOptions,
-  valueAndGrads,
-} from './autodiff.js';
-export { type InstallCudaOptions, installCuda } from './cuda/install.js';
+export { noGrad, recompute, record, valueAndGrads } from './autodiff.js';
+export { installCuda } from './cuda/install.js';
 export { listAdapters } from './devices.js';
-export { type AdamWUpdate, adamwUpdate } from './fused/adamw.js';
-export { type AttentionOptions, attention, splitHeads } from './fused/attention.js';
-export { type CrossEntropyOptions, softmaxCrossEntropy } from './fused/cross_entropy.js';
+export { adamwUpdate } from './fused/adamw.js';
+export { attention, splitHeads } from './fused/attention.js';
+export { softmaxCrossEntropy } from './fused/cross_entropy.js';
 export { dropout } from './fused/dropout.js';
 export { addInto, residual } from './fused/elementwise.js';
 export { gelu } from './fused/gelu.js';
-export {
-  sumOfSquares,
-  type UpdateFactor,
-  type UpdateFactorOptions,
-  updateFactor,
-} from './fused/gradient_norm.js';
+export { sumOfSquares, updateFactor } from './fused/gradient_norm.js';
 export { hasFloat16 } from './fused/half.js';
 export { int8Columns, int8Scales } from './fused/int8.js';
 export { layerNorm } from './fused/layer_norm.js';
 export { linear, linearParts } from './fused/linear.js';
-export { type Dropout, type LinearWeights, type LowRank, project, projectParts } from './fused/low_rank.js';
+export { type Dropout, type LinearWeights, project, projectParts } from './fused/low_rank.js';
 export {
   appendKeysAndValues,
   attentionPart,
@@ -36,7 +24,6 @@ export {
 export { type QuantizedWeight, quantizedLinear, quantizeWeight } from './fused/quantized.js';
 export {
   type Attributes,
-  float,
   type GraphSpec,
   type Node,
   node,

@@ -121,7 +121,7 @@ export interface DownloadItem {
   };
 }
 
-export const isPresent = (item: DownloadItem) => item.unpack?.present() ?? existsSync(item.path);
+const isPresent = (item: DownloadItem) => item.unpack?.present() ?? existsSync(item.path);
 
 /** Where most of an item ends up; for messages. */
 export const placeOf = (item: DownloadItem) => item.unpack?.folder ?? item.path;

@@ -1,14 +1,7 @@
 /** Door of fetch: files from elsewhere, whole or not at all, and what is unpacked from them. */
-export { unpackArchive } from './archive.js';
-export {
-  type DownloadOptions,
-  downloadFile,
-  ensureFile,
-  mirrored,
-  remoteSize,
-  weightsCachePath,
-} from './download.js';
-export { type DownloadItem, fetchItems, isPresent, placeOf } from './fetch_items.js';
+
+export { downloadFile, ensureFile, weightsCachePath } from './download.js';
+export { type DownloadItem, fetchItems, placeOf } from './fetch_items.js';
 export { withFileLock } from './file_lock.js';
 export { request } from './request.js';
 export { openZip } from './zip_file.js';

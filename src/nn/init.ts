@@ -70,7 +70,7 @@ function makeLayers(): Layers {
  * them: a generator of its own, seeded by `rng`, and no logarithm for most of them.
  * Source: Marsaglia and Tsang, "The Ziggurat Method for Generating Random Variables" (2000); sfc32.
  */
-export function fillNormal(values: Float32Array, std: number, rng: Rng): void {
+function fillNormal(values: Float32Array, std: number, rng: Rng): void {
   layers ??= makeLayers();
   const { inside, widths, heights } = layers;
   let [a, b, c, counter] = [rng.uint32() | 0, rng.uint32() | 0, rng.uint32() | 0, 1];

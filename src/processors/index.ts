@@ -7,29 +7,10 @@ export {
   type Scaling,
   TextProcessor,
 } from './base.js';
-export { checkImage, type Decoding, decodeImage } from './decode.js';
-export {
-  BlipImageEvalProcessor,
-  type BlipImageOptions,
-  type BlipImageTrainOptions,
-  BlipImageTrainProcessor,
-} from './image.js';
-export {
-  addLeftOut,
-  hasHeic,
-  type ImageFileOptions,
-  imagesBelow,
-  inWords,
-  type LeftOut,
-} from './image_files.js';
-export {
-  ALLOWED_FORMATS,
-  HEIC_HELP,
-  isHidden,
-  type NameKind,
-  nameKind,
-  withoutImageEnding,
-} from './image_format.js';
+export { checkImage, decodeImage } from './decode.js';
+export { BlipImageEvalProcessor, BlipImageTrainProcessor } from './image.js';
+export { hasHeic, imagesBelow, inWords, type LeftOut } from './image_files.js';
+export { ALLOWED_FORMATS, HEIC_HELP, isHidden, nameKind, withoutImageEnding } from './image_format.js';
 export { imageBytes, imagesOf, isUrl, newImages, STDIN } from './image_sources.js';
 export {
   imageProcessorOf,

@@ -116,7 +116,7 @@ export interface Log {
   stats: PlainObject[];
 }
 
-export async function readLog(path: string): Promise<Log> {
+async function readLog(path: string): Promise<Log> {
   const objects = objectsOf(await readFile(path, 'utf8').catch(() => ''));
   const config = objects.find((object) => isPlainObject(object.run)) ?? {};
   return { config, stats: objects.filter((object) => object !== config) };
@@ -140,7 +140,7 @@ function objectsOf(text: string): PlainObject[] {
 }
 
 /** log.txt's epochs as lines of metrics.jsonl; the clock and the steps are not in it. */
-export function linesOfLog(stats: readonly PlainObject[]): MetricsLine[] {
+function linesOfLog(stats: readonly PlainObject[]): MetricsLine[] {
   let rounds = 0;
   return stats.flatMap((object): MetricsLine[] => {
     const [split] = Object.keys(object)[0]?.split('_') ?? [];

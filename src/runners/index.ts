@@ -3,7 +3,7 @@ export { BaseRunner, type RunnerClass, type RunnerOptions } from './base_runner.
 export { newestCheckpoint, restoreWeights } from './checkpoints.js';
 export { type HookClass, hooksOfDryRun, type Run, type RunHook, type StepEvent } from './hooks.js';
 export { type MetricsLine, readMetrics } from './metrics_log.js';
-export { checkMonitor, type Scores, wantsLoss } from './monitor.js';
+export { checkMonitor, wantsLoss } from './monitor.js';
 export { isCheckpointDue, isValidationDue } from './plan.js';
 export { newJobId, shownFile } from './run_folder.js';
 export type { RunRecord } from './run_record_hook.js';
@@ -12,4 +12,3 @@ export { RunnerIter } from './runner_iter.js';
 export { type RunSettings, runSettings } from './settings.js';
 export { splitLosses } from './split_losses.js';
 export { checkSplits, type DatasetsBySplit, evaluated, trainingForm } from './splits.js';
-export type { StepReport } from './train_step.js';

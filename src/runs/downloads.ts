@@ -69,7 +69,7 @@ export function itemsOf(name: string, splits: readonly string[]): DownloadItem[]
  * All that a run's configuration names: weights, vocabulary, annotations, images.
  * @param splits those that the run reads where left out.
  */
-export function itemsOfRun(
+function itemsOfRun(
   config: Config,
   splits: readonly string[] = usedSplits(config, { training: config.run.evaluate !== true }),
 ): DownloadItem[] {

@@ -10,17 +10,9 @@ export {
   train,
   weightsToEvaluate,
 } from './carry_out.js';
-export { downloadsOf, itemsOf, itemsOfRun } from './downloads.js';
+export { downloadsOf } from './downloads.js';
 export { dryRun } from './dry_run.js';
-export { abandonJob, claimJob, findJob, type Job, jobEnvironment } from './job.js';
+export { claimJob, findJob } from './job.js';
 export { type LaunchRunOptions, launchRun } from './launch.js';
-export {
-  agreeOnJob,
-  checkRun,
-  chooseEngine,
-  joinRun,
-  makeRunner,
-  type PrepareOptions,
-  prepareRun,
-} from './prepare_run.js';
-export { clearStore, describeKept, type KeptSet, keptSets } from './remember/store.js';
+export { chooseEngine, makeRunner, prepareRun } from './prepare_run.js';
+export { clearStore, describeKept, keptSets } from './remember/store.js';

@@ -109,7 +109,7 @@ export const isTextCaps = (data: unknown): data is Record<string, unknown>[] =>
   someHave(data, 'caption_str') || someHave(data, 'reference_strs');
 
 /** @throws DataError that names the form of a file that another dataset reads */
-export function refuseOtherForm(root: object, file: string): void {
+function refuseOtherForm(root: object, file: string): void {
   const form = FORMS.find(([, , is]) => is(root as Record<string, unknown>));
   if (!form) return;
   const [name, reader] = form;

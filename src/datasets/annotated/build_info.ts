@@ -26,7 +26,7 @@ const mediaSchema = z.strictObject({
 });
 
 /** `build_info.images`, or what `data_type` names. */
-export const imagesKey = key(mediaSchema, undefined, 'Where the images lie.');
+const imagesKey = key(mediaSchema, undefined, 'Where the images lie.');
 
 /**
  * Keys of a dataset with annotation files and images in a folder.

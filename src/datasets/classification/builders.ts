@@ -21,7 +21,7 @@ export abstract class ClassificationBuilder extends AnnotationBuilder {
 }
 
 /** Hypotheses about a photograph, `image` and `image_id`. Source: lavis/datasets/datasets/snli_ve_datasets.py. */
-export class SnliVeDataset extends LabelledDataset {
+class SnliVeDataset extends LabelledDataset {
   protected imagesOf(annotation: Annotation): Record<string, unknown> {
     const image_id = requireKey(annotation, 'image', 'string', 'number');
     return { image: `${image_id}.jpg`, image_id };

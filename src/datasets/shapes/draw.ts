@@ -46,7 +46,7 @@ function star(): string {
 }
 
 /** The scene as an SVG of `size` x `size` pixels. */
-export function sceneSvg({ background, things }: Scene, size: number): string {
+function sceneSvg({ background, things }: Scene, size: number): string {
   const drawn = things.map(({ shape, colour, x, y, radius, turn }) => {
     const at = `translate(${(x * size).toFixed(2)} ${(y * size).toFixed(2)})`;
     const transform = `${at} rotate(${turn.toFixed(1)}) scale(${(radius * size).toFixed(2)})`;

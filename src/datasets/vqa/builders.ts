@@ -95,7 +95,7 @@ export class OkVqaBuilder extends VqaBuilder {
 }
 
 /** Trains on the answers that people gave freely. */
-export class AokVqaTrainDataset extends VqaTrainDataset {
+class AokVqaTrainDataset extends VqaTrainDataset {
   protected override answersOf(annotation: Annotation): string[] {
     return textsOf(annotation, 'direct_answers');
   }
@@ -105,7 +105,7 @@ export class AokVqaTrainDataset extends VqaTrainDataset {
  * Questions with `choices`, `correct_choice_idx` and `direct_answers`, the last two null in the test split.
  * Source: lavis/datasets/datasets/aok_vqa_datasets.py.
  */
-export class AokVqaEvalDataset extends VqaEvalDataset {
+class AokVqaEvalDataset extends VqaEvalDataset {
   protected override readonly trainedAs = AokVqaTrainDataset;
 
   protected override toRecord(annotation: Annotation, position: number): AnnotatedRecord {

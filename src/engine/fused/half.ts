@@ -5,7 +5,7 @@ import { hasKernel, runKernel } from './run.js';
  * Mixed precision: what products take and what the backward pass keeps is float16, by pairs in int32 tensors,
  * which TensorFlow.js has no type for. Sums, weights, statistics and losses stay float32.
  */
-export class Halves {
+class Halves {
   /** By the memory of the tensor that each was made from. */
   readonly #kept = new Map<object, tf.Tensor>();
 

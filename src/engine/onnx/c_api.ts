@@ -145,7 +145,7 @@ interface Koffi {
  * host, and overflows the stack on a command line of some 7 kB. (What it tells Windows' event log is turned off
  * once there is an environment to turn it off for: see sessions.ts.)
  */
-export function withoutTelemetry(koffi: Koffi): void {
+function withoutTelemetry(koffi: Koffi): void {
   process.env[SWITCH] = '1';
   // In a worker thread process.env is a copy: the library reads the process's own variables.
   if (process.platform === 'win32') return;

@@ -15,7 +15,7 @@ import { blipSchema, usualWords } from './config.js';
 import { checkTexts, IGNORED, languageModelLoss } from './losses.js';
 
 /** The keys of the `model` section. */
-export const blipCaptionSchema = blipSchema.extend({
+const blipCaptionSchema = blipSchema.extend({
   prompt: key(types.words, '', 'What every caption begins with; no part of the loss nor of the result.'),
   max_txt_len: key(types.natural, 40, 'Tokens after these are cut off in training.'),
 });

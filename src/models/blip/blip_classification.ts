@@ -22,7 +22,7 @@ import { firstToken, rampUp, softCrossEntropy, type TrainingProgress } from './c
 import { checkTexts } from './losses.js';
 
 /** The keys of the `model` section. */
-export const blipClassificationSchema = blipSchema.extend({
+const blipClassificationSchema = blipSchema.extend({
   num_classes: key(types.natural, undefined, 'How many classes there are; has to be given.'),
   use_distill: key(types.flag, true, 'Learn from momentum copies too, as from the labels.'),
   ...momentumKeys,

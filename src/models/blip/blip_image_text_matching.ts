@@ -17,7 +17,7 @@ import { imageFeatures, type Matches, matchPairs, textFeatures } from './matchin
 const MOST_TOKENS = 35;
 
 /** The keys of the `model` section. */
-export const blipItmSchema = blipSchema.extend({
+const blipItmSchema = blipSchema.extend({
   embed_dim: key(types.natural, 256, 'Width of the features by which images and texts are compared.'),
   max_txt_len: key(types.natural, MOST_TOKENS, 'Not used, as in LAVIS: texts are cut to 35 tokens.'),
 });

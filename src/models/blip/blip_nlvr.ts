@@ -16,7 +16,7 @@ import { firstToken } from './contrastive.js';
 import { checkTexts } from './losses.js';
 
 /** The keys of the `model` section. */
-export const blipNlvrSchema = blipSchema.extend({
+const blipNlvrSchema = blipSchema.extend({
   num_classes: key(types.natural, 2, 'How many classes there are: false and true.'),
 });
 

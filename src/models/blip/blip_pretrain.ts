@@ -10,7 +10,7 @@ import { drawColumns, type Negatives, rampUp, type TrainingProgress } from './co
 import { checkTexts, IGNORED, languageModelLoss } from './losses.js';
 
 /** The keys of the `model` section. */
-export const blipPretrainSchema = blipContrastiveSchema.extend({
+const blipPretrainSchema = blipContrastiveSchema.extend({
   image_size: key(types.natural, 224, 'Pixels a side of an image; the processors have to agree.'),
   max_txt_len: key(types.natural, 30, 'Texts are cut and padded to so many tokens.'),
   prompt: key(types.words, '', 'Not used: texts have no prompt here, in LAVIS either.'),

@@ -18,7 +18,7 @@ import { checkTexts } from './losses.js';
 import { type SimMatrices, type SimMatrixOptions, type SimMatrixSamples, simMatrix } from './sim_matrix.js';
 
 /** The keys of the `model` section. */
-export const blipRetrievalSchema = blipContrastiveSchema.extend({
+const blipRetrievalSchema = blipContrastiveSchema.extend({
   max_txt_len: key(types.natural, 35, 'Texts are cut and padded to so many tokens in training.'),
   negative_all_rank: key(types.flag, false, 'Take negatives from the batches of all ranks.'),
 });

@@ -18,7 +18,7 @@ import { blipSchema, usualWords } from './config.js';
 import { checkTexts, IGNORED, textLosses } from './losses.js';
 
 /** The keys of the `model` section. */
-export const blipVqaSchema = blipSchema.extend({
+const blipVqaSchema = blipSchema.extend({
   image_size: key(types.natural, 480, 'Pixels a side of an image; the processors have to agree.'),
   max_txt_len: key(types.natural, 35, 'Questions are cut to so many tokens.'),
 });

@@ -45,7 +45,7 @@ export class MedSelfAttention extends Module {
 }
 
 /** Projects, drops out, adds the input and normalizes: the end of both halves of a layer. */
-export class MedOutput extends Module {
+class MedOutput extends Module {
   readonly dense: Linear;
   readonly layerNorm: LayerNorm;
 

@@ -15,7 +15,7 @@ import { thumbnail } from './thumbnail.js';
 const THUMBNAIL = 160;
 
 /** The report of a run: one file that loads nothing. */
-export async function reportPage(run: RunData, tables: readonly EvaluatedTable[]): Promise<string> {
+async function reportPage(run: RunData, tables: readonly EvaluatedTable[]): Promise<string> {
   const evaluations = run.lines.filter(({ kind }) => kind === 'evaluation');
   const parts = [
     summary(run),

@@ -25,13 +25,7 @@ export function registerLinear(): void {
 export const isHandful = (rows: number) => rows >= 5 && rows <= 48;
 
 /** y = x Wᵀ + b. */
-export function runLinear(
-  backend: OnnxBackend,
-  x: OrtValue,
-  weight: OrtValue,
-  bias: OrtValue,
-  y: OrtValue,
-): void {
+function runLinear(backend: OnnxBackend, x: OrtValue, weight: OrtValue, bias: OrtValue, y: OrtValue): void {
   const handful = isHandful(x.dims[0]);
   const spec = (): GraphSpec => ({
     inputs: { x: 'float32', weight: 'float32', bias: 'float32' },
