@@ -90,6 +90,10 @@ test('what is evaluated has one prompt', async () => {
     (await samplesOf(val)).map(({ prompt }) => prompt),
     ['say: ', null],
   );
+  assert.deepEqual(
+    (await samplesOf(val.trainingForm())).map(({ text_input }) => text_input),
+    ['say: a dog', 'say: two dogs', 'a cat'],
+  );
   await assert.rejects(
     build(await own('c.csv', csv('tell:')), { splits: { val: 1 } }),
     /1 image of val with several prompts[\s\S]*c\.csv:2[\s\S]*say:; tell:/,

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { DataError } from '#src/common/errors.js';
 import { type Existing, XmpSidecars } from '#src/inference/index.js';
 import { temporaryFolder } from '../support.js';
+
+const exiftool = spawnSync('exiftool', ['-ver']).status === 0;
 
 const RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"';
 const DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/"';
@@ -96,6 +99,15 @@ größe</rdf:li>
     assert.match(text, /<rdf:li xml:lang="x-default">a dog<\/rdf:li>/);
     assert.ok(text.startsWith('<?xml version="1.0" encoding="UTF-8"?>'));
     assert.deepEqual(await new XmpSidecars('skip').missing([image]), []);
+  });
+
+  it('are what exiftool reads', { skip: !exiftool && 'exiftool is not there' }, async () => {
+    const { path, caption } = photo(DARKTABLE);
+    await caption('skip', 'two <dogs> & größe');
+    const { stdout } = spawnSync('exiftool', ['-j', '-validate', '-XMP:all', path], { encoding: 'utf8' });
+    const [read] = JSON.parse(stdout) as Record<string, unknown>[];
+    assert.deepEqual([read.Validate, read.Description], ['OK', 'two <dogs> & größe']);
+    assert.equal(read.Xmp_version, 5);
   });
 
   it('a description as an attribute, and prefixes of its own, are understood', async () => {
