@@ -86,7 +86,19 @@ function explain(
     `batches of ${batch} ${gpu ? 'on a GPU' : said === undefined ? 'without a GPU: none was found' : 'without a GPU'}; ${counted(epochs, 'epoch')} are at most ${updates} updates${
       splits.valid.length > 0 ? ', and patience ends them when the loss of val falls no more' : ''
     }`,
+    ...languageNotes(found),
     `captions have up to ${most} words (19 in 20) and ${longest} (the longest): max_len ${maxLength}, max_txt_len ${maxTextLength}`,
+  ];
+}
+
+/** The vocabulary reads letters without their accents, and has few of other scripts. */
+function languageNotes({ images }: RecognisedFolder): string[] {
+  const captions = images.flatMap((image) => image.captions);
+  const other = captions.filter((caption) => /(?![a-z])\p{L}/iu.test(caption)).length;
+  if (other <= captions.length / 20) return [];
+  return [
+    `${other} of ${counted(captions.length, 'caption')} have letters that English lacks: ` +
+      'docs/fine-tune-your-photos.md, "Another language", says how they are kept (with frozen or full, not with lora)',
   ];
 }
 

@@ -153,6 +153,17 @@ describe('lavis init --from', () => {
     assert.doesNotMatch(text, /patience:/);
   });
 
+  it('says that captions of another language need letters and words', async () => {
+    const rows = (caption: string) => ({
+      'c.csv': ['image,caption', ...names(12).map((name) => `${name},${caption}`)].join('\n'),
+    });
+    assert.match(
+      (await project({ ...pictures(12), ...rows('ein schöner Hund') })).lines,
+      /12 of 12 captions have letters/,
+    );
+    assert.doesNotMatch((await project({ ...pictures(12), ...rows('a DOG (3)') })).lines, /letters/);
+  });
+
   it('makes room for long captions', async () => {
     const long = 'a very old and rather long word '.repeat(14).trim(); // 98 words
     const rows = names(12).map((name) => `${name},${long}`);
