@@ -20,7 +20,7 @@ export { DataLoader, type DataLoaderOptions } from './loading/data_loader.js';
 export { ConcatDataset } from './loading/joined_datasets.js';
 export { MixedLoader } from './loading/mixed_loader.js';
 
-export { batchesOf, epochOrder, shard } from './loading/sampler.js';
+export { batchesOf, epochOrder, indicesOfRank } from './loading/sampler.js';
 
 export { Subset } from './loading/subset.js';
 export { trainSource } from './loading/train_source.js';

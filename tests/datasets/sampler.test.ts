@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { batchesOf, epochOrder, imageId, shard } from '#src/datasets/index.js';
+import { batchesOf, epochOrder, imageId, indicesOfRank } from '#src/datasets/index.js';
 import { fixtureJson } from '../support.js';
 
 interface Case {
@@ -51,7 +51,7 @@ test('the shuffled shards of all ranks cover the dataset', () => {
 });
 
 test('an order shorter than the world is repeated', () => {
-  assert.deepEqual([...shard([7, 8], { rank: 6, worldSize: 8 })], [7]);
+  assert.deepEqual([...indicesOfRank([7, 8], { rank: 6, worldSize: 8 })], [7]);
 });
 
 test("an image's id is the number after the last underscore of its name", () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { it } from 'node:test';
 
 const NOT_ROOMS = ['assembly']; // compiled by another compiler
@@ -38,4 +38,28 @@ it('and its drawing names no other', () => {
   );
   assert.ok(named.length >= 15, String(named));
   for (const room of named) assert.ok(listed.includes(room), room);
+});
+
+/** Variables of a module, containers that begin empty, and memory that loops share. */
+const STATE = new RegExp(
+  [
+    '^(export )?let \\w',
+    '^(export )?const \\w+(: [^=]+)? = (new (Map|Set|WeakMap|WeakSet)(<.*>)?\\(\\)|\\[\\]|\\{\\})',
+    '^(export )?const \\w+ = (new FinalizationRegistry|newMemory\\()',
+    '^(export )?const state = ',
+    '^export const registry = ',
+  ].join('|'),
+  'm',
+);
+
+it('its table of state names every module that has some, and no other', () => {
+  const [, section] = /^## State\n(.*?)^## /ms.exec(page)!;
+  const told = [...section.matchAll(/^\|.*\|(.*)\|$/gm)].flatMap(([, cell]) =>
+    [...cell.matchAll(/`([\w/]+)`/g)].map(([, name]) => name),
+  );
+  const modules = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.endsWith('.ts') && !path.startsWith('assembly'),
+  );
+  const found = modules.filter((path) => STATE.test(readFileSync(join('src', path), 'utf8')));
+  assert.deepEqual(told.toSorted(), found.map((path) => path.replace(/\.ts$/, '')).toSorted());
 });

@@ -1,6 +1,6 @@
 import { Rng } from '../../common/random.js';
 
-export interface ShardOptions {
+export interface RankOptions {
   rank?: number;
   worldSize?: number;
 }
@@ -10,13 +10,16 @@ export interface ShardOptions {
  * multiple of the world size, and rank r takes r, r + world, r + 2·world, … Source: PyTorch's
  * DistributedSampler with drop_last=False.
  */
-export function shard(order: ArrayLike<number>, { rank = 0, worldSize = 1 }: ShardOptions = {}): Uint32Array {
+export function indicesOfRank(
+  order: ArrayLike<number>,
+  { rank = 0, worldSize = 1 }: RankOptions = {},
+): Uint32Array {
   const n = order.length;
   if (n === 0) return new Uint32Array(0);
   return Uint32Array.from({ length: Math.ceil(n / worldSize) }, (_, i) => order[(rank + i * worldSize) % n]);
 }
 
-export interface OrderOptions extends ShardOptions {
+export interface OrderOptions extends RankOptions {
   shuffle?: boolean;
   seed?: number;
 }
@@ -27,7 +30,7 @@ export function epochOrder(length: number, epoch: number, options: OrderOptions 
   const order = shuffle
     ? Rng.of(seed, 'order', epoch).permutation(length)
     : Uint32Array.from({ length }, (_, i) => i);
-  return shard(order, options);
+  return indicesOfRank(order, options);
 }
 
 /** Batches of `perRank` samples; a last partial one is dropped or kept. */

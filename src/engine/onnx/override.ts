@@ -23,7 +23,7 @@ export function kernel<Attrs = object>(kernelName: string, run: Kernel<Attrs>): 
  * Replaces a kernel of the cpu backend. `run` returns undefined for what it does not take (other element
  * types, odd shapes); 0-sized tensors never reach it. The cpu kernel does those.
  */
-export function override<Attrs = object>(
+export function replaceCpuKernel<Attrs = object>(
   kernelName: string,
   run: (call: KernelCall<Attrs>) => KernelResult | undefined,
 ): void {

@@ -24,7 +24,7 @@ export function builtIn<Attrs>(kernelName: string): Kernel<Attrs> {
 }
 
 /** Replaces a kernel of TensorFlow.js; `run` is given the one it replaces. */
-export function override<Attrs>(
+export function wrapKernel<Attrs>(
   kernelName: string,
   run: (call: KernelCall<Attrs>, original: Kernel<Attrs>) => KernelResult,
 ): void {

@@ -1,5 +1,5 @@
 import { tf } from '../tf.js';
-import { builtIn, filled, type Kernel, type KernelCall, override, sizeOf } from './kernels.js';
+import { builtIn, filled, type Kernel, type KernelCall, sizeOf, wrapKernel } from './kernels.js';
 import { sumRows } from './sum_rows.js';
 
 interface ReduceAttrs {
@@ -24,7 +24,7 @@ const OF_NOTHING = {
  */
 export function registerOverrides(): void {
   for (const [name, value] of Object.entries(OF_NOTHING)) {
-    override<ReduceAttrs>(name, (call, original) => {
+    wrapKernel<ReduceAttrs>(name, (call, original) => {
       const { x } = call.inputs;
       if (sizeOf(x) > 0) return reduce(name, call, original);
       const dtype = name === 'Mean' ? 'float32' : x.dtype;
@@ -32,7 +32,7 @@ export function registerOverrides(): void {
       return filled(call.backend, reducedShape(x.shape, call.attrs), number, dtype);
     });
   }
-  override('Softmax', (call, original) => {
+  wrapKernel('Softmax', (call, original) => {
     const { logits } = call.inputs;
     return sizeOf(logits) > 0 ? original(call) : filled(call.backend, logits.shape, 0, logits.dtype);
   });

@@ -1,7 +1,7 @@
 import { tf } from '../../tf.js';
 import type { NumericType, OnnxBackend } from '../backend.js';
 import { type GraphSpec, type Node, node } from '../messages.js';
-import { allFloat, type KernelCall, override } from '../override.js';
+import { allFloat, type KernelCall, replaceCpuKernel } from '../override.js';
 
 const one = (op: string) => [node(op, 'x', 'y')];
 
@@ -50,23 +50,23 @@ const COMPARE: Record<string, Node[]> = {
 
 export function registerElementwise(): void {
   for (const [name, nodes] of Object.entries(UNARY)) {
-    override(name, ({ inputs: { x }, backend }) =>
+    replaceCpuKernel(name, ({ inputs: { x }, backend }) =>
       allFloat(x) ? unary(backend, name, nodes, x) : undefined,
     );
   }
   for (const [name, nodes] of Object.entries(BINARY)) {
-    override(name, ({ inputs: { a, b }, backend }) =>
+    replaceCpuKernel(name, ({ inputs: { a, b }, backend }) =>
       allFloat(a, b) ? binary(backend, name, nodes, a, b, 'float32') : undefined,
     );
   }
   for (const [name, nodes] of Object.entries(COMPARE)) {
-    override(name, ({ inputs: { a, b }, backend }) =>
+    replaceCpuKernel(name, ({ inputs: { a, b }, backend }) =>
       allFloat(a, b) ? binary(backend, name, nodes, a, b, 'bool') : undefined,
     );
   }
-  override(tf.Select, select);
-  override(tf.Cast, cast);
-  override(tf.AddN, addN);
+  replaceCpuKernel(tf.Select, select);
+  replaceCpuKernel(tf.Cast, cast);
+  replaceCpuKernel(tf.AddN, addN);
 }
 
 function unary(backend: OnnxBackend, name: string, nodes: Node[], x: tf.TensorInfo): tf.TensorInfo {

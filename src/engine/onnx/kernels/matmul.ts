@@ -1,7 +1,7 @@
 import { tf } from '../../tf.js';
 import type { OnnxBackend } from '../backend.js';
 import { contrib, type GraphSpec, node } from '../messages.js';
-import { allFloat, override } from '../override.js';
+import { allFloat, replaceCpuKernel } from '../override.js';
 import { type OrtValue, ort } from '../sessions.js';
 
 /** y = a b over the last two axes, either side transposed; batch axes are broadcast. */
@@ -109,17 +109,20 @@ function runTranspose(backend: OnnxBackend, x: OrtValue, y: OrtValue): void {
 }
 
 export function registerMatMul(): void {
-  override<{ transposeA: boolean; transposeB: boolean }>(tf.BatchMatMul, ({ inputs, attrs, backend }) => {
-    const { a, b } = inputs;
-    const { transposeA, transposeB } = attrs;
-    if (!allFloat(a, b)) return undefined;
-    const rows = a.shape.at(transposeA ? -1 : -2)!;
-    const columns = b.shape.at(transposeB ? -2 : -1)!;
-    const [inner, other] = [a.shape.at(transposeA ? -2 : -1)!, b.shape.at(transposeB ? -1 : -2)!];
-    if (inner !== other) return undefined; // the cpu kernel says what is wrong
-    const batch = tf.backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-    const y = backend.allocate([...batch, rows, columns]);
-    runMatMul(backend, backend.ort(a), backend.ort(b), backend.ort(y), transposeA, transposeB);
-    return y;
-  });
+  replaceCpuKernel<{ transposeA: boolean; transposeB: boolean }>(
+    tf.BatchMatMul,
+    ({ inputs, attrs, backend }) => {
+      const { a, b } = inputs;
+      const { transposeA, transposeB } = attrs;
+      if (!allFloat(a, b)) return undefined;
+      const rows = a.shape.at(transposeA ? -1 : -2)!;
+      const columns = b.shape.at(transposeB ? -2 : -1)!;
+      const [inner, other] = [a.shape.at(transposeA ? -2 : -1)!, b.shape.at(transposeB ? -1 : -2)!];
+      if (inner !== other) return undefined; // the cpu kernel says what is wrong
+      const batch = tf.backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+      const y = backend.allocate([...batch, rows, columns]);
+      runMatMul(backend, backend.ort(a), backend.ort(b), backend.ort(y), transposeA, transposeB);
+      return y;
+    },
+  );
 }

@@ -1,6 +1,6 @@
 import { tf } from '../../tf.js';
 import { type GraphSpec, node } from '../messages.js';
-import { allFloat, type KernelCall, override } from '../override.js';
+import { allFloat, type KernelCall, replaceCpuKernel } from '../override.js';
 
 const REDUCE: Record<string, string> = {
   [tf.Sum]: 'ReduceSum',
@@ -19,7 +19,7 @@ interface ReduceAttrs {
 
 export function registerReduce(): void {
   for (const [name, op] of Object.entries(REDUCE)) {
-    override<ReduceAttrs>(name, ({ inputs: { x }, attrs, backend }) => {
+    replaceCpuKernel<ReduceAttrs>(name, ({ inputs: { x }, attrs, backend }) => {
       if (!allFloat(x)) return undefined;
       const axes = tf.util.parseAxisParam((attrs.reductionIndices ?? attrs.axis) as number[], x.shape);
       // Without axes ONNX reduces all of them.
@@ -37,9 +37,9 @@ export function registerReduce(): void {
       return y;
     });
   }
-  override(tf.ArgMax, (call: KernelCall<{ axis: number }>) => argument('ArgMax', call));
-  override(tf.ArgMin, (call: KernelCall<{ axis: number }>) => argument('ArgMin', call));
-  override<{ dim: number }>(tf.Softmax, (call) => softmax(call));
+  replaceCpuKernel(tf.ArgMax, (call: KernelCall<{ axis: number }>) => argument('ArgMax', call));
+  replaceCpuKernel(tf.ArgMin, (call: KernelCall<{ axis: number }>) => argument('ArgMin', call));
+  replaceCpuKernel<{ dim: number }>(tf.Softmax, (call) => softmax(call));
 }
 
 function argument(

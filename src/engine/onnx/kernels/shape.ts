@@ -1,23 +1,23 @@
 import { tf } from '../../tf.js';
 import type { NumericType, OnnxBackend } from '../backend.js';
 import { type GraphSpec, node } from '../messages.js';
-import { type KernelCall, override } from '../override.js';
+import { type KernelCall, replaceCpuKernel } from '../override.js';
 import { int64, ort } from '../sessions.js';
 
 const NUMERIC = new Set(['float32', 'int32', 'bool']);
 const isNumeric = (dtype: string): dtype is NumericType => NUMERIC.has(dtype);
 
 export function registerShape(): void {
-  override(tf.Transpose, transposeKernel);
-  override(tf.Slice, sliceKernel);
-  override(tf.SplitV, splitKernel);
-  override(tf.Concat, concatKernel);
-  override(tf.Fill, fillKernel);
-  override(tf.PadV2, padKernel);
-  override(tf.Tile, tileKernel);
-  override(tf.GatherV2, gatherKernel);
-  override(tf.TopK, topKKernel);
-  override(tf.UnsortedSegmentSum, segmentSumKernel);
+  replaceCpuKernel(tf.Transpose, transposeKernel);
+  replaceCpuKernel(tf.Slice, sliceKernel);
+  replaceCpuKernel(tf.SplitV, splitKernel);
+  replaceCpuKernel(tf.Concat, concatKernel);
+  replaceCpuKernel(tf.Fill, fillKernel);
+  replaceCpuKernel(tf.PadV2, padKernel);
+  replaceCpuKernel(tf.Tile, tileKernel);
+  replaceCpuKernel(tf.GatherV2, gatherKernel);
+  replaceCpuKernel(tf.TopK, topKKernel);
+  replaceCpuKernel(tf.UnsortedSegmentSum, segmentSumKernel);
 }
 
 function transposeKernel({ inputs: { x }, attrs: { perm }, backend }: KernelCall<{ perm: number[] }>) {
