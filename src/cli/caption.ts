@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { log } from '../common/logging.js';
 import type { Captioned, Captioner, CaptionFiles, Existing } from '../inference/index.js';
+import type { ScoredCaption } from '../models/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { generationArguments, generationOptionTable } from './generation_options.js';
 import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
@@ -13,6 +14,11 @@ const options = {
   ...imageOptions,
   format: formatOption,
   json: { type: 'boolean', default: false, describe: 'The same as --format json' },
+  tokens: {
+    type: 'boolean',
+    default: false,
+    describe: 'json and jsonl: the log-probability of each token too',
+  },
   watch: {
     type: 'boolean',
     default: false,
@@ -41,10 +47,10 @@ const options = {
 } as const;
 
 const CAPTIONS: ResultForm<Captioned> = {
-  columns: ['image', 'caption'],
-  rows: ({ image, captions }) => captions.map((text) => [image, text]),
+  columns: ['image', 'caption', 'log_probability'],
+  rows: ({ image, captions, log_probabilities }) =>
+    captions.map((text, i) => [image, text, log_probabilities?.[i] ?? '']),
   lines: ({ image, captions }) => captions.map((text) => `${image}: ${text}`),
-  document: (all) => Object.fromEntries(all.map(({ image, captions }) => [image, captions])),
 };
 
 export const caption = defineCommand({
@@ -77,7 +83,7 @@ export const caption = defineCommand({
     const folders = args.watch ? await foldersOf(named, format) : [];
     const sources = named.filter((source) => !folders.includes(source));
     const { recursive } = args;
-    const { findImages, loadCaptioner } = await import('../inference/index.js');
+    const { captionedOf, findImages, loadCaptioner } = await import('../inference/index.js');
     const own = [...(args.write ? [`.${args.write}`] : []), ...(args.xmp ? ['.xmp'] : [])];
     const found = await findImages(sources, { recursive, own });
     const files = await filesFor(args, found);
@@ -93,8 +99,8 @@ export const caption = defineCommand({
     const job: CaptionJob = {
       ...captioner,
       size: Math.max(1, args['batch-size']),
-      async take(image, captions) {
-        const captioned = { image, captions: captions.map((text) => args.prefix + text + args.suffix) };
+      async take(image, scored) {
+        const captioned = captionedOf(image, scored, args);
         await files?.write(captioned);
         output?.print(captioned);
       },
@@ -112,7 +118,7 @@ interface CaptionJob extends Captioner {
   /** Images at a time. */
   size: number;
   /** Prints and writes an image's captions. */
-  take: (image: string, captions: readonly string[]) => Promise<void>;
+  take: (image: string, captions: readonly ScoredCaption[]) => Promise<void>;
 }
 
 /** The files beside the images, where there are to be any. @throws UsageError for an image that none can lie beside. */
@@ -152,7 +158,7 @@ async function captionAll(job: CaptionJob, images: readonly string[], title?: st
       ...job.settings,
       batchSize: job.size,
       onError: passOver,
-      onCaptions: (captions, i) => job.take(names[i], captions),
+      onCaptions: (_, i, scored) => job.take(names[i], scored),
     }),
   );
 }

@@ -1,7 +1,8 @@
+import { sevenDigits } from '../common/json.js';
 import { defineCommand, UsageError } from './command.js';
 import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
 import { modelOptions, modelSource } from './model_options.js';
-import { formatOption, type ResultForm, ResultOutput, seven } from './result_output.js';
+import { formatOption, type ResultForm, ResultOutput } from './result_output.js';
 
 interface Match {
   image: string;
@@ -72,8 +73,8 @@ export const match = defineCommand({
             matches.push({
               image: names[i],
               text: texts[k],
-              probability: seven(probability),
-              similarity: seven(similarity),
+              probability: sevenDigits(probability),
+              similarity: sevenDigits(similarity),
             });
           }
         },

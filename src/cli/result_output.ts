@@ -50,6 +50,3 @@ function cell(value: string | number): string {
   const text = String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
-
-/** A float32 number as JSON and tables show it: without the digits that it does not have. */
-export const seven = (value: number) => Number(value.toPrecision(7));

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { makeFolderInside } from '../common/files.js';
+import { sevenDigits } from '../common/json.js';
 import { log } from '../common/logging.js';
 import { timedProgress } from '../common/progress.js';
 import type { SheetCell } from '../reports/index.js';
@@ -9,7 +10,7 @@ import { defineCommand, UsageError } from './command.js';
 import { imageOptions } from './image_options.js';
 import { modelOptions, modelSource } from './model_options.js';
 import { openFile } from './open_file.js';
-import { formatOption, type ResultForm, ResultOutput, seven } from './result_output.js';
+import { formatOption, type ResultForm, ResultOutput } from './result_output.js';
 
 interface Result {
   image: string;
@@ -120,8 +121,8 @@ export const search = defineCommand({
     model.dispose();
     const output = new ResultOutput<Result>(args.format, formOf(rerank !== undefined));
     for (const { path, score, probability } of found) {
-      const rounded = probability === undefined ? {} : { probability: seven(probability) };
-      output.print({ image: asTyped(folder, index.folder, path), score: seven(score), ...rounded });
+      const rounded = probability === undefined ? {} : { probability: sevenDigits(probability) };
+      output.print({ image: asTyped(folder, index.folder, path), score: sevenDigits(score), ...rounded });
     }
     output.end();
     if (args.sheet !== undefined || args.open) await show(found, args);

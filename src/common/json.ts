@@ -23,6 +23,9 @@ export function parseJson(text: string, what: string, file: string, help?: strin
   }
 }
 
+/** A float32 number as JSON and tables show it: without the digits that it does not have. */
+export const sevenDigits = (value: number) => Number(value.toPrecision(7));
+
 interface Fault {
   /** Where in the text. */
   at?: number;

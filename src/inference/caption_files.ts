@@ -2,11 +2,49 @@ import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { DataError } from '../common/errors.js';
 import { writeFileAtomic } from '../common/files.js';
+import { sevenDigits } from '../common/json.js';
+import type { ScoredCaption } from '../models/index.js';
 
 /** An image and what was said of it. */
 export interface Captioned {
   image: string;
   captions: readonly string[];
+  /** How sure the model is of each caption: the mean log-probability of its tokens, where the model tells. */
+  log_probabilities?: readonly number[];
+  /** What a beam search orders captions by. */
+  scores?: readonly number[];
+  /** Of each caption, its tokens with their own log-probabilities. */
+  tokens?: readonly (readonly (readonly [token: string, logProbability: number])[])[];
+}
+
+/** An image's captions as they are written. @param around what goes around each, and whether its tokens are told */
+export function captionedOf(
+  image: string,
+  scored: readonly ScoredCaption[],
+  { prefix = '', suffix = '', tokens = false } = {},
+): Captioned {
+  const captioned: Captioned = {
+    image,
+    captions: scored.map(({ caption }) => prefix + caption + suffix),
+    ...numbers('log_probabilities', scored, ({ logProbability }) => logProbability),
+    ...numbers('scores', scored, ({ score }) => score),
+  };
+  if (!tokens) return captioned;
+  const ofEach = scored.map(({ tokens: own = [] }) =>
+    own.map(({ token, logProbability }) => [token, sevenDigits(logProbability)] as const),
+  );
+  return { ...captioned, tokens: ofEach };
+}
+
+/** A list under a name, where every caption has the number. */
+function numbers<K extends string>(
+  name: K,
+  scored: readonly ScoredCaption[],
+  of: (caption: ScoredCaption) => number | undefined,
+): Partial<Record<K, number[]>> {
+  const values = scored.map(of);
+  if (values.some((value) => value === undefined)) return {};
+  return { [name]: (values as number[]).map(sevenDigits) } as Record<K, number[]>;
 }
 
 /** What becomes of captions that are there; `append` puts the new one behind the old one. */

@@ -3,6 +3,7 @@ export {
   type Captioned,
   type CaptionFiles,
   CaptionTexts,
+  captionedOf,
   type Existing,
   SeveralFiles,
 } from './caption_files.js';

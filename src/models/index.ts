@@ -92,6 +92,10 @@ export {
   type QuestionModel,
   type QuestionSamples,
   questionModel,
+  type ScoredCaption,
+  type ScoredToken,
+  scoredCaptions,
+  type WordLook,
 } from './uses.js';
 export { VisionTransformer } from './vit.js';
 export { loadWeights, locateWeights } from './weights.js';

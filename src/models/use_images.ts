@@ -1,7 +1,14 @@
 import { tf } from '../engine/index.js';
 import type { ImageArray, ImageProcessor, RgbImage, TextProcessor } from '../processors/index.js';
 import type { GenerateOptions } from './generation/options.js';
-import type { AnswerOptions, CaptionModel, MatchModel, QuestionModel } from './uses.js';
+import {
+  type AnswerOptions,
+  type CaptionModel,
+  type MatchModel,
+  type QuestionModel,
+  type ScoredCaption,
+  scoredCaptions,
+} from './uses.js';
 
 /** A path, a file's bytes, or decoded pixels. */
 export type ImageSource = string | Uint8Array | RgbImage;
@@ -66,8 +73,12 @@ export const stacked = (pixels: readonly ImageArray[]): tf.Tensor4D =>
   tf.tidy(() => tf.stack(pixels.map(({ data, shape }) => tf.tensor3d(data, shape))) as tf.Tensor4D);
 
 export interface CaptionImagesOptions extends GenerateOptions, ImageBatchOptions {
-  /** Hears of an image's captions as soon as they are made. */
-  onCaptions?: (captions: readonly string[], index: number) => void | Promise<void>;
+  /** Hears of an image's captions as soon as they are made, and of how sure the model is of them. */
+  onCaptions?: (
+    captions: readonly string[],
+    index: number,
+    scored: readonly ScoredCaption[],
+  ) => void | Promise<void>;
 }
 
 /**
@@ -85,11 +96,12 @@ export async function captionImages(
 ): Promise<string[][]> {
   const all: string[][] = images.map(() => []);
   for await (const { image, indices } of imageBatches(processor, images, { batchSize, onError })) {
-    const captions = await model.generate({ image }, options);
+    const captions = await scoredCaptions(model, { image }, options);
     const each = captions.length / indices.length;
     for (const [place, index] of indices.entries()) {
-      all[index] = captions.slice(place * each, (place + 1) * each);
-      await onCaptions?.(all[index], index);
+      const own = captions.slice(place * each, (place + 1) * each);
+      all[index] = own.map(({ caption }) => caption);
+      await onCaptions?.(all[index], index, own);
     }
   }
   return all;

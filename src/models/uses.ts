@@ -9,6 +9,52 @@ import type { Model } from './model.js';
 export interface CaptionModel extends Model {
   /** `numCaptions` for each image, an image's next to each other. */
   generate(samples: PromptedSamples, options?: GenerateOptions): Promise<string[]>;
+  /** The same captions with how sure the model is of them, where it can tell. */
+  generateScored?(samples: PromptedSamples, options?: GenerateOptions): Promise<ScoredCaption[]>;
+  /**
+   * Where the model looked for each word of captions that it made of these images, one caption an image.
+   * @returns for each caption its words in order
+   */
+  lookedAt?(samples: PromptedSamples, captions: readonly ScoredCaption[]): Promise<WordLook[][]>;
+}
+
+/** Where a model looked for a word. */
+export interface WordLook {
+  /** As it is written, of all its pieces. */
+  word: string;
+  /** How much it looked at each patch, [rows, columns] row by row: at most 1 together, as part goes to no patch. */
+  weights: Float32Array;
+  rows: number;
+  columns: number;
+}
+
+/** A caption, and how sure the model is of it. */
+export interface ScoredCaption {
+  caption: string;
+  /** The mean over its tokens, of the natural logarithms of their probabilities: 0 is certain. */
+  logProbability?: number;
+  /** Of a beam search: the sum with penalties applied, over length ** lengthPenalty, which orders captions. */
+  score?: number;
+  /** What the model wrote behind the prompt, [SEP] included where the caption ended. */
+  tokens?: readonly ScoredToken[];
+}
+
+export interface ScoredToken {
+  id: number;
+  /** A word or a piece of one, `##` in front of a piece that goes on. */
+  token: string;
+  /** As the model gives it: before penalties, temperature and nucleus. */
+  logProbability: number;
+}
+
+/** Captions of any captioning model, scored where it can. */
+export async function scoredCaptions(
+  model: CaptionModel,
+  samples: PromptedSamples,
+  options?: GenerateOptions,
+): Promise<ScoredCaption[]> {
+  if (model.generateScored) return model.generateScored(samples, options);
+  return (await model.generate(samples, options)).map((caption) => ({ caption }));
 }
 
 /** A model that compares images and texts by features: rows of length 1, whose products are cosines. */

@@ -48,7 +48,16 @@ function sampleOf(entry: Record<string, unknown> | null): ShownSample[] {
   const id = entry?.image_id ?? entry?.question_id ?? entry?.instance_id;
   const said = entry?.caption ?? entry?.answer ?? entry?.pred_ans ?? entry?.prediction;
   if (id === undefined || said === undefined) return [];
-  return [{ id: id as number | string, files: [], said: String(said), references: [] }];
+  const { log_probability: logProbability } = entry ?? {};
+  return [
+    {
+      id: id as number | string,
+      files: [],
+      said: String(said),
+      references: [],
+      ...(typeof logProbability === 'number' ? { logProbability } : {}),
+    },
+  ];
 }
 
 /** The score that a run is judged by. */

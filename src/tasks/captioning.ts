@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DataError } from '../common/errors.js';
 import { writeFileAtomic } from '../common/files.js';
+import { sevenDigits } from '../common/json.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
@@ -16,6 +17,7 @@ import {
   generationOptions,
   type Model,
   type PromptedSamples,
+  scoredCaptions,
 } from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { compareIds, type IdComparison, refuseIds } from './evaluation_ids.js';
@@ -39,6 +41,14 @@ const captioningSchema = z.strictObject({
     'Accepted for LAVIS; every image of a split is evaluated.',
   ),
 });
+
+/** An entry of a result file. */
+interface CaptionResult {
+  image_id: number | string;
+  caption: string;
+  /** The mean over the caption's tokens; a reader of COCO's results leaves it alone. */
+  log_probability?: number;
+}
 
 /**
  * Image captioning. Repetition and length penalty are 1 unless the YAML says otherwise: what published BLIP
@@ -75,8 +85,12 @@ export class CaptionTask extends BaseTask {
     const samples = toSamples(batch);
     const ids = batch.image_id as (number | string)[] | undefined;
     try {
-      const captions = await captionModel(model).generate(samples as PromptedSamples, this.settings);
-      return captions.map((caption, i) => ({ caption, image_id: evaluationId(ids?.[i]) }));
+      const captions = await scoredCaptions(captionModel(model), samples as PromptedSamples, this.settings);
+      return captions.map(({ caption, logProbability }, i) => ({
+        caption,
+        image_id: evaluationId(ids?.[i]),
+        ...(logProbability === undefined ? {} : { log_probability: sevenDigits(logProbability) }),
+      }));
     } finally {
       disposeSamples(samples);
     }
@@ -115,18 +129,17 @@ export class CaptionTask extends BaseTask {
     const truth = this.#givenTruth(split) ?? dataset.groundTruth?.();
     const references = truth === undefined ? undefined : await readReferences(truth);
     const ciders = this.#ciders.get(results);
-    const samples = (results as { image_id: number | string; caption: string }[]).map(
-      ({ image_id, caption }) => {
-        const key = idKey(image_id);
-        return {
-          id: image_id,
-          files: files.get(key) ?? [],
-          said: caption,
-          references: references?.get(key)?.captions ?? [],
-          score: ciders?.get(key),
-        };
-      },
-    );
+    const samples = (results as unknown as CaptionResult[]).map(({ image_id, caption, log_probability }) => {
+      const key = idKey(image_id);
+      return {
+        id: image_id,
+        files: files.get(key) ?? [],
+        said: caption,
+        references: references?.get(key)?.captions ?? [],
+        score: ciders?.get(key),
+        logProbability: log_probability,
+      };
+    });
     return { score: ciders && 'CIDEr', samples };
   }
 

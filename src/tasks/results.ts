@@ -52,6 +52,8 @@ export interface ShownSample {
   references: string[];
   /** How right it is, higher being better; absent where nothing can be scored. */
   score?: number;
+  /** How sure the model is: the mean log-probability of what it said; absent where it does not tell. */
+  logProbability?: number;
 }
 
 /** The samples of an evaluation. */

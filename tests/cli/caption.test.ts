@@ -126,11 +126,19 @@ describe('lavis caption', () => {
       ],
     );
     const json = JSON.parse((await lavis('caption', photos, '--format', 'json', ...common)).stdout);
-    assert.deepEqual(Object.keys(json), [
-      join(photos, '0.jpg'),
-      join(photos, '1.jpg'),
-      join(photos, 'more/0.jpg'),
-    ]);
+    assert.deepEqual(
+      json.map(({ image }: { image: string }) => image),
+      [join(photos, '0.jpg'), join(photos, '1.jpg'), join(photos, 'more/0.jpg')],
+    );
+    for (const { captions, log_probabilities, scores, tokens } of entries) {
+      assert.deepEqual([log_probabilities.length, scores.length], [captions.length, captions.length]);
+      assert.ok(scores[0] >= scores[1], 'the best comes first');
+      assert.equal(tokens, undefined);
+    }
+    const told = await lavis('caption', join(photos, '0.jpg'), '--json', '--tokens', ...common);
+    const [{ tokens, log_probabilities }] = JSON.parse(told.stdout);
+    const sum = tokens[0].reduce((total: number, [, value]: [string, number]) => total + value, 0);
+    assert.ok(Math.abs(sum / tokens[0].length - log_probabilities[0]) < 1e-5, told.stdout);
   });
 
   it('does not look at what prepares images for training', async () => {
@@ -301,7 +309,11 @@ describe('lavis caption', () => {
     copyFileSync(join(photos, '0.jpg'), odd);
     const { stdout } = await lavis('caption', odd, '--format', 'csv', '--prefix', 'say, ', ...common);
     const caption = (await lavis('caption', odd, ...common)).stdout.slice(odd.length + 2, -1);
-    assert.equal(stdout, `image,caption\n"${odd.replaceAll('"', '""')}","say, ${caption}"\n`);
+    const [head, row] = stdout.trimEnd().split('\n');
+    assert.equal(head, 'image,caption,log_probability');
+    const start = `"${odd.replaceAll('"', '""')}","say, ${caption}",`;
+    assert.equal(row.slice(0, start.length), start);
+    assert.ok(Number(row.slice(start.length)) < 0, row);
   });
 
   it('--watch captions what comes into a folder, until Ctrl-C', { timeout: 60_000 }, async () => {

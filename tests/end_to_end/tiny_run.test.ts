@@ -58,7 +58,7 @@ describe('a run from the command line', () => {
     for (const name of ['val_epoch0', 'val_epoch1', 'test_epochbest']) {
       const results = JSON.parse(readFileSync(join(job, 'result', `${name}.json`), 'utf8'));
       assert.equal(results.length, 3);
-      assert.deepEqual(Object.keys(results[0]), ['caption', 'image_id']);
+      assert.deepEqual(Object.keys(results[0]), ['caption', 'image_id', 'log_probability']);
     }
     for (const name of ['0', '1', 'best']) assert.ok(existsSync(join(job, `checkpoint_${name}.pth`)), name);
   });
@@ -98,7 +98,13 @@ describe('a run from the command line', () => {
       ...['--nucleus', '--num-captions', '3', '--json'],
     );
     assert.equal(drawn.code, 0, drawn.stderr);
-    assert.equal(JSON.parse(drawn.stdout)[image].length, 3);
+    const [found] = JSON.parse(drawn.stdout);
+    assert.equal(found.image, image);
+    assert.equal(found.captions.length, 3);
+    assert.ok(
+      found.log_probabilities.every((value: number) => value < 0),
+      drawn.stdout,
+    );
   });
 
   it('--resume goes on in the folder of the newest checkpoint, and remembers the best score', async () => {

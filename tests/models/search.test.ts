@@ -147,6 +147,7 @@ describe('a beam search fed with the candidates of the reference', () => {
               score,
               token: step.cand_tokens[image][rank],
               beam: Math.min(step.cand_beams[image][rank], beams - 1),
+              logProbability: 0,
             })),
           );
           const at = image * numBeams;

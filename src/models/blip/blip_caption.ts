@@ -3,12 +3,13 @@ import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
 import { tf } from '../../engine/index.js';
 import { type Generated, generateIds } from '../generation/generate.js';
+import { lookedAt } from '../generation/looked_at.js';
 import { type GenerateOptions, resolveOptions } from '../generation/options.js';
 import { embedsOf, imageEncodingOf, type PromptedSamples, seenImages } from '../image_embeds.js';
 import { TextDecoder } from '../med/decoder.js';
 import type { ForwardPasses, ImageEncoding } from '../model.js';
 import { type EncodedTexts, withFirstToken } from '../tokenizer/tokenizer.js';
-import type { CaptionModel } from '../uses.js';
+import type { CaptionModel, ScoredCaption, WordLook } from '../uses.js';
 import { VisionTransformer } from '../vit.js';
 import { BlipBase, type BlipParts } from './blip_base.js';
 import { blipSchema, usualWords } from './config.js';
@@ -42,6 +43,8 @@ export interface BlipCaptionOutput {
 /** What `generateDetailed` returns. */
 export interface GeneratedCaptions extends Generated {
   captions: string[];
+  /** Of each image: the tokens of its prompt, [DEC] included. */
+  promptLengths: number[];
 }
 
 /** Texts as the decoder takes them. */
@@ -122,6 +125,33 @@ export class BlipCaption extends BlipBase implements CaptionModel {
     return (await this.generateDetailed(samples, options)).captions;
   }
 
+  async generateScored(samples: PromptedSamples, options: GenerateOptions = {}): Promise<ScoredCaption[]> {
+    const { captions, sequences, scores, logProbabilities, promptLengths } = await this.generateDetailed(
+      samples,
+      options,
+    );
+    const each = captions.length / promptLengths.length;
+    return captions.map((caption, row) => {
+      const start = promptLengths[Math.floor(row / each)];
+      const tokens = logProbabilities[row].map((logProbability, i) => {
+        const id = sequences[row][start + i];
+        return { id, token: this.tokenizer.tokenOf(id), logProbability };
+      });
+      const sum = logProbabilities[row].reduce((a, b) => a + b, 0);
+      return { caption, logProbability: sum / tokens.length, score: scores?.[row], tokens };
+    });
+  }
+
+  async lookedAt(samples: PromptedSamples, captions: readonly ScoredCaption[]): Promise<WordLook[][]> {
+    const prompts = captions.map((_, i) => this.#promptIds(samples.prompt?.[i]));
+    const states = tf.tidy(() => embedsOf(this.visualEncoder, samples).clone());
+    try {
+      return await lookedAt(this.textDecoder, this.tokenizer, { states, prompts }, captions);
+    } finally {
+      states.dispose();
+    }
+  }
+
   /** Captions with their token ids, and their scores where a beam search found them. */
   async generateDetailed(
     { prompt: own, ...seen }: PromptedSamples,
@@ -143,7 +173,7 @@ export class BlipCaption extends BlipBase implements CaptionModel {
           ? this.#caption(ids)
           : this.tokenizer.decode(ids.slice(prompts[image].length)).trim();
       });
-      return { ...generated, captions };
+      return { ...generated, captions, promptLengths: prompts.map(({ length }) => length) };
     } finally {
       states.dispose();
     }

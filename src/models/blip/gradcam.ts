@@ -39,16 +39,12 @@ export function computeGradcam(
     const states = model.visualEncoder.forward(image);
     const mask = paddingMask(attentionMask);
     const layer = layers[block];
-    const { query } = layer.crossattention.self;
-    const { heads, hiddenSize } = layer.config;
 
     let x = embeddings.forward(idsTensor(inputIds));
     for (const before of layers.slice(0, block)) x = before.forward(x, { mask, states });
     x = layer.attention.attend(x, x, mask);
-    const { key, value } = layer.crossattention.self.projectKV(states);
-    const [queries, keys, values] = [query.forward(x), key, value].map((one) => splitHeads(one, heads));
-    const scores = tf.matMul(queries, keys, false, true).div(Math.sqrt(hiddenSize / heads));
-    const probabilities = tf.variable(tf.softmax(scores)); // [B, H, T, N]
+    const values = splitHeads(layer.crossattention.self.value.forward(states), layer.config.heads);
+    const probabilities = tf.variable(layer.crossattention.probabilities(x, states)); // [B, H, T, N]
 
     let itmLogits: tf.Tensor2D | undefined;
     const { grads } = valueAndGrads(

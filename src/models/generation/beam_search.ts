@@ -4,8 +4,10 @@ import { bestIndices } from './scores.js';
 export interface Hypothesis {
   /** Prompt and words, without the end token. */
   ids: number[];
-  /** The sum of its log-probabilities over its length ** lengthPenalty. */
+  /** The sum of its log-probabilities, penalties applied, over its length ** lengthPenalty. */
   score: number;
+  /** Of each word behind the prompt, the end token included where it ended: what the model itself gives it. */
+  logProbabilities: number[];
 }
 
 /** A continuation of one of the running texts. */
@@ -15,6 +17,8 @@ export interface Candidate {
   token: number;
   /** Which of the running texts it continues. */
   beam: number;
+  /** Of its word alone, as the model gives it. */
+  logProbability: number;
 }
 
 export interface BeamOptions {
@@ -33,6 +37,8 @@ export class BeamSearch {
   texts: number[][];
   /** Cumulative log-probabilities of the running texts, float32. */
   scores: number[] = [0];
+  /** Of each running text's words behind the prompt, as the model gives them. */
+  logProbabilities: number[][] = [[]];
   /** For each running text, which text of the step before it continues. */
   parents: number[] = [0];
   done = false;
@@ -47,15 +53,17 @@ export class BeamSearch {
 
   /**
    * The 2 × numBeams best continuations, best first.
-   * @param logProbabilities [V] float32 for each running text, penalties applied
+   * @param penalized log-probabilities, [V] float32 for each running text, penalties applied
+   * @param logProbabilities the same as the model gives them
    */
-  candidates(logProbabilities: readonly Float32Array[]): Candidate[] {
+  candidates(penalized: readonly Float32Array[], logProbabilities = penalized): Candidate[] {
     const count = 2 * this.options.numBeams;
-    const found = logProbabilities.flatMap((row, beam) =>
+    const found = penalized.flatMap((row, beam) =>
       bestIndices(row, count).map((token) => ({
         score: Math.fround(this.scores[beam] + row[token]),
         token,
         beam,
+        logProbability: logProbabilities[beam][token],
       })),
     );
     return found.sort((a, b) => b.score - a.score).slice(0, count);
@@ -68,9 +76,10 @@ export class BeamSearch {
     const running: Candidate[] = [];
     for (const [rank, candidate] of candidates.entries()) {
       if (candidate.token !== eos) running.push(candidate);
-      else if (rank < numBeams) this.#add(this.texts[candidate.beam], candidate.score);
+      else if (rank < numBeams) this.#add(this.texts[candidate.beam], candidate.score, this.#said(candidate));
       if (running.length === numBeams) break;
     }
+    this.logProbabilities = running.map((candidate) => this.#said(candidate));
     this.texts = running.map(({ beam, token }) => [...this.texts[beam], token]);
     this.scores = running.map(({ score }) => score);
     this.parents = running.map(({ beam }) => beam);
@@ -81,7 +90,7 @@ export class BeamSearch {
   finish(): Hypothesis[] {
     if (!this.done) {
       this.texts.forEach((ids, i) => {
-        this.#add(ids, this.scores[i]);
+        this.#add(ids, this.scores[i], this.logProbabilities[i]);
       });
     }
     this.done = true;
@@ -89,10 +98,14 @@ export class BeamSearch {
     return this.hypotheses.toReversed().sort((a, b) => b.score - a.score);
   }
 
-  #add(ids: number[], sum: number): void {
+  #said({ beam, logProbability }: Candidate): number[] {
+    return [...this.logProbabilities[beam], logProbability];
+  }
+
+  #add(ids: number[], sum: number, logProbabilities: number[]): void {
     const score = sum / ids.length ** this.options.lengthPenalty;
     if (this.hypotheses.length < this.options.numBeams || score > this.#worst()) {
-      this.hypotheses.push({ ids, score });
+      this.hypotheses.push({ ids, score, logProbabilities });
       if (this.hypotheses.length > this.options.numBeams) {
         this.hypotheses.splice(
           this.hypotheses.findIndex((hypothesis) => hypothesis.score === this.#worst()),

@@ -7,6 +7,7 @@ import type { ResolvedOptions } from './options.js';
 import {
   banWords,
   bestIndices,
+  logSumOfExp,
   minimumLength,
   noRepeatNgrams,
   repetitionPenalty,
@@ -32,6 +33,11 @@ export interface Generated {
   scores: number[] | null;
   /** Beam search: every finished text, best first; null otherwise. */
   hypotheses: Hypothesis[][] | null;
+  /**
+   * Of each caption's words behind its prompt, the end token included where there is one: the natural logarithm of
+   * the probability that the model gives it, before penalties, temperature and nucleus.
+   */
+  logProbabilities: number[][];
 }
 
 /** What the texts of a generation are written beside and begin with. */
@@ -93,6 +99,7 @@ function inOrder(found: Generated[], order: number[], captions: number, pad: num
     sequences: padded(placed(found.map(({ sequences }) => sequences))!, pad),
     scores: placed(found.map(({ scores }) => scores)),
     hypotheses: placed(found.map(({ hypotheses }) => hypotheses)),
+    logProbabilities: placed(found.map(({ logProbabilities }) => logProbabilities))!,
   };
 }
 
@@ -127,10 +134,12 @@ async function beamSearch(
   let scores = (await session.prefill(prompts)).map((row) => [row]);
   for (;;) {
     running.forEach((search, i) => {
+      // Other penalties only forbid words: what is left has the model's own score.
+      const own = options.repetitionPenalty === 1 ? scores[i] : scores[i].map((row) => row.slice());
       scores[i].forEach((row, beam) => {
         penalties(row, search.texts[beam], special, options);
       });
-      search.advance(search.candidates(scores[i]));
+      search.advance(search.candidates(scores[i], own));
     });
     const alive = running.flatMap((search, i) => (search.done ? [] : [i]));
     if (alive.length === 0 || running[alive[0]].texts[0].length >= maxLength) break;
@@ -153,12 +162,14 @@ async function beamSearch(
     ),
     scores: best.map(({ score }) => score),
     hypotheses,
+    logProbabilities: best.map(({ logProbabilities }) => logProbabilities),
   };
 }
 
 /** One text of greedy search or sampling. */
 interface Text {
   ids: number[];
+  logProbabilities: number[];
   done: boolean;
   rng: Rng;
 }
@@ -176,6 +187,7 @@ async function pickWords(
   const texts: Text[][] = prompts.map((prompt, i) =>
     Array.from({ length: captions }, (_, caption) => ({
       ids: [...prompt],
+      logProbabilities: [],
       done: false,
       rng: Rng.of(options.seed ?? 0, 'caption', samples[i], caption),
     })),
@@ -188,9 +200,14 @@ async function pickWords(
   for (;;) {
     running.forEach((group, i) => {
       group.forEach((text, t) => {
-        const token = text.done ? pad : pickWord(scores[i][t], text, special, options);
+        if (text.done) {
+          text.ids.push(pad);
+          return;
+        }
+        const { token, logProbability } = pickWord(scores[i][t], text, special, options);
         text.ids.push(token);
-        text.done ||= token === eos;
+        text.logProbabilities.push(logProbability);
+        text.done = token === eos;
       });
     });
     const alive = running.flatMap((group, i) => (group.every(({ done }) => done) ? [] : [i]));
@@ -205,13 +222,16 @@ async function pickWords(
     parents = running.map((group) => group.map((_, t) => t));
   }
   const again = sampled ? 1 : options.numCaptions;
-  const rows = texts.flatMap((group) =>
-    copies(
-      again,
-      group.map(({ ids }) => ids),
+  const rows = texts.flatMap((group) => copies(again, group));
+  return {
+    sequences: padded(
+      rows.map(({ ids }) => ids),
+      pad,
     ),
-  );
-  return { sequences: padded(rows, pad), scores: null, hypotheses: null };
+    scores: null,
+    hypotheses: null,
+    logProbabilities: rows.map(({ logProbabilities }) => logProbabilities),
+  };
 }
 
 function pickWord(
@@ -219,8 +239,15 @@ function pickWord(
   { ids, rng }: Text,
   special: SpecialIds,
   options: ResolvedOptions,
-): number {
-  if (options.useNucleusSampling) return draw(nucleus(scores, ids, special, options), rng);
+): { token: number; logProbability: number } {
+  const own = scores.slice();
+  const token = options.useNucleusSampling
+    ? draw(nucleus(scores, ids, special, options), rng)
+    : likeliest(scores, ids, special, options);
+  return { token, logProbability: own[token] - logSumOfExp(own) };
+}
+
+function likeliest(...[scores, ids, special, options]: Parameters<typeof penalties>): number {
   penalties(scores, ids, special, options);
   return bestIndices(scores, 1)[0];
 }

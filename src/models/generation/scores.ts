@@ -71,6 +71,14 @@ export function topP(scores: Float32Array, p: number): void {
   });
 }
 
+/** What is taken from scores to make logarithms of probabilities of them. */
+export function logSumOfExp(scores: Float32Array): number {
+  const best = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  let sum = 0;
+  for (const score of scores) sum += Math.exp(score - best);
+  return best + Math.log(sum);
+}
+
 export function softmax(scores: Float32Array): Float32Array {
   const best = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const weights = Float32Array.from(scores, (score) => Math.exp(score - best));

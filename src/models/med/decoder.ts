@@ -127,6 +127,26 @@ export class TextDecoder extends Module {
     });
   }
 
+  /**
+   * What each word looks at of the image as texts are read: cross-attention's probabilities, the mean over layers and
+   * heads.
+   * @returns [B, T, N]
+   */
+  crossAttention({ inputIds, attentionMask }: EncodedTexts, { states }: ReadBeside): tf.Tensor3D {
+    const { embeddings, encoder } = this.bert;
+    return tf.tidy(() => {
+      const mask = causalMask(attentionMask);
+      let x = embeddings.forward(idsTensor(inputIds)); // [B, T, D]
+      const seen: tf.Tensor[] = [];
+      for (const layer of encoder.layers) {
+        const attended = layer.attention.attend(x, x, mask);
+        seen.push(layer.crossattention.probabilities(attended, states).mean(1));
+        x = layer.feedForward(layer.crossattention.attend(attended, states));
+      }
+      return tf.addN(seen).div(seen.length);
+    });
+  }
+
   /** A cache for texts that grow beside `states`, whose keys and values are made once. The caller disposes it. */
   newCache(states: tf.Tensor): KVCache {
     const { heads } = this.config;

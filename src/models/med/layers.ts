@@ -6,6 +6,7 @@ import {
   feedForwardPart,
   type KeysAndValues,
   postNorm,
+  splitHeads,
   tf,
 } from '../../engine/index.js';
 import { dropoutIn, dropoutOf, Embedding, LayerNorm, Linear, Module, normal } from '../../nn/index.js';
@@ -110,6 +111,15 @@ export class MedAttention extends Module implements CrossAttention {
       dropout: this.output.dropout(rng),
       norm: this.output.layerNorm,
     });
+  }
+
+  /** What each head looks at, [B, H, T, Tk]. @param x [B, T, D] @param seen [B, Tk, from] */
+  probabilities(x: tf.Tensor, seen: tf.Tensor): tf.Tensor4D {
+    const { heads, hiddenSize } = this.config;
+    const [query, key] = [this.self.query.forward(x), this.self.key.forward(seen)].map((one) =>
+      splitHeads(one, heads),
+    );
+    return tf.softmax(tf.matMul(query, key, false, true).div(Math.sqrt(hiddenSize / heads)));
   }
 
   /** What comes after attending. @param seen [B, T, D], what `self` gave for x. */

@@ -138,6 +138,11 @@ export class BertTokenizer {
     };
   }
 
+  /** What an id stands for: a word or, with `##` in front, a piece that goes on. */
+  tokenOf(id: number): string {
+    return this.words[id] ?? Object.values(ADDED).find((token) => this.#vocab.get(token) === id) ?? `[${id}]`;
+  }
+
   /** The text of some ids, spaces before punctuation and in contractions removed as transformers does. */
   decode(ids: readonly number[], { skipSpecialTokens = true, cleanUp = true } = {}): string {
     if (ids.length === 0) return '';

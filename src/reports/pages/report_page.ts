@@ -81,7 +81,7 @@ async function sampleTable({ split, label, score, samples, total }: EvaluatedTab
   const rows = await Promise.all(
     samples.map(async (sample) => {
       const photos = await Promise.all(sample.files.map(picture));
-      return html`<tr><td>${photos.length > 0 ? photos : NO_PHOTO}</td><td class="n">${sample.score?.toFixed(3)}</td><td>${sample.asked && html`<p>${sample.asked}</p>`}<b>${sample.said}</b>
+      return html`<tr><td>${photos.length > 0 ? photos : NO_PHOTO}</td><td class="n">${sample.score?.toFixed(3)}</td><td>${sample.asked && html`<p>${sample.asked}</p>`}<b>${sample.said}</b>${sample.logProbability !== undefined && html` <small title="mean log-probability of its tokens">${sample.logProbability.toFixed(2)}</small>`}
 <ul class="references">${sample.references.map((reference) => html`<li>${reference}</li>`)}</ul></td><td class="from">${sample.id}</td></tr>
 `;
     }),

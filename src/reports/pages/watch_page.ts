@@ -48,13 +48,13 @@ async function samples(run: RunData): Promise<Html> {
   const split = line.split!;
   const shown = (await readShown(run, line)).samples.slice(0, SHOWN);
   return html`<h2>Newest samples <span class="quiet beside">${split}, epoch ${line.label}</span></h2>
-<div class="samples">${shown.map(({ id, files, asked, said, references: [reference] }) => {
+<div class="samples">${shown.map(({ id, files, asked, said, logProbability, references: [reference] }) => {
     const pictures = files.map((file, place) => {
       const photo = `/photo?${new URLSearchParams({ split, id: String(id), place: String(place) })}`;
       return html`<img src="${photo}" alt="${file}" loading="lazy">`;
     });
     return html`<figure>${pictures.length > 0 ? pictures : html`<span class="no-photo">${id}</span>`}
-<figcaption>${asked && html`<small>${asked}</small>`}${said}${reference && html`<small>${reference}</small>`}</figcaption></figure>
+<figcaption>${asked && html`<small>${asked}</small>`}${said}${logProbability !== undefined && html` <span class="quiet" title="mean log-probability of its tokens">${logProbability.toFixed(2)}</span>`}${reference && html`<small>${reference}</small>`}</figcaption></figure>
 `;
   })}</div>`;
 }
