@@ -90,7 +90,7 @@ export class BertTokenizer {
     return this.#vocab.get(token);
   }
 
-  /** The word or piece of an id. */
+  /** What an id stands for: a word or, with `##` in front, a piece that goes on. */
   tokenOf(id: number): string {
     return this.words[id] ?? (id === this.bosId ? ADDED.bos : ADDED.enc);
   }
@@ -136,11 +136,6 @@ export class BertTokenizer {
         ),
       ),
     };
-  }
-
-  /** What an id stands for: a word or, with `##` in front, a piece that goes on. */
-  tokenOf(id: number): string {
-    return this.words[id] ?? Object.values(ADDED).find((token) => this.#vocab.get(token) === id) ?? `[${id}]`;
   }
 
   /** The text of some ids, spaces before punctuation and in contractions removed as transformers does. */
