@@ -121,6 +121,9 @@ describe('remembered images', () => {
     const few = await train('few_views', { cache: 'views', options: [...REMEMBERED, 'run.cache_views=2'] });
     assert.equal(few.encoded, 0, 'the first views of many are those of few');
     assert.notDeepEqual(few.losses, one.losses);
+    const still = ['datasets.coco_caption.vis_processor.train.name=blip_image_eval'];
+    const alike = await train('alike', { options: [...VIEWS, ...still] });
+    assert.equal(alike.encoded, 6, 'views of a processor that draws nothing are one');
   });
 
   it('do not change where a run that is stopped goes on', async () => {

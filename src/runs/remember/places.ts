@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../common/errors.js';
+import { log } from '../../common/logging.js';
 import { Rng } from '../../common/random.js';
 import { formatBytes } from '../../common/words.js';
 import { embedsPath } from '../../datasets/index.js';
@@ -19,27 +20,38 @@ export interface ViewPlace {
   processor: ImageProcessor;
 }
 
-/** The folder of a processor's views, encoded by the encoder of a digest. */
-export async function folderOf(encoder: string, processor: ImageProcessor): Promise<string> {
-  const hash = createHash('sha256').update(encoder);
-  // Some draws: what a random processor does now and then counts too.
-  for (let draw = 0; draw < 4; draw++) await hashProcessor(hash, processor, Rng.of(0, 'sample', draw));
-  return join(storeFolder(), hash.digest('hex').slice(0, 16));
+/** A split, and the folder of its views. */
+export interface KeptSplit extends RememberedSplit {
+  folder: string;
 }
 
-/** All views of the splits' pictures, each once. @param folders of each split */
-export function viewPlaces(
-  splits: readonly RememberedSplit[],
-  folders: readonly string[],
-  hashes: ReadonlyMap<string, string>,
-): ViewPlace[] {
+/** Where a split's views lie that an encoder makes; one is all that a processor has that draws nothing. */
+export async function keptSplit(encoder: string, split: RememberedSplit): Promise<KeptSplit> {
+  const { processor, views, dataset } = split;
+  // Some draws: what a random processor does now and then counts too.
+  const draws: string[] = [];
+  for (let draw = 0; draw < 4; draw++) {
+    const hash = createHash('sha256');
+    await hashProcessor(hash, processor, Rng.of(0, 'sample', draw));
+    draws.push(hash.digest('hex'));
+  }
+  const alike = new Set(draws).size === 1;
+  if (alike && views > 1) {
+    log.warnOnce(`run.cache_views: the processor of ${dataset.name} draws nothing, all views are one`);
+  }
+  const key = createHash('sha256').update(encoder).update(draws.join()).digest('hex').slice(0, 16);
+  return { ...split, views: alike ? 1 : views, folder: join(storeFolder(), key) };
+}
+
+/** All views of the splits' pictures, each once. */
+export function viewPlaces(splits: readonly KeptSplit[], hashes: ReadonlyMap<string, string>): ViewPlace[] {
   const places = new Map<string, ViewPlace>();
-  for (const [i, { files, views, processor }] of splits.entries()) {
+  for (const { files, views, processor, folder } of splits) {
     for (const file of files) {
       const picture = hashes.get(file);
       if (picture === undefined) continue;
       for (let view = 0; view < views; view++) {
-        const place = { folder: folders[i], picture, view, file, processor };
+        const place = { folder, picture, view, file, processor };
         places.set(embedsPath(place), place);
       }
     }

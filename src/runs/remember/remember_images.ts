@@ -9,7 +9,7 @@ import type { ImageEncoding, Model } from '../../models/index.js';
 import type { DatasetsBySplit, Run, RunHook, RunSettings } from '../../runners/index.js';
 import { AT_ONCE, encodeViews } from './encode_views.js';
 import { hashPictures } from './picture_hashes.js';
-import { checkRoom, folderOf, type ViewPlace, viewBytes, viewPlaces } from './places.js';
+import { checkRoom, type KeptSplit, keptSplit, type ViewPlace, viewBytes, viewPlaces } from './places.js';
 import { type RememberedSplit, rememberedEncoding, rememberedSplits } from './remembered_splits.js';
 import { noteUse, withStore } from './store.js';
 
@@ -50,12 +50,12 @@ export class RememberImages implements RunHook {
     const digest = await encoding.digest();
     if (digest === this.#digest) return;
     await together(comm, async () => {
-      const { places, missing, hashes, folders } = await this.#look(encoding, digest, model, comm);
+      const { places, missing, hashes, splits } = await this.#look(encoding, digest, model, comm);
       const began = Date.now();
       const broken = await this.#encode(encoding, places, missing, run);
-      for (const [i, { dataset, views }] of this.#splits.entries()) {
+      for (const { dataset, folder, views } of splits) {
         dataset.remember!((file) => ({
-          folder: folders[i],
+          folder,
           picture: broken.has(file) ? undefined : hashes.get(file),
           views,
         }));
@@ -93,9 +93,9 @@ export class RememberImages implements RunHook {
     const hashes = new Map(
       await onRankZero(comm, 'looks at the images', async () => [...(await hashPictures(files))]),
     );
-    const folders: string[] = [];
-    for (const { processor } of this.#splits) folders.push(await folderOf(digest, processor));
-    const places = viewPlaces(this.#splits, folders, hashes);
+    const splits: KeptSplit[] = [];
+    for (const split of this.#splits) splits.push(await keptSplit(digest, split));
+    const places = viewPlaces(splits, hashes);
     const lacking = await onRankZero(comm, 'looks for remembered images', async () => {
       const found = await mapConcurrently(places, 4, (place) => checkEmbeds(place, encoding.shape));
       const indices = places.flatMap((_, i) => (found[i] === 'there' ? [] : [i]));
@@ -104,19 +104,10 @@ export class RememberImages implements RunHook {
         log.warn(`${counted(removed, 'remembered image')} cut, damaged or swapped: to be encoded again`);
       }
       await checkRoom(indices.length, places.length, encoding.shape, this.#limitGb);
-      await this.#note(folders, `${model.constructor.name} ${encoding.part}`);
+      await noteUses(splits, `${model.constructor.name} ${encoding.part}`);
       return indices;
     });
-    return { places, missing: lacking.map((i) => places[i]), hashes, folders };
-  }
-
-  async #note(folders: readonly string[], encoder: string): Promise<void> {
-    for (const folder of new Set(folders)) {
-      const datasets = this.#splits
-        .filter((_, i) => folders[i] === folder)
-        .map(({ dataset }) => dataset.name);
-      await noteUse(folder, { encoder, datasets, used: new Date().toISOString() });
-    }
+    return { places, missing: lacking.map((i) => places[i]), hashes, splits };
   }
 
   /** All ranks share the work; then those of a machine share what its own disk lacks. @returns broken files */
@@ -139,6 +130,13 @@ export class RememberImages implements RunHook {
 /** Holds the store on rank 0 while all work. */
 const together = <T>(comm: Communicator, work: () => Promise<T>): Promise<T> =>
   comm.rank === 0 ? withStore(work) : work();
+
+async function noteUses(splits: readonly KeptSplit[], encoder: string): Promise<void> {
+  for (const folder of new Set(splits.map((split) => split.folder))) {
+    const datasets = splits.filter((split) => split.folder === folder).map(({ dataset }) => dataset.name);
+    await noteUse(folder, { encoder, datasets, used: new Date().toISOString() });
+  }
+}
 
 const shareOf = <T>(items: readonly T[], part: number, parts: number): T[] =>
   items.filter((_, i) => i % parts === part);
