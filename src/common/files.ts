@@ -72,7 +72,8 @@ export function makeFolderInside(parent: string, prefix: string, setting?: strin
   }
 }
 
-function folderFault(path: string, cause: unknown, setting = settingOf(path)): ConfigError {
+/** Says that a folder cannot be written, and what chooses where it lies. @param setting as `makeFolder` */
+export function folderFault(path: string, cause: unknown, setting = settingOf(path)): ConfigError {
   const found = explainSystemError(cause);
   return new ConfigError(`the folder ${path} cannot be written`, {
     where: path,

@@ -3,7 +3,7 @@ import { open, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAlive, makeFolder } from '../common/files.js';
+import { folderFault, isAlive, makeFolder } from '../common/files.js';
 
 export interface FileLockOptions {
   /** Called once when somebody else holds the lock. */
@@ -69,7 +69,7 @@ async function tryCreate(path: string, content: string): Promise<boolean> {
     return true;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw thrown;
+    throw folderFault(dirname(path), thrown);
   }
 }
 

@@ -165,10 +165,11 @@ export abstract class BaseRunner implements Run {
       if (settings.resumeCkptPath) {
         const resumed = { run: this, journal: this.#journal, training, scaler: this.#scaler };
         this.lastCheckpoint = await resumeRun(resumed, settings.resumeCkptPath);
-      } else await this.#journal.logConfig(this.config);
+      }
       await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
       if (this.comm.rank === 0) warnOfPlan(settings, this.stepsOf(0));
       await this.#tell((hook) => hook.weightsLoaded?.(this));
+      if (!settings.resumeCkptPath) await this.#journal.logConfig(this.config); // from here on the run has begun
       await this.#tell((hook) => hook.beforeTraining?.(this));
       while (!this.isOver) await this.#runRound();
       if (this.state.round < this.rounds) this.#tellOfPatience();
@@ -242,7 +243,8 @@ export abstract class BaseRunner implements Run {
   }
 
   async stopIfAsked(): Promise<void> {
-    if (this.#training) await this.#stopIfAsked();
+    const signal = this.#training && (await this.#askedToStop());
+    if (signal) throw new RunInterrupted(signal, this.lastCheckpoint);
   }
 
   /** The batches of all training data. */
@@ -355,11 +357,16 @@ export abstract class BaseRunner implements Run {
    * @throws RunInterrupted
    */
   async #stopIfAsked(rng?: readonly number[]): Promise<void> {
+    const signal = await this.#askedToStop();
+    if (signal) await this.#stop(signal, rng);
+  }
+
+  /** The signal that came to some rank, the same on all. */
+  async #askedToStop(): Promise<NodeJS.Signals | undefined> {
     const { stop } = this.#running;
     await setImmediate(); // lets the signal in: nothing else in a step waits for the system
     // What all were told, on each: a signal that came since waits for the next time.
-    const signal = (await this.comm.allGather(stop.received, 'stop')).find(Boolean);
-    if (signal) await this.#stop(signal, rng);
+    return (await this.comm.allGather(stop.received, 'stop')).find(Boolean);
   }
 
   async #stop(signal: NodeJS.Signals, rng?: readonly number[]): Promise<never> {

@@ -56,7 +56,7 @@ export interface Run {
   place(): string;
   /** Writes checkpoint_<name>.pth; to be called between steps. @returns its path */
   save(name: string): Promise<string>;
-  /** In training: saves and ends the run where a signal came to any rank; all have to ask. @throws RunInterrupted */
+  /** Ends a training that has not begun where a signal came to any rank; all have to ask. @throws RunInterrupted */
   stopIfAsked(): Promise<void>;
 }
 

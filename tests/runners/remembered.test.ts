@@ -151,10 +151,14 @@ describe('remembered images', () => {
   it('are made to the end by the next run where a signal came while they were made', async () => {
     let batches = 0;
     const whileEncoding = () => void (++batches === 2 && process.kill(process.pid, 'SIGTERM'));
-    const stopped = (await train('half', { options: VIEWS, whileEncoding }).catch((thrown) => thrown)) as {
+    const stopped = (await train('half', { options: VIEWS, whileEncoding }).catch(
+      (thrown) => thrown,
+    )) as RunInterrupted & {
       done: Done;
     };
     assert.ok(stopped instanceof RunInterrupted, String(stopped));
+    assert.equal(stopped.checkpoint, undefined, 'there is nothing to save yet');
+    assert.deepEqual(readdirSync(stopped.done.folder), ['result'], 'nor to log');
     const { encoded } = stopped.done;
     assert.ok(encoded > 0 && encoded < 30, `${encoded}`);
     assert.equal(kept('half').length, encoded);
