@@ -48,6 +48,11 @@ export const commands: readonly ListedCommand[] = [
     load: async () => (await import('./search.js')).search,
   },
   {
+    command: 'demo',
+    describe: 'Try models on a page of this machine: caption, ask, match, search',
+    load: async () => (await import('./demo.js')).demo,
+  },
+  {
     command: 'serve',
     describe: 'Answer over HTTP: captions, questions, matches, features and search, many requests at once',
     load: async () => (await import('./serve.js')).serve,

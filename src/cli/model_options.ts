@@ -26,7 +26,8 @@ export const modelOptions = (arch: string, type: string) =>
     checkpoint: {
       type: 'string',
       requiresArg: true,
-      describe: 'Weights; with --cfg-path the best that its run made, else those that the YAML names',
+      describe:
+        'Weights; of a run, they say alone which model it is. With --cfg-path the best that its run made, else those that the YAML names',
     },
     adapter: {
       type: 'string',

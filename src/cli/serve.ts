@@ -1,6 +1,6 @@
-import { log } from '../common/logging.js';
-import { calledAs, defineCommand } from './command.js';
+import { defineCommand } from './command.js';
 import { serveOptions, serverOf } from './serve_options.js';
+import { serveUntilStopped } from './serve_until_stopped.js';
 
 export const serve = defineCommand({
   options: serveOptions,
@@ -23,22 +23,9 @@ export const serve = defineCommand({
   ].join('\n'),
   async handler(args) {
     const options = await serverOf(args, ['blip_caption']);
-    const { LavisServer } = await import('../serve/index.js');
-    const server = new LavisServer(options);
-    const stopped = new Promise<void>((done) => process.once('SIGINT', done).once('SIGTERM', done));
-    const loaded = await Promise.race([server.start(), stopped]);
-    if (loaded) {
-      for (const { name, uses } of loaded.models) log.info(`${name}: ${uses.join(', ')}`);
-      if (loaded.photos.length > 0)
-        log.info(`${loaded.photos.length} images of ${options.task.photos} can be searched`);
-      console.log(`lavis serve is at ${server.url}`);
+    return serveUntilStopped(options, (url) => {
+      console.log(`lavis serve is at ${url}`);
       if (options.token !== undefined) console.log(`Authorization: Bearer ${options.token}`);
-      log.info(`${calledAs()} serve --help says more; Ctrl-C ends it`);
-      await stopped;
-      log.info('Ending: what is in flight is finished; Ctrl-C again ends at once');
-    }
-    process.once('SIGINT', () => process.exit(130));
-    await server.end();
-    return 0;
+    });
   },
 });

@@ -1,15 +1,15 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { dictMember, openCheckpoint } from '../checkpoint/index.js';
 import { CheckpointError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
-import { defaultFileOf, isPlainObject, type PlainObject } from '../config/index.js';
+import { defaultFileOf, type PlainObject } from '../config/index.js';
 import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
 import { beneathCheckpoint, locateWeights, type Model, modelSectionOf } from '../models/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
+import { recordedConfig, tableAt } from './recorded_config.js';
 import { configOf, type ModelSource } from './use_model.js';
 
 /** A checkpoint's model, and what its run says of it. */
@@ -72,17 +72,6 @@ async function askedConfig(source: ModelSource): Promise<PlainObject | undefined
   return { model: config.model, preprocess: config.section('preprocess') };
 }
 
-/** The configuration that runs, LAVIS's too, write into their checkpoints. */
-async function recordedConfig(path: string): Promise<PlainObject | undefined> {
-  const checkpoint = await openCheckpoint(path);
-  try {
-    const config = dictMember(checkpoint.root, 'config');
-    return isPlainObject(config) && isPlainObject(config.model) ? config : undefined;
-  } finally {
-    await checkpoint.close();
-  }
-}
-
 /** What the config.json of a folder of Hugging Face's says. */
 async function configBeside(path: string): Promise<PlainObject | undefined> {
   const folder = statSync(path).isDirectory() ? path : dirname(path);
@@ -122,9 +111,4 @@ async function factsOf(path: string, config: PlainObject): Promise<CardFacts> {
   });
   const { started, command, environment } = record ?? {};
   return { checkpoint, config, scores: Object.fromEntries(scores), started, command, environment };
-}
-
-function tableAt(value: unknown, ...keys: string[]): PlainObject {
-  const inner = keys.reduce<unknown>((at, key) => (isPlainObject(at) ? at[key] : undefined), value);
-  return isPlainObject(inner) ? inner : {};
 }

@@ -4,7 +4,15 @@ import { log } from '../common/logging.js';
 import { expandHome, resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
 import { Config, type ConfigOptions, defaultFileOf, type PlainObject } from '../config/index.js';
-import { BaseModel, beneathCheckpoint, type Model, namedWeights, quantizeModel } from '../models/index.js';
+import {
+  BaseModel,
+  beneathCheckpoint,
+  generationKeys,
+  locateWeights,
+  type Model,
+  namedWeights,
+  quantizeModel,
+} from '../models/index.js';
 import {
   type ImageProcessor,
   imageProcessorOf,
@@ -16,6 +24,7 @@ import {
 import { newestCheckpoint } from '../runners/index.js';
 import { chooseEngine } from '../runs/index.js';
 import { buildModel } from '../tasks/index.js';
+import { recordedConfig, tableAt } from './recorded_config.js';
 
 /** Which model is meant: published weights of the zoo, those of a run, or a file. */
 export interface ModelSource {
@@ -80,7 +89,10 @@ export interface UsedModel<M extends Model> {
  */
 export async function useModel<M extends Model>(source: ModelSource, use: Use<M>): Promise<UsedModel<M>> {
   const { cfgPath, adapter } = source;
-  const given = cfgPath === undefined ? await zooConfig(source, use) : await runConfig(source, cfgPath, use);
+  const given =
+    cfgPath === undefined
+      ? ((await recordOf(source, use)) ?? (await zooConfig(source, use)))
+      : await runConfig(source, cfgPath, use);
   refuseOthers(String(given.model.arch), use);
   const named = cfgPath === undefined || adapter !== undefined; // an adapter goes over the base that the YAML names
   const checkpoint = source.checkpoint ?? (named ? undefined : await trainedBy(given));
@@ -126,6 +138,36 @@ function zooConfig(source: ModelSource, { caller, arch: usual }: Use<Model>): Pr
     overrides: [
       { values: NO_RUN, origin: caller },
       { values: { model: { arch, model_type: modelType } }, origin: '--model' },
+    ],
+  });
+}
+
+/** Of weights that nobody says more about, what their run recorded in them; undefined where it did not. */
+async function recordOf(source: ModelSource, { caller }: Use<Model>): Promise<Config | undefined> {
+  const { checkpoint, arch, modelType } = source;
+  if (checkpoint === undefined || arch !== undefined || modelType !== undefined) return undefined;
+  const record = await recordedConfig(await locateWeights(checkpoint, '--checkpoint FILE'));
+  if (record === undefined) return undefined;
+  const model = tableAt(record, 'model');
+  const { defaultConfigs } = registry.getModelClass(String(model.arch));
+  const type = Object.keys(defaultConfigs).find((name) => name === model.model_type);
+  const run = tableAt(record, 'run');
+  const generation = Object.keys(generationKeys).filter((key) => run[key] != null);
+  const [dataset] = Object.values(tableAt(record, 'datasets')).map((section) => ({
+    vis_processor: tableAt(section, 'vis_processor'),
+    text_processor: tableAt(section, 'text_processor'),
+  }));
+  const values = {
+    model,
+    run: Object.fromEntries(generation.map((key) => [key, run[key]])),
+    ...(dataset ? { preprocess: dataset } : {}),
+  };
+  const path = resolveFile(defaultFileOf('model', String(model.arch), type));
+  return configOf(source, path, {
+    withoutTask: true,
+    overrides: [
+      { values: NO_RUN, origin: caller },
+      { values, origin: checkpoint },
     ],
   });
 }

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { fileSystemPath } from '../common/paths.js';
 import { checkImage } from '../processors/index.js';
 import { thumbnail } from '../reports/index.js';
 import type { BatchQueue, Job } from './batch_queue.js';
@@ -99,7 +101,7 @@ export class Api {
     return json({ models: this.#loaded.models });
   }
 
-  /** The list of images, or one of them as a small JPEG: what is not in the list is not looked for. */
+  /** The list of images, or one of them, as a small JPEG or its file: what is not in the list is not looked for. */
   async photo(asked: URLSearchParams): Promise<Answer> {
     const path = asked.get('path');
     if (path === null) return json({ photos: this.#loaded.photos });
@@ -108,9 +110,16 @@ export class Api {
       throw new HttpError('bad_request', 'size is a whole number of pixels from 16 to 2048');
     }
     const { photos } = this.options;
-    const known = photos !== undefined && this.#photos.has(path);
-    const body = known ? await thumbnail(join(photos, path), size) : undefined;
-    if (!body) throw new HttpError('not_found', 'no such photo', { help: 'GET /v1/photos lists them' });
+    const file = photos !== undefined && this.#photos.has(path) ? join(photos, path) : undefined;
+    const notFound = () => new HttpError('not_found', 'no such photo', { help: 'GET /v1/photos lists them' });
+    if (file && asked.get('original') === 'true') {
+      const bytes = await readFile(fileSystemPath(file)).catch(() => {
+        throw notFound();
+      });
+      return { type: 'application/octet-stream', body: bytes };
+    }
+    const body = file && (await thumbnail(file, size));
+    if (!body) throw notFound();
     return { type: 'image/jpeg', body, headers: { 'cache-control': 'private, max-age=600' } };
   }
 

@@ -4,5 +4,6 @@ export { BatchQueue, type Job, type JobOptions, type QueueOptions } from './batc
 export { HttpError } from './http_error.js';
 export { LIMITS, type Limits } from './limits.js';
 export { openApi } from './openapi.js';
+export { demoPages } from './pages.js';
 export type { Loaded, ServedModel, Use } from './protocol.js';
 export { LavisServer, type ServeOptions } from './server.js';

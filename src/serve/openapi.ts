@@ -63,7 +63,7 @@ export function openApi(): object {
       '/v1/models': plain('The models that are loaded, and what they can do', 'application/json'),
       '/v1/photos': {
         get: {
-          summary: 'The images that can be searched; with path, one of them as a JPEG',
+          summary: 'The images that can be searched; with path, one of them as a JPEG, or its file',
           parameters: [
             { name: 'path', in: 'query', schema: { type: 'string' } },
             {
@@ -71,6 +71,7 @@ export function openApi(): object {
               in: 'query',
               schema: { type: 'integer', minimum: 16, maximum: 2048, default: 320 },
             },
+            { name: 'original', in: 'query', schema: { type: 'boolean', default: false } },
           ],
           responses: {
             200: {
