@@ -150,7 +150,8 @@ async function recordOf(source: ModelSource, { caller }: Use<Model>): Promise<Co
   if (record === undefined) return undefined;
   const model = tableAt(record, 'model');
   const { defaultConfigs } = registry.getModelClass(String(model.arch));
-  const type = Object.keys(defaultConfigs).find((name) => name === model.model_type);
+  const types = Object.keys(defaultConfigs);
+  const type = types.find((name) => name === model.model_type) ?? types[0];
   const run = tableAt(record, 'run');
   const generation = Object.keys(generationKeys).filter((key) => run[key] != null);
   const [dataset] = Object.values(tableAt(record, 'datasets')).map((section) => ({
@@ -158,7 +159,7 @@ async function recordOf(source: ModelSource, { caller }: Use<Model>): Promise<Co
     text_processor: tableAt(section, 'text_processor'),
   }));
   const values = {
-    model,
+    model: { ...model, model_type: type },
     run: Object.fromEntries(generation.map((key) => [key, run[key]])),
     ...(dataset ? { preprocess: dataset } : {}),
   };
