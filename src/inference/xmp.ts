@@ -88,8 +88,10 @@ export class XmpDocument {
     first.textContent = text.replace(NOT_XML, '');
   }
 
+  /** In UTF-8, whatever it was read from. */
   toString(): string {
-    return `${new XMLSerializer().serializeToString(this.#document).trimEnd()}\n`;
+    const text = new XMLSerializer().serializeToString(this.#document).trimEnd();
+    return `${text.replace(/^(<\?xml[^>]*encoding=["'])[^"']*/, '$1UTF-8')}\n`;
   }
 
   /** A new last child, on a line of its own. */

@@ -101,6 +101,14 @@ größe</rdf:li>
     assert.deepEqual(await new XmpSidecars('skip').missing([image]), []);
   });
 
+  it('one in UTF-16 becomes one in UTF-8, and says so', async () => {
+    const { path, caption } = photo();
+    writeFileSync(path, `\uFEFF${DARKTABLE.replace('UTF-8', 'UTF-16')}`, 'utf16le');
+    assert.ok(
+      (await caption('skip', 'größe')).startsWith('<?xml version="1.0" encoding="UTF-8"?>\n<x:xmpmeta'),
+    );
+  });
+
   it('are what exiftool reads', { skip: !exiftool && 'exiftool is not there' }, async () => {
     const { path, caption } = photo(DARKTABLE);
     await caption('skip', 'two <dogs> & größe');
