@@ -29,6 +29,14 @@ export function configurationPage(registry) {
     '',
     section('runner', 'runner_iter'),
     '',
+    '### Loggers',
+    '',
+    'Options that stand beside a name in `run.hooks`: `hooks: [{csv: {file: table.csv}}]`.',
+    '',
+    ...registry.list('hook').flatMap((name) => {
+      const { optionsSchema } = registry.get('hook', name);
+      return optionsSchema ? [`#### \`${name}\``, '', table(optionsSchema), ''] : [];
+    }),
     '### Learning rate',
     '',
     section('lrScheduler', 'linear_warmup_step_lr'),

@@ -113,8 +113,11 @@ export const hooksOfDryRun = <T>(named: readonly T[]): T[] =>
 export function makeHooks(named: readonly unknown[]): RunHook[] {
   return hooksOf(named).map(({ name, options, path }) => {
     const Hook = registry.getHookClass(name) as HookClass & (new (options: PlainObject) => RunHook);
-    const schema = Hook.optionsSchema ?? z.strictObject({});
-    return new Hook(readSection(`run.hooks.${path.join('.')}`, schema, options) as PlainObject);
+    // Unknown ones were refused, or let pass, when the configuration was checked.
+    const known = readSection(`run.hooks.${path.join('.')}`, Hook.optionsSchema ?? z.object({}), options, {
+      unknown: 'ignore',
+    });
+    return new Hook(known as PlainObject);
   });
 }
 

@@ -188,8 +188,12 @@ describe('run.hooks: [mlflow]', () => {
   });
 
   it('without an address, or with options that it does not have, is refused', async () => {
+    const made = async (options: string[]) => {
+      (await Config.fromFile(tiny.yaml, options)).checked();
+      await tiny.runner('refused', options);
+    };
     const refused = (options: string[], ...said: RegExp[]) =>
-      assert.rejects(tiny.runner('refused', options), (error) => {
+      assert.rejects(made(options), (error) => {
         assert.ok(error instanceof ConfigError, String(error));
         for (const each of said) assert.match(error.message, each);
         return true;

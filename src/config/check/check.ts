@@ -70,7 +70,7 @@ function checkRunSection(faults: Faults, run: PlainValue): void {
   }
   for (const { name, options, path } of hooksOf(run.hooks)) {
     const at = ['run', 'hooks', ...path];
-    if (!checkName(faults, at, 'hook', name)) continue;
+    if (!checkName(faults, at, 'hook', name) || !isPlainObject(options)) continue;
     const { optionsSchema } = faults.registry.get('hook', name) as HasOptions;
     checkSection(faults, at, options, optionsSchema ?? z.strictObject({}));
   }

@@ -90,9 +90,10 @@ function oneInWords(schema: JsonSchema): string {
       if (schema.prefixItems) return `a list of ${schema.prefixItems.length} numbers`;
       return typeof schema.items === 'object' ? `a list: each ${inWords(schema.items)}` : 'a list';
     case 'object':
-      if (schema.properties) return `a mapping with ${Object.keys(schema.properties).join(', ')}`;
-      return typeof schema.additionalProperties === 'object'
-        ? `a mapping: under each name ${inWords(schema.additionalProperties)}`
+      if (Object.keys(schema.properties ?? {}).length > 0)
+        return `a mapping with ${Object.keys(schema.properties!).join(', ')}`;
+      return Object.keys(schema.additionalProperties ?? {}).length > 0
+        ? `a mapping: under each name ${inWords(schema.additionalProperties as JsonSchema)}`
         : 'a mapping';
     default:
       return 'anything';

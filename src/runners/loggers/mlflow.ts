@@ -86,8 +86,8 @@ export class MlflowHook implements RunHook {
     const { left } = this.#run;
     if (left > 0) {
       log.warn(
-        `${counted(left, 'line')} of metrics.jsonl did not reach MLflow; lavis train --resume sends them ` +
-          `(run.output_dir=${dirname(run.folder.path)})`,
+        `${counted(left, 'line')} of metrics.jsonl did not reach MLflow; the same command with ` +
+          `--resume --job-id ${basename(run.folder.path)} sends them`,
       );
     }
   }
