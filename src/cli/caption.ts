@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { log } from '../common/logging.js';
-import type { Captioned, Captioner, CaptionFiles, Existing } from '../inference/index.js';
-import type { ScoredCaption } from '../models/index.js';
+import type { Captioned, CaptionFiles, CaptionJob, Existing } from '../inference/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { generationArguments, generationOptionTable } from './generation_options.js';
 import { imageOptions, imagePositionals, PASSED_OVER, sourcesOf } from './image_options.js';
@@ -83,7 +82,9 @@ export const caption = defineCommand({
     const folders = args.watch ? await foldersOf(named, format) : [];
     const sources = named.filter((source) => !folders.includes(source));
     const { recursive } = args;
-    const { captionedOf, findImages, loadCaptioner } = await import('../inference/index.js');
+    const { captionAll, captionedOf, captionNew, findImages, loadCaptioner } = await import(
+      '../inference/index.js'
+    );
     const own = [...(args.write ? [`.${args.write}`] : []), ...(args.xmp ? ['.xmp'] : [])];
     const found = await findImages(sources, { recursive, own });
     const files = await filesFor(args, found);
@@ -106,38 +107,30 @@ export const caption = defineCommand({
       },
     };
     let failures = await captionAll(job, images, 'Captioning');
-    if (folders.length > 0) failures += await captionNew(job, folders, recursive, files);
+    if (folders.length > 0) {
+      const stop = new AbortController();
+      process.once('SIGINT', () => stop.abort());
+      log.info(`Watching ${folders.join(', ')}; Ctrl-C ends it`);
+      failures += await captionNew(job, folders, { recursive, files, signal: stop.signal });
+    }
     output?.end();
     captioner.model.dispose();
     return failures > 0 ? 1 : 0;
   },
 });
 
-/** A captioner at work. */
-interface CaptionJob extends Captioner {
-  /** Images at a time. */
-  size: number;
-  /** Prints and writes an image's captions. */
-  take: (image: string, captions: readonly ScoredCaption[]) => Promise<void>;
-}
-
 /** The files beside the images, where there are to be any. @throws UsageError for an image that none can lie beside. */
 async function filesFor(
   { write, xmp, existing }: { write?: 'txt' | 'caption'; xmp: boolean; existing: Existing },
   images: readonly string[],
 ): Promise<CaptionFiles | undefined> {
-  const { CaptionTexts, SeveralFiles, XmpSidecars } = await import('../inference/index.js');
+  const { captionFiles } = await import('../inference/index.js');
   const { isUrl, STDIN } = await import('../processors/index.js');
-  const texts = write && new CaptionTexts(write, existing);
-  const sidecars = xmp ? new XmpSidecars(existing) : undefined;
-  if (!texts && !sidecars) return undefined;
-  const homeless = images.find((image) => image === STDIN || isUrl(image));
-  if (homeless !== undefined) {
-    throw new UsageError(
-      `${write ? '--write' : '--xmp'} puts a file beside each image, and ${homeless} is not a file`,
-    );
-  }
-  return texts && sidecars ? new SeveralFiles([texts, sidecars]) : (texts ?? sidecars);
+  const files = captionFiles({ text: write, xmp, existing });
+  const homeless = files && images.find((image) => image === STDIN || isUrl(image));
+  if (homeless === undefined) return files;
+  const option = write ? '--write' : '--xmp';
+  throw new UsageError(`${option} puts a file beside each image, and ${homeless} is not a file`);
 }
 
 /** @throws UsageError when there is nothing to watch. */
@@ -147,39 +140,4 @@ async function foldersOf(sources: readonly string[], format: string): Promise<st
   const folders = sources.filter((_, i) => infos[i]?.isDirectory());
   if (folders.length > 0) return folders;
   throw new UsageError('--watch needs a folder that is there');
-}
-
-/** Captions images, some at a time. @returns how many could not be read */
-async function captionAll(job: CaptionJob, images: readonly string[], title?: string): Promise<number> {
-  const { inBatches } = await import('../inference/index.js');
-  const { captionImages } = await import('../models/index.js');
-  return inBatches(images, { size: job.size, title }, ({ names, sources, passOver }) =>
-    captionImages(job.model, job.processor, sources, {
-      ...job.settings,
-      batchSize: job.size,
-      onError: passOver,
-      onCaptions: (_, i, scored) => job.take(names[i], scored),
-    }),
-  );
-}
-
-/** Captions what comes into folders, until Ctrl-C. */
-async function captionNew(
-  job: CaptionJob,
-  folders: readonly string[],
-  recursive: boolean,
-  files?: CaptionFiles,
-): Promise<number> {
-  const { newImages } = await import('../processors/index.js');
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
-  log.info(`Watching ${folders.join(', ')}; Ctrl-C ends it`);
-  let failures = 0;
-  for await (const found of newImages(folders, new Set(), stop.signal, { recursive })) {
-    const images = files ? await files.missing(found) : found;
-    for (let i = 0; i < images.length && !stop.signal.aborted; i += job.size) {
-      failures += await captionAll(job, images.slice(i, i + job.size));
-    }
-  }
-  return failures;
 }

@@ -3,13 +3,13 @@ import { basename, join, relative, resolve } from 'node:path';
 import { makeFolderInside } from '../common/files.js';
 import { sevenDigits } from '../common/json.js';
 import { log } from '../common/logging.js';
+import { openFile } from '../common/open_file.js';
 import { timedProgress } from '../common/progress.js';
 import type { SheetCell } from '../reports/index.js';
 import type { Found } from '../search/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { imageOptions } from './image_options.js';
 import { modelOptions, modelSource } from './model_options.js';
-import { openFile } from './open_file.js';
 import { formatOption, type ResultForm, ResultOutput } from './result_output.js';
 
 interface Result {

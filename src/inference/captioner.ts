@@ -1,6 +1,17 @@
-import { type CaptionModel, captionModel, checkedOptions, type GenerateOptions } from '../models/index.js';
+import {
+  type CaptionModel,
+  captionImages,
+  captionModel,
+  checkedOptions,
+  type GenerateOptions,
+  type ScoredCaption,
+} from '../models/index.js';
+import { newImages } from '../processors/index.js';
 import { CaptionTask } from '../tasks/index.js';
+import { type CaptionFiles, CaptionTexts, type Existing, SeveralFiles } from './caption_files.js';
+import { inBatches } from './image_batches.js';
 import { type ModelSource, type Use, type UsedModel, useModel } from './use_model.js';
+import { XmpSidecars } from './xmp_sidecars.js';
 
 /** What turns images into captions. */
 export interface Captioner extends UsedModel<CaptionModel> {
@@ -42,4 +53,65 @@ export async function loadCaptioner(
     accept: captionModel,
   });
   return { ...used, settings };
+}
+
+/** A captioner at work. */
+export interface CaptionJob extends Captioner {
+  /** Images at a time. */
+  size: number;
+  /** Prints and writes an image's captions. */
+  take(image: string, captions: readonly ScoredCaption[]): Promise<void>;
+}
+
+/** Captions images, some at a time. @param title of the progress that is shown, if any @returns how many could not be read */
+export function captionAll(job: CaptionJob, images: readonly string[], title?: string): Promise<number> {
+  const { model, processor, settings, size } = job;
+  return inBatches(images, { size, title }, ({ names, sources, passOver }) =>
+    captionImages(model, processor, sources, {
+      ...settings,
+      batchSize: size,
+      onError: passOver,
+      onCaptions: (_, i, scored) => job.take(names[i], scored),
+    }),
+  );
+}
+
+export interface NewImagesOptions {
+  /** Whether the folders of a folder are watched too. */
+  recursive: boolean;
+  /** Leave out what these have a caption of. */
+  files?: CaptionFiles;
+  /** Ends it. */
+  signal: AbortSignal;
+}
+
+/** Captions what comes into folders, until the signal. @returns how many could not be read */
+export async function captionNew(
+  job: CaptionJob,
+  folders: readonly string[],
+  { recursive, files, signal }: NewImagesOptions,
+): Promise<number> {
+  let failures = 0;
+  for await (const found of newImages(folders, new Set(), signal, { recursive })) {
+    const images = files ? await files.missing(found) : found;
+    for (let i = 0; i < images.length && !signal.aborted; i += job.size) {
+      failures += await captionAll(job, images.slice(i, i + job.size));
+    }
+  }
+  return failures;
+}
+
+/** What holds captions beside images: text files with an ending, XMP sidecars, both; undefined for neither. */
+export function captionFiles({
+  text,
+  xmp,
+  existing,
+}: {
+  text?: 'txt' | 'caption';
+  xmp?: boolean;
+  existing: Existing;
+}): CaptionFiles | undefined {
+  const texts = text && new CaptionTexts(text, existing);
+  const sidecars = xmp ? new XmpSidecars(existing) : undefined;
+  return texts && sidecars ? new SeveralFiles([texts, sidecars]) : (texts ?? sidecars);
 }

@@ -2,12 +2,17 @@
 export {
   type Captioned,
   type CaptionFiles,
-  CaptionTexts,
   captionedOf,
   type Existing,
-  SeveralFiles,
 } from './caption_files.js';
-export { type Captioner, type CaptionerOptions, loadCaptioner } from './captioner.js';
+export {
+  type Captioner,
+  type CaptionJob,
+  captionAll,
+  captionFiles,
+  captionNew,
+  loadCaptioner,
+} from './captioner.js';
 export { type CheckpointModel, loadCheckpointModel } from './checkpoint_model.js';
 export { type FetchedImages, findImages, inBatches } from './image_batches.js';
 export type { ModelSource } from './use_model.js';
