@@ -1,6 +1,6 @@
 import { log } from '../common/logging.js';
+import { openFile } from '../common/open_file.js';
 import { defineCommand } from './command.js';
-import { openFile } from './open_file.js';
 import { serveOptions, serverOf } from './serve_options.js';
 import { serveUntilStopped } from './serve_until_stopped.js';
 
