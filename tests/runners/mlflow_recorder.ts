@@ -13,7 +13,7 @@ export interface Exchange {
   answer: Record<string, unknown>;
 }
 
-/** What the real server was told, and said: recorded by scripts/interop/mlflow.mjs. */
+/** What the real server was told, and said: recorded by scripts/interop/index.mjs mlflow. */
 export const recorded = fixtureJson<{ mlflow: string; exchanges: Exchange[] }>('mlflow', 'session.json');
 
 const API = '/api/2.0/mlflow/';

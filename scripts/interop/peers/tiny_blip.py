@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import BlipConfig, BlipForConditionalGeneration
 
-FIXTURE = Path(__file__).parents[2] / "tests/fixtures/tiny_caption"
+FIXTURE = Path(__file__).parents[3] / "tests/fixtures/tiny_caption"
 
 RENAMED = [
     ("visual_encoder.cls_token", "vision_model.embeddings.class_embedding"),

@@ -2,7 +2,7 @@
 Five training steps of the tiny captioner with parts frozen, in PyTorch (requires_grad False): what
 tests/fixtures/frozen_caption holds. Checks itself on the reference's losses of unfrozen training first.
 
-    python3 scripts/interop/frozen_losses.py > tests/fixtures/frozen_caption/train_steps.json
+    python3 scripts/interop/peers/frozen_losses.py > tests/fixtures/frozen_caption/train_steps.json
 """
 import json
 
@@ -54,6 +54,6 @@ for what, (freeze, beginnings) in CASES.items():
     assert 0 < trained < everything, what
     cases.append({"what": what, "freeze": freeze, "trained": trained, "loss": five_losses(model, rows, **settings)})
 
-origin = (f"scripts/interop/frozen_losses.py: PyTorch {torch.__version__}, transformers {transformers.__version__}; "
+origin = (f"scripts/interop/peers/frozen_losses.py: PyTorch {torch.__version__}, transformers {transformers.__version__}; "
           f"unfrozen, its losses are within {worst:.1e} of tiny_caption/train_steps.json")
 print(json.dumps({"origin": origin, "cases": cases}, indent=1))

@@ -2,7 +2,7 @@
 PEFT's half of peft.mjs: loads the adapters that were trained there and writes its logits with them; then makes adapters
 of its own, saves them, and writes its logits with those.
 
-    python3 scripts/interop/peft_side.py FOLDER
+    python3 scripts/interop/peers/peft_side.py FOLDER
 """
 import json
 import sys

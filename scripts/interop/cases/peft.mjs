@@ -2,7 +2,7 @@
  * Adapters that are trained here, in PEFT; PEFT's, here: the largest differences of logits, which must be at most 1e-4.
  *
  *     pip install torch transformers peft                  # into the Python that --python names
- *     npx tsc -b tests && node scripts/interop/peft.mjs --python python3
+ *     npx tsc -b tests && node scripts/interop/index.mjs peft --python python3
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { readAll } from '../../build/tests/checkpoint/support.js';
-import { maxDifference, readTensors, tinyModel } from '../../build/tests/models/tiny.js';
-import { logitsOf, train } from '../../build/tests/models/train_tiny.js';
-import { setupEngine } from '../../dist/engine/index.js';
+import { readAll } from '../../../build/tests/checkpoint/support.js';
+import { maxDifference, readTensors, tinyModel } from '../../../build/tests/models/tiny.js';
+import { logitsOf, train } from '../../../build/tests/models/train_tiny.js';
+import { setupEngine } from '../../../dist/engine/index.js';
 
 const { values: args } = parseArgs({ options: { python: { type: 'string', default: 'python3' } } });
 const TARGETS = {
@@ -47,7 +47,7 @@ try {
     trained.set(name, await logitsOf(model.eval()));
     model.dispose();
   }
-  const side = join(dirname(fileURLToPath(import.meta.url)), 'peft_side.py');
+  const side = join(dirname(fileURLToPath(import.meta.url)), '../peers/peft_side.py');
   const versions = execFileSync(args.python, [side, folder], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],

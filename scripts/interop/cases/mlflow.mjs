@@ -2,8 +2,8 @@
  * The hook `mlflow` and a real tracking server: a run whole, stopped and resumed, failed, with the server down and up
  * again, and behind a password. What the server then holds is compared with metrics.jsonl, number by number.
  *
- *     npx tsc -b tests && node scripts/interop/mlflow.mjs                # installs MLflow below --folder, once
- *     node scripts/interop/mlflow.mjs --mlflow path/to/bin/mlflow        # takes one that is there
+ *     npx tsc -b tests && node scripts/interop/index.mjs mlflow                # installs MLflow below --folder, once
+ *     node scripts/interop/index.mjs mlflow --mlflow path/to/bin/mlflow        # takes one that is there
  *
  * `--record FILE` also writes what a session says and hears: tests/fixtures/mlflow/session.json.
  */
@@ -16,9 +16,9 @@ import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { tellSession } from '../../build/tests/runners/mlflow_session.js';
-import { tinyRun } from '../../build/tests/runners/tiny_run.js';
-import { readMetrics, scalarsOf } from '../../dist/runners/metrics_log.js';
+import { tellSession } from '../../../build/tests/runners/mlflow_session.js';
+import { tinyRun } from '../../../build/tests/runners/tiny_run.js';
+import { readMetrics, scalarsOf } from '../../../dist/runners/metrics_log.js';
 
 const { values: args } = parseArgs({
   options: {

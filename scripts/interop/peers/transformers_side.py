@@ -1,8 +1,8 @@
 """
-transformers' half of transformers.mjs: loads the folder that was written there, computes logits and greedy captions on the
+transformers' half of the case hf: loads the folder that was written there, computes logits and greedy captions on the
 same pixels, and saves the model again.
 
-    python3 scripts/interop/transformers_side.py FOLDER
+    python3 scripts/interop/peers/transformers_side.py FOLDER
 """
 import json
 import sys

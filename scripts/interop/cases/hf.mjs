@@ -2,7 +2,7 @@
  * A captioner that was trained here, in Hugging Face's transformers and in transformers.js (in Node); transformers' folder, here:
  * keys that are missing or unexpected, the largest differences of logits (at most 1e-4), greedy captions (equal).
  *
- *     node scripts/interop/transformers.mjs --cfg-path run.yaml --checkpoint checkpoint_best.pth --photos FOLDER
+ *     node scripts/interop/index.mjs hf --cfg-path run.yaml --checkpoint checkpoint_best.pth --photos FOLDER
  *
  * PyTorch, the newest transformers 4 and 5, and transformers.js are installed below --folder, once.
  */
@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openCheckpoint, saveSafetensors } from '../../dist/checkpoint/index.js';
-import { Config, registry, setupEngine, tf } from '../../dist/index.js';
-import { imageProcessorOf } from '../../dist/processors/index.js';
+import { openCheckpoint, saveSafetensors } from '../../../dist/checkpoint/index.js';
+import { Config, registry, setupEngine, tf } from '../../../dist/index.js';
+import { imageProcessorOf } from '../../../dist/processors/index.js';
 
 const { values: args } = parseArgs({
   options: {
@@ -30,7 +30,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const home = resolve(args.folder);
 const run = (command, ...rest) => execFileSync(command, rest, { stdio: ['ignore', 'inherit', 'inherit'] });
 
-const lavis = (...rest) => run(process.execPath, join(here, '../../bin/lavis.js'), ...rest);
+const lavis = (...rest) => run(process.execPath, join(here, '../../../bin/lavis.js'), ...rest);
 
 /** Whatever is lacking of what is compared with. */
 function install() {
@@ -141,7 +141,7 @@ try {
   for (const version of ['t4', 't5']) {
     rmSync(join(folder, 'theirs'), { recursive: true, force: true });
     const told = JSON.parse(
-      execFileSync(python, [join(here, 'transformers_side.py'), folder], {
+      execFileSync(python, [join(here, '../peers/transformers_side.py'), folder], {
         encoding: 'utf8',
         env: {
           ...process.env,
