@@ -97,7 +97,13 @@ export class RememberImages implements RunHook {
     for (const split of this.#splits) splits.push(await keptSplit(digest, split));
     const places = viewPlaces(splits, hashes);
     const lacking = await onRankZero(comm, 'looks for remembered images', async () => {
-      const found = await mapConcurrently(places, 4, (place) => checkEmbeds(place, encoding.shape));
+      const progress = timedProgress('Checking remembered images', places.length, 'image');
+      let checked = 0;
+      const found = await mapConcurrently(places, 4, async (place) => {
+        const state = await checkEmbeds(place, encoding.shape);
+        progress(++checked);
+        return state;
+      });
       const indices = places.flatMap((_, i) => (found[i] === 'there' ? [] : [i]));
       const removed = found.filter((state) => state === 'removed').length;
       if (removed > 0) {
