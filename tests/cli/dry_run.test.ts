@@ -19,12 +19,13 @@ describe('lavis train --dry-run', () => {
   it('tells what the run takes, and leaves nothing behind', async () => {
     const { code, stdout, stderr } = await lavis(
       ...['train', '--dry-run', '--cfg-path', tiny.yaml, '--device', 'cpu'],
-      ...['--options', ...tiny.output('never'), 'run.accum_grad_iters=3'],
+      ...['--options', ...tiny.output('never'), 'run.accum_grad_iters=3', 'run.val_loss=True'],
     );
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^parameters +[\d,]+, [\d,]+ of them trained$/m);
     assert.match(stdout, /^step +[\d.]+ s, batch 2 \(an update every 3\), loss [\d.]+, loss_lm [\d.]+$/m);
     assert.match(stdout, /^evaluation +[\d.]+ s a batch of 2, the first: '.*'$/m);
+    assert.match(stdout, /^val loss +[\d.]+ s a batch of 2, loss [\d.]+$/m);
     assert.match(stdout, /^memory +\d+ MB at most, of \d+ GB$/m);
     assert.match(stdout, /^checkpoint +\d+ kB, written and read again$/m);
     // ten samples, two epochs of five; val after each, test at the end
