@@ -13,6 +13,11 @@ const options = {
   ...imageOptions,
   format: formatOption,
   json: { type: 'boolean', default: false, describe: 'The same as --format json' },
+  explain: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Folder for drawings of where the model looked for each word: a PNG for each image',
+  },
   tokens: {
     type: 'boolean',
     default: false,
@@ -71,6 +76,7 @@ export const caption = defineCommand({
       'a text file beside each photo that has none',
     ],
     ['lavis caption photos --model blip_caption --xmp', 'the description that photo managers show'],
+    ['lavis caption photo.jpg --model blip_caption --explain looks', 'where it looked for each word'],
     ['lavis caption - --model blip_caption < photo.jpg', 'a photo from standard input'],
     ['lavis caption inbox --watch --model blip_caption', 'each photo that comes into the folder inbox'],
   ],
@@ -82,7 +88,7 @@ export const caption = defineCommand({
     const folders = args.watch ? await foldersOf(named, format) : [];
     const sources = named.filter((source) => !folders.includes(source));
     const { recursive } = args;
-    const { captionAll, captionedOf, captionNew, findImages, loadCaptioner } = await import(
+    const { captionAll, captionedOf, captionNew, Explanations, findImages, loadCaptioner } = await import(
       '../inference/index.js'
     );
     const own = [...(args.write ? [`.${args.write}`] : []), ...(args.xmp ? ['.xmp'] : [])];
@@ -97,13 +103,15 @@ export const caption = defineCommand({
       ...{ device, prompt, generation: asked },
     });
     const output = files && format === 'text' ? undefined : new ResultOutput(format, CAPTIONS);
+    const drawings = args.explain === undefined ? undefined : new Explanations(captioner, args.explain);
     const job: CaptionJob = {
       ...captioner,
       size: Math.max(1, args['batch-size']),
-      async take(image, scored) {
+      async take(image, scored, source) {
         const captioned = captionedOf(image, scored, args);
         await files?.write(captioned);
         output?.print(captioned);
+        await drawings?.draw(image, source, scored);
       },
     };
     let failures = await captionAll(job, images, 'Captioning');

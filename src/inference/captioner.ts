@@ -60,7 +60,7 @@ export interface CaptionJob extends Captioner {
   /** Images at a time. */
   size: number;
   /** Prints and writes an image's captions. */
-  take(image: string, captions: readonly ScoredCaption[]): Promise<void>;
+  take(image: string, captions: readonly ScoredCaption[], source: string | Uint8Array): Promise<void>;
 }
 
 /** Captions images, some at a time. @param title of the progress that is shown, if any @returns how many could not be read */
@@ -71,7 +71,7 @@ export function captionAll(job: CaptionJob, images: readonly string[], title?: s
       ...settings,
       batchSize: size,
       onError: passOver,
-      onCaptions: (_, i, scored) => job.take(names[i], scored),
+      onCaptions: (_, i, scored) => job.take(names[i], scored, sources[i]),
     }),
   );
 }

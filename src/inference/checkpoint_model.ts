@@ -8,6 +8,7 @@ import { defaultFileOf, type PlainObject } from '../config/index.js';
 import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
 import { beneathCheckpoint, locateWeights, type Model, modelSectionOf } from '../models/index.js';
+import { type ImageProcessor, imageProcessorOf, loadImageProcessor } from '../processors/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
 import { recordedConfig, tableAt } from './recorded_config.js';
 import { configOf, type ModelSource } from './use_model.js';
@@ -18,6 +19,8 @@ export interface CheckpointModel {
   preprocessing: Preprocessing;
   generation: GenerationDefaults;
   card: CardFacts;
+  /** What prepares images in evaluations; BLIP's own, of the model's size, where nothing says so. */
+  processor(): ImageProcessor;
 }
 
 /**
@@ -52,6 +55,7 @@ export async function loadCheckpointModel(
     preprocessing: preprocessingOf(config),
     generation: generationOf(tableAt(config, 'run')),
     card: await factsOf(path, config),
+    processor: () => processorOf(config),
   };
 }
 
@@ -77,6 +81,15 @@ async function configBeside(path: string): Promise<PlainObject | undefined> {
   const folder = statSync(path).isDirectory() ? path : dirname(path);
   const model = await modelSectionOf(folder);
   return model && { model };
+}
+
+function processorOf(config: PlainObject): ImageProcessor {
+  const sections = { ...tableAt(config, 'datasets'), preprocess: config.preprocess };
+  const [found] = Object.entries(sections).flatMap(([name, section]) =>
+    isPlainObject(section) ? (imageProcessorOf({ name, section }, 'eval') ?? []) : [],
+  );
+  const size = tableAt(config, 'model').image_size;
+  return found ?? loadImageProcessor('blip_image_eval', { name: 'blip_image_eval', image_size: size });
 }
 
 /** Mean and deviation of the processor that an evaluation uses. */

@@ -14,6 +14,7 @@ export {
   loadCaptioner,
 } from './captioner.js';
 export { type CheckpointModel, loadCheckpointModel } from './checkpoint_model.js';
+export { Explanations, explainCaption, explainRun } from './explain.js';
 export { type FetchedImages, findImages, inBatches } from './image_batches.js';
 export type { ModelSource } from './use_model.js';
 export { type Use, type UsedModel, useModel } from './use_model.js';

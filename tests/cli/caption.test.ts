@@ -14,6 +14,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, describe, it } from 'node:test';
+import sharp from 'sharp';
 import { globMatcher } from '#src/common/glob.js';
 import { imagesOf } from '#src/processors/image_sources.js';
 import { drawPhotos } from '../docs/photos.js';
@@ -314,6 +315,15 @@ describe('lavis caption', () => {
     const start = `"${odd.replaceAll('"', '""')}","say, ${caption}",`;
     assert.equal(row.slice(0, start.length), start);
     assert.ok(Number(row.slice(start.length)) < 0, row);
+  });
+
+  it('--explain draws where the model looked, images of one name apart', async () => {
+    const drawings = join(folder, 'looks');
+    const { code, stderr } = await lavis('caption', photos, '--explain', drawings, ...common);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(readdirSync(drawings).sort(), ['0.png', '0_2.png', '1.png']);
+    const { format, width = 0 } = await sharp(join(drawings, '0.png')).metadata();
+    assert.deepEqual([format, width > 1000], ['png', true]);
   });
 
   it('--watch captions what comes into a folder, until Ctrl-C', { timeout: 60_000 }, async () => {

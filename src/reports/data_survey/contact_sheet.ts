@@ -83,17 +83,14 @@ function sideBySide(pictures: readonly RgbImage[]): RgbImage {
 }
 
 /** The pixels as they were before the normalisation. */
-function pictureOf({ data, shape }: ImageArray, { mean, std }: Scaling): RgbImage {
+export function pictureOf({ data, shape }: ImageArray, { mean, std }: Scaling): RgbImage {
   const [height, width] = shape;
   const bytes = Uint8ClampedArray.from(data, (value, i) => 255 * (value * std[i % 3] + mean[i % 3]));
   return { data: new Uint8Array(bytes.buffer), width, height };
 }
 
-/**
- * Draws the parts below each other, their texts under the pictures, as a PNG.
- * @throws DataError where it cannot be written.
- */
-export async function drawSheet(parts: readonly SheetPart[], path: string): Promise<void> {
+/** Draws the parts below each other, their texts under the pictures. @returns a PNG */
+export async function sheetImage(parts: readonly SheetPart[]): Promise<Buffer> {
   const width = COLUMNS * (CELL + GAP) + GAP;
   const layers: OverlayOptions[] = [];
   const texts: string[] = [];
@@ -115,14 +112,18 @@ export async function drawSheet(parts: readonly SheetPart[], path: string): Prom
   }
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif">${texts.join('')}</svg>`;
   // A machine without fonts.conf is told so by the library that looks for fonts.
-  const sheet = await quietlyUntilDone(() =>
+  return quietlyUntilDone(() =>
     sharp({ create: { width, height: top, channels: 3, background: '#e8ebee' } })
       .composite([...layers, { input: Buffer.from(svg), left: 0, top: 0 }])
       .removeAlpha()
       .png()
       .toBuffer(),
   );
-  await writeFileAtomic(path, sheet).catch((thrown: unknown) => {
+}
+
+/** Writes a sheet. @throws DataError where it cannot be written. */
+export async function drawSheet(parts: readonly SheetPart[], path: string): Promise<void> {
+  await writeFileAtomic(path, await sheetImage(parts)).catch((thrown: unknown) => {
     throw new DataError('the contact sheet cannot be written', {
       where: path,
       found: thrown instanceof DataError ? thrown.details.found : messageOf(thrown),

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../../common/files.js';
 import { log } from '../../common/logging.js';
 import { clock } from '../../common/words.js';
 import type { MetricsLine } from '../../runners/index.js';
+import type { ShownSample } from '../../tasks/index.js';
 import { type EvaluatedTable, evaluatedTables, primaryMetric } from '../evaluated.js';
 import { bestScore, duration, type RunData, readRun, type Setting } from '../read_run.js';
 import { curves, scoreTable } from './curves.js';
@@ -15,13 +16,17 @@ import { thumbnail } from './thumbnail.js';
 const THUMBNAIL = 160;
 
 /** The report of a run: one file that loads nothing. */
-async function reportPage(run: RunData, tables: readonly EvaluatedTable[]): Promise<string> {
+async function reportPage(
+  run: RunData,
+  tables: readonly EvaluatedTable[],
+  explain?: Explain,
+): Promise<string> {
   const evaluations = run.lines.filter(({ kind }) => kind === 'evaluation');
   const parts = [
     summary(run),
     html`<h2>Curves</h2>${curves(run)}`,
     html`<h2>Scores</h2>${scoreTable(evaluations)}`,
-    ...(await Promise.all(tables.map(sampleTable))),
+    ...(await Promise.all(tables.map((table) => sampleTable(table, explain)))),
     configuration(run.config),
     environment(run),
   ];
@@ -77,12 +82,16 @@ function summary(run: RunData): Html {
   )}</dl>`;
 }
 
-async function sampleTable({ split, label, score, samples, total }: EvaluatedTable): Promise<Html> {
+async function sampleTable(
+  { split, label, score, samples, total }: EvaluatedTable,
+  explain?: Explain,
+): Promise<Html> {
+  const looks = explain ? await looksOf(samples, explain) : undefined;
   const rows = await Promise.all(
     samples.map(async (sample) => {
       const photos = await Promise.all(sample.files.map(picture));
       return html`<tr><td>${photos.length > 0 ? photos : NO_PHOTO}</td><td class="n">${sample.score?.toFixed(3)}</td><td>${sample.asked && html`<p>${sample.asked}</p>`}<b>${sample.said}</b>${sample.logProbability !== undefined && html` <small title="mean log-probability of its tokens">${sample.logProbability.toFixed(2)}</small>`}
-<ul class="references">${sample.references.map((reference) => html`<li>${reference}</li>`)}</ul></td><td class="from">${sample.id}</td></tr>
+<ul class="references">${sample.references.map((reference) => html`<li>${reference}</li>`)}</ul>${looks?.get(sample)}</td><td class="from">${sample.id}</td></tr>
 `;
     }),
   );
@@ -95,6 +104,25 @@ async function sampleTable({ split, label, score, samples, total }: EvaluatedTab
 ${score === undefined && html`<p class="quiet">${unscored}</p>`}
 <table><thead><tr><th>picture</th><th class="n">${score}</th><th>what was said, and references</th><th>id</th></tr></thead>
 <tbody>${rows}</tbody></table>`;
+}
+
+/** Draws where the model looked in the worst samples and in the best ones. */
+async function looksOf(
+  samples: readonly ShownSample[],
+  { count, draw }: Explain,
+): Promise<Map<ShownSample, Html>> {
+  const chosen = new Set([...samples.slice(0, count), ...samples.slice(-count)]);
+  const looks = new Map<ShownSample, Html>();
+  for (const sample of chosen) {
+    const drawn = await draw(sample);
+    if (!drawn) continue;
+    const data = Buffer.from(drawn).toString('base64');
+    looks.set(
+      sample,
+      html`<details><summary>where it looked for each word</summary><img src="data:image/png;base64,${data}" alt="${sample.said}"></details>`,
+    );
+  }
+  return looks;
 }
 
 const NO_PHOTO = html`<span class="quiet">no picture</span>`;
@@ -131,13 +159,25 @@ function environment({ record }: RunData): Html {
   )}</tbody></table>`;
 }
 
+/** How a report shows where the model looked. */
+export interface Explain {
+  /** How many samples of each split, from both ends. */
+  count: number;
+  /** A PNG; undefined for a sample without a picture of its own. */
+  draw(sample: ShownSample): Promise<Uint8Array | undefined>;
+}
+
 /** Writes report.html in a run's folder. @param options.images of each split at most @returns its path */
 export async function writeReport(
   folder: string,
-  { images = 200, out = join(folder, 'report.html') }: { images?: number; out?: string } = {},
+  {
+    images = 200,
+    out = join(folder, 'report.html'),
+    explain,
+  }: { images?: number; out?: string; explain?: Explain } = {},
 ): Promise<string> {
   const run = await readRun(folder);
-  await writeFileAtomic(out, await reportPage(run, await evaluatedTables(run, images)));
+  await writeFileAtomic(out, await reportPage(run, await evaluatedTables(run, images), explain));
   return out;
 }
 
