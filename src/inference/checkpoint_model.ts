@@ -4,7 +4,7 @@ import { CheckpointError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { resolveFile } from '../common/paths.js';
 import { registry } from '../common/registry.js';
-import { defaultFileOf, type PlainObject } from '../config/index.js';
+import { defaultFileOf, isPlainObject, type PlainObject } from '../config/index.js';
 import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
 import { beneathCheckpoint, locateWeights, type Model, modelSectionOf } from '../models/index.js';
