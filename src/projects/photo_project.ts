@@ -1,15 +1,15 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dump } from 'js-yaml';
 import { writeFileAtomic } from '../common/files.js';
 import { packageRoot } from '../common/paths.js';
 import { counted } from '../common/words.js';
 import { type RecognisedFolder, recogniseFolder } from '../datasets/index.js';
 import { hasGpu } from '../doctor/index.js';
-import { type CaptionLengths, captionLengths } from './caption_lengths.js';
+import { captionLengths } from './caption_lengths.js';
 import { chooseRecipe, type Recipe } from './choose_recipe.js';
-import { divideSplits, type SplitPlan } from './split_plan.js';
-import { type TrainingNumbers, trainingNumbers } from './training_numbers.js';
+import { fillRecipe, type RunPlan } from './fill_recipe.js';
+import { divideSplits } from './split_plan.js';
+import { trainingNumbers } from './training_numbers.js';
 
 export interface PhotoProjectOptions {
   /** The photos with their captions; they stay where they are. */
@@ -27,14 +27,10 @@ export interface PhotoProject {
   lines: string[];
 }
 
-/** Everything that a run's YAML is made of. */
-interface Plan {
-  found: RecognisedFolder;
+interface Plan extends RunPlan {
   recipe: Recipe;
+  /** Why it is this recipe. */
   why: string;
-  splits: SplitPlan;
-  lengths: CaptionLengths;
-  numbers: TrainingNumbers;
 }
 
 /**
@@ -64,9 +60,9 @@ export async function writePhotoProject(
   };
   const lines = explain(plan, gpu, said);
   const path = join(packageRoot, 'projects', 'blip', 'train', `caption_photos_${recipe}.yaml`);
-  const text = fill(await readFile(path, 'utf8'), plan);
+  const text = fillRecipe(await readFile(path, 'utf8'), plan, { from, reasons: lines });
   await mkdir(folder, { recursive: true });
-  await writeFileAtomic(join(folder, 'run.yaml'), `${header(from, lines)}${text}`);
+  await writeFileAtomic(join(folder, 'run.yaml'), text);
   return { recipe, lines };
 }
 
@@ -100,52 +96,4 @@ function languageNotes({ images }: RecognisedFolder): string[] {
     `${other} of ${counted(captions.length, 'caption')} have letters that English lacks: ` +
       'docs/fine-tune-your-photos.md, "Another language", says how they are kept (with frozen or full, not with lora)',
   ];
-}
-
-const header = (
-  from: string,
-  lines: readonly string[],
-) => `# Fine-tunes BLIP base on the photos of ${oneLine(from)}, which stay where they are.
-#
-#   lavis data --cfg-path run.yaml              what photos and captions are like, and which are broken
-#   lavis train --cfg-path run.yaml --dry-run   the memory, time and disk that it will take
-#   lavis train --cfg-path run.yaml
-#   lavis caption photo.jpg --cfg-path run.yaml
-#
-# Why these numbers, as lavis init found them:
-${lines.map((line) => `#   ${oneLine(line)}\n`).join('')}# Every key: docs/configuration.md of lavis; lavis config --cfg-path run.yaml --origin prints them all.
-`;
-
-/** Names of files may have line ends in them; a comment must not. */
-const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ');
-
-/** So many photos, encoded, fit into the room that run.cache_limit_gb has unless told otherwise. */
-const REMEMBERED = 20_000;
-
-/** A recipe with the dataset that was found, and the plan's numbers. */
-function fill(recipe: string, { found, splits, lengths, numbers }: Plan): string {
-  const { maxWords, maxLength, maxTextLength } = lengths;
-  const section = {
-    ...(maxWords > 50 && { text_processor: { train: { max_words: maxWords } } }),
-    build_info: { ...found.buildInfo, splits: splits.ratios },
-  };
-  const datasets = dump({ datasets: { [found.dataset]: section } }, { lineWidth: -1, flowLevel: 5 });
-  let text = recipe
-    .slice(recipe.indexOf('\nmodel:') + 1)
-    .replace(/^datasets:\n(?:(?: .*)?\n)*/m, () => `${datasets}\n`);
-  const values: Record<string, unknown> = {
-    ...{ batch_size_train: numbers.batch, max_epoch: numbers.epochs, warmup_steps: numbers.warmup },
-    ...{ max_len: maxLength, valid_splits: `[${splits.valid}]`, test_splits: `[${splits.test}]` },
-  };
-  for (const [key, value] of Object.entries(values)) text = withValue(text, key, value);
-  if (found.images.length > REMEMBERED) text = text.replace(/^( {2}cache_image_embeds: )True/m, '$1False');
-  if (splits.valid.length === 0) text = text.replace(/^ {2}(monitor|patience):.*\n/gm, '');
-  return text.replace(/^( {2}model_type: .*\n)/m, `$1  max_txt_len: ${maxTextLength}\n`);
-}
-
-/** @throws RangeError for a key that the recipe lacks */
-function withValue(text: string, key: string, value: unknown): string {
-  const line = new RegExp(`^( {2}${key}: )[^#\\n]*?( *#.*)?$`, 'm');
-  if (!line.test(text)) throw new RangeError(`the recipe has no ${key}`);
-  return text.replace(line, (_, start: string, comment = '') => `${start}${value}${comment}`);
 }
