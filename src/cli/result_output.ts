@@ -1,3 +1,4 @@
+import { csvCell } from '../common/csv.js';
 /** How commands that use a model print what they found. */
 export const FORMATS = ['text', 'json', 'jsonl', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -45,8 +46,4 @@ export class ResultOutput<R> {
   }
 }
 
-/** A cell of a table, in quotes where it needs them (RFC 4180). */
-function cell(value: string | number): string {
-  const text = String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
+const cell = (value: string | number) => csvCell(String(value));

@@ -55,9 +55,10 @@ export class Browser {
 
   async close(): Promise<void> {
     const ended = new Promise((done) => this.#child.once('exit', done));
-    this.#child.kill();
+    // it writes its profile to the end
+    await this.send('Browser.close');
     await ended;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 
   #hear({ id, result, error }: { id?: number; result?: never; error?: { message: string } }): void {

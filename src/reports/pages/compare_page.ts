@@ -1,16 +1,18 @@
 import type { MetricsLine } from '../../runners/index.js';
 import type { Comparison } from '../compare_runs.js';
-import type { RunData } from '../read_run.js';
+import { readShown } from '../evaluated.js';
+import { lastEvaluations, type RunData } from '../read_run.js';
 import { lineChart, shortNumber } from './chart.js';
 import { pointsOf } from './curves.js';
-import { html } from './html.js';
-import { standalone } from './report_page.js';
+import { type Html, html } from './html.js';
+import { type JudgedSample, judgedTable } from './judged_table.js';
+import { embedded, standalone } from './report_page.js';
 
 /** Epochs of runs of different lengths stand below each other. */
 const byEpoch = (line: MetricsLine): MetricsLine => ({ ...line, iteration: line.epoch + 1 });
 
 /** Both runs' curves over each other, then the tables; one file that loads nothing. */
-export function comparePage(a: RunData, b: RunData, { config, metrics }: Comparison): string {
+export async function comparePage(a: RunData, b: RunData, { config, metrics }: Comparison): Promise<string> {
   const runs = [a, b];
   const charts: [title: string, name: string, kind: MetricsLine['kind'], smooth: boolean][] = [
     ['Training loss', 'loss', 'step', true],
@@ -51,9 +53,41 @@ export function comparePage(a: RunData, b: RunData, { config, metrics }: Compari
       ({ name, a, b }) => html`<tr><td>${name}</td>${number(a)}${number(b)}</tr>
 `,
     )}</tbody></table>
+${await besideEachOther(a, b)}
 <h2>Configuration, where it differs</h2><table>${head}<tbody>${config.map(
       ({ key, a, b }) => html`<tr><td><code>${key}</code></td>${cell(a)}${cell(b)}</tr>
 `,
     )}</tbody></table></main>`,
   );
+}
+
+/** Samples of a split at most. */
+const MOST = 200;
+
+/** What both runs said last of the same samples, those first whose scores are furthest apart. */
+async function besideEachOther(a: RunData, b: RunData): Promise<Html[]> {
+  const [ours, theirs] = [lastEvaluations(a.lines), lastEvaluations(b.lines)];
+  const parts = ours.map(async (line): Promise<Html | undefined> => {
+    const same = theirs.find(({ split }) => split === line.split);
+    if (!same) return undefined;
+    const [left, right] = [await readShown(a, line), await readShown(b, same)];
+    const others = new Map(right.samples.map((sample) => [String(sample.id), sample]));
+    const pairs = left.samples.flatMap((sample) => {
+      const other = others.get(String(sample.id));
+      return other ? [{ sample, other }] : [];
+    });
+    if (pairs.length === 0) return undefined;
+    const apart = ({ sample, other }: (typeof pairs)[number]) =>
+      Math.abs((sample.score ?? 0) - (other.score ?? 0));
+    const furthest = pairs.toSorted((x, y) => apart(y) - apart(x)).slice(0, MOST);
+    const samples = await Promise.all(
+      furthest.map(
+        async (pair): Promise<JudgedSample> => ({ ...pair, pictures: await embedded(pair.sample.files) }),
+      ),
+    );
+    const count = pairs.length > MOST ? `the ${MOST} furthest apart of ${pairs.length}` : `${pairs.length}`;
+    return html`<h2>Samples of ${line.split}, beside each other<span class="quiet beside">${count}, by ${left.score ?? 'no score'}</span></h2>
+${judgedTable({ run: `${a.name} ${b.name}`, split: line.split!, score: left.score, samples, two: true })}`;
+  });
+  return (await Promise.all(parts)).flatMap((part) => part ?? []);
 }

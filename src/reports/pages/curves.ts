@@ -126,7 +126,7 @@ export function scoreTable(evaluations: readonly MetricsLine[]): Html {
   const place = new Set(['kind', 'epoch', 'iteration', 'time', 'split', 'label', 'best', 'agg_metrics']);
   const names = [...new Set(evaluations.flatMap(Object.keys))].filter((name) => !place.has(name));
   if (evaluations.length === 0) return html`<p class="quiet">Nothing was evaluated.</p>`;
-  return html`<div class="wide"><table class="scores"><thead><tr><th>split</th><th>epoch</th>${names.map(
+  return html`<div class="wide" tabindex="0" role="region" aria-label="scores"><table class="scores"><thead><tr><th>split</th><th>epoch</th>${names.map(
     (name) => html`<th class="n">${name}</th>`,
   )}</tr></thead><tbody>${evaluations.map(
     (line) => html`<tr><td>${line.split}</td><td>${line.label ?? line.epoch}</td>${names.map((name) => {

@@ -36,6 +36,6 @@ const ESCAPES: Record<string, string> = {
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (char) => ESCAPES[char]);
 
 /** What the browser gets beside the HTML: the files of pages/. */
-export type AssetName = 'page.css' | 'chart.js' | 'live.js';
+export type AssetName = 'page.css' | 'chart.js' | 'live.js' | 'judge.js';
 
 export const asset = (name: AssetName): string => readFileSync(join(packageRoot, 'pages', name), 'utf8');

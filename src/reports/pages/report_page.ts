@@ -7,9 +7,11 @@ import { clock } from '../../common/words.js';
 import type { MetricsLine } from '../../runners/index.js';
 import type { ShownSample } from '../../tasks/index.js';
 import { type EvaluatedTable, evaluatedTables, primaryMetric } from '../evaluated.js';
+import { Marks } from '../marks.js';
 import { bestScore, duration, type RunData, readRun, type Setting } from '../read_run.js';
 import { curves, scoreTable } from './curves.js';
 import { asset, Html, html } from './html.js';
+import { judgedTable } from './judged_table.js';
 import { thumbnail } from './thumbnail.js';
 
 /** Pixels of a thumbnail: two for each that is shown. */
@@ -26,7 +28,7 @@ async function reportPage(
     summary(run),
     html`<h2>Curves</h2>${curves(run)}`,
     html`<h2>Scores</h2>${scoreTable(evaluations)}`,
-    ...(await Promise.all(tables.map((table) => sampleTable(table, explain)))),
+    ...(await Promise.all(tables.map((table) => sampleTable(run, table, explain)))),
     configuration(run.config),
     environment(run),
   ];
@@ -39,13 +41,13 @@ async function reportPage(
 
 /** A whole document with its style and script inside; the policy lets nothing else in. */
 export function standalone(title: string, body: Html): string {
-  const script = asset('chart.js');
+  const script = `${asset('chart.js')}\n${asset('judge.js')}`;
   const style = asset('page.css');
   const policy =
     `default-src 'none'; img-src data:; style-src '${hashOf(style)}'; script-src '${hashOf(script)}'; ` +
     "base-uri 'none'";
   return html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <title>${title}</title><style>${new Html(style)}</style></head>
 <body>${body}<script>${new Html(script)}</script></body></html>
@@ -82,18 +84,17 @@ function summary(run: RunData): Html {
   )}</dl>`;
 }
 
-async function sampleTable(
-  { split, label, score, samples, total }: EvaluatedTable,
-  explain?: Explain,
-): Promise<Html> {
+async function sampleTable(run: RunData, table: EvaluatedTable, explain?: Explain): Promise<Html> {
+  const { split, label, score, samples, total } = table;
   const looks = explain ? await looksOf(samples, explain) : undefined;
-  const rows = await Promise.all(
-    samples.map(async (sample) => {
-      const photos = await Promise.all(sample.files.map(picture));
-      return html`<tr><td>${photos.length > 0 ? photos : NO_PHOTO}</td><td class="n">${sample.score?.toFixed(3)}</td><td>${sample.asked && html`<p>${sample.asked}</p>`}<b>${sample.said}</b>${sample.logProbability !== undefined && html` <small title="mean log-probability of its tokens">${sample.logProbability.toFixed(2)}</small>`}
-<ul class="references">${sample.references.map((reference) => html`<li>${reference}</li>`)}</ul>${looks?.get(sample)}</td><td class="from">${sample.id}</td></tr>
-`;
-    }),
+  const marks = await Marks.read(run.folder);
+  const shown = await Promise.all(
+    samples.map(async (sample) => ({
+      sample,
+      pictures: await embedded(sample.files),
+      mark: marks.of(split, sample),
+      looks: looks?.get(sample),
+    })),
   );
   const order = score === undefined ? '' : ', worst first';
   const count = samples.length < total ? `${samples.length} of ${total}${order}` : `${total}${order}`;
@@ -102,8 +103,7 @@ async function sampleTable(
     : 'Not scored.';
   return html`<h2>Samples of ${split}, epoch ${label}<span class="quiet beside">${count}</span></h2>
 ${score === undefined && html`<p class="quiet">${unscored}</p>`}
-<table><thead><tr><th>picture</th><th class="n">${score}</th><th>what was said, and references</th><th>id</th></tr></thead>
-<tbody>${rows}</tbody></table>`;
+${judgedTable({ run: run.name, split, score, samples: shown })}`;
 }
 
 /** Draws where the model looked in the worst samples and in the best ones. */
@@ -125,13 +125,17 @@ async function looksOf(
   return looks;
 }
 
-const NO_PHOTO = html`<span class="quiet">no picture</span>`;
-
-async function picture(file: string): Promise<Html> {
-  const small = await thumbnail(file, THUMBNAIL);
-  if (!small) return NO_PHOTO;
-  const data = Buffer.from(small).toString('base64');
-  return html`<img class="thumb" src="data:image/jpeg;base64,${data}" alt="${basename(file)}">`;
+/** Pictures that stand in the page itself; none for what is no image. */
+export async function embedded(files: readonly string[]): Promise<Html[]> {
+  const drawn = await Promise.all(
+    files.map(async (file) => {
+      const small = await thumbnail(file, THUMBNAIL);
+      if (!small) return [];
+      const data = Buffer.from(small).toString('base64');
+      return [html`<img class="thumb" src="data:image/jpeg;base64,${data}" alt="${basename(file)}">`];
+    }),
+  );
+  return drawn.flat();
 }
 
 /** What somebody chose first; the defaults below. */

@@ -47,7 +47,7 @@ async function samples(run: RunData): Promise<Html> {
     return html`<h2>Newest samples</h2><p class="quiet">None yet: they come with the first evaluation.</p>`;
   const split = line.split!;
   const shown = (await readShown(run, line)).samples.slice(0, SHOWN);
-  return html`<h2>Newest samples <span class="quiet beside">${split}, epoch ${line.label}</span></h2>
+  return html`<h2>Newest samples <span class="quiet beside">${split}, epoch ${line.label} · <a href="/evaluated">look through all and mark them</a></span></h2>
 <div class="samples">${shown.map(({ id, files, asked, said, logProbability, references: [reference] }) => {
     const pictures = files.map((file, place) => {
       const photo = `/photo?${new URLSearchParams({ split, id: String(id), place: String(place) })}`;

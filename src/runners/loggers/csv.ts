@@ -1,6 +1,7 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { csvCell } from '../../common/csv.js';
 import { writeFileAtomic } from '../../common/files.js';
 import { registry } from '../../common/registry.js';
 import { key, section, types } from '../../config/index.js';
@@ -71,6 +72,5 @@ const record = (cells: readonly unknown[]) => `${cells.map(cellOf).join(',')}\r\
 function cellOf(value: unknown): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
-  const text = String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return csvCell(String(value));
 }
