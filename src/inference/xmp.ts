@@ -35,12 +35,18 @@ export class XmpDocument {
   /** @throws DataError for what is not XML, or has no rdf:Description */
   static parse(text: string, where: string): XmpDocument {
     let document: Document;
+    let fault: string | undefined; // as it is told: what is thrown has the parser's words around it
+    const onError = (level: string, message: string) => {
+      if (level === 'warning') return;
+      fault ??= message;
+      throw new SyntaxError(message);
+    };
     try {
-      document = new DOMParser({ onError: refuseFaults }).parseFromString(text.trim(), 'text/xml');
+      document = new DOMParser({ onError }).parseFromString(text.trim(), 'text/xml');
     } catch (cause) {
       throw new DataError('an XMP sidecar is not XML', {
         where,
-        found: messageOf(cause).split('\n')[0],
+        found: (fault ?? messageOf(cause)).split('\n')[0],
         help: 'mend it, or move it away: it is left as it is',
         cause,
       });
@@ -120,10 +126,6 @@ const TEXT_NODE = 3;
 /** Characters that XML 1.0 cannot have, not even escaped. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
 const NOT_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
-
-function refuseFaults(level: 'warning' | 'error' | 'fatalError', message: string): void {
-  if (level !== 'warning') throw new SyntaxError(message);
-}
 
 const elementsOf = (parent: Element): Element[] =>
   [...parent.childNodes].filter((node): node is Element => node.nodeType === ELEMENT_NODE);
