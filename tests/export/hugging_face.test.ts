@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { openCheckpoint } from '#src/checkpoint/index.js';
@@ -137,4 +137,17 @@ test('a model that transformers has no class for is refused by name', async () =
     return error instanceof ConfigError;
   });
   model.dispose();
+});
+
+test('a folder as transformers 5 saves it has its vocabulary in the tokenizer.json alone', async () => {
+  const to = join(folder, 'saved');
+  mkdirSync(to);
+  for (const name of ['config.json', 'model.safetensors'])
+    copyFileSync(fixture('hf_caption', name), join(to, name));
+  const vocabulary = join(to, 'tokenizer.json');
+  copyFileSync(fixture('hf_caption', 'tokenizer_saved', 'tokenizer.json'), vocabulary);
+  assert.equal((await modelSectionOf(to))!.tokenizer, vocabulary);
+  const [one, other] = [(await fromFolder(to)) as BlipCaption, await tinyModel()];
+  await assertSameWeights(one, other);
+  assert.deepEqual(one.tokenizer.words.slice(0, 282), other.tokenizer.words);
 });

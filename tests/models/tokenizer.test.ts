@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
 import { DataError } from '#src/common/errors.js';
 import { BertTokenizer, loadTokenizer, vocabularyItem } from '#src/models/index.js';
-import { fixture, fixtureJson } from '../support.js';
+import { fixture, fixtureJson, temporaryFolder } from '../support.js';
 
 interface TokenizerCases {
   cases: {
@@ -81,5 +82,41 @@ test('a vocabulary without special tokens is refused by name', () => {
 test('a vocabulary file that is not there names the option', async () => {
   await assert.rejects(loadTokenizer('no/such/vocab.txt'), (error: DataError) => {
     return error instanceof DataError && error.message.includes('model.tokenizer=FILE');
+  });
+});
+
+describe('a tokenizer.json that transformers saved', () => {
+  const saved = fixture('hf_caption', 'tokenizer_saved', 'tokenizer.json');
+
+  it('gives the ids of the vocab.txt beside which it was made, [DEC] and [ENC] included', async () => {
+    const [one, other] = [
+      await loadTokenizer(saved),
+      await loadTokenizer(fixture('hf_caption', 'vocab.txt')),
+    ];
+    assert.deepEqual(one.withSpecialWords(), other.withSpecialWords());
+    assert.deepEqual([one.bosId, one.encId, one.length], [282, 283, 284]);
+    assert.deepEqual(one.encode('a picture of the dog'), other.encode('a picture of the dog'));
+  });
+
+  it("is refused where it is another model's, broken, or lacks a word", async () => {
+    const folder = temporaryFolder();
+    const text = readFileSync(saved, 'utf8');
+    const cases: [string, string, RegExp][] = [
+      ['other.json', text.replaceAll('"WordPiece"', '"BPE"'), /model\.type/],
+      ['broken.json', text.slice(0, 100), /JSON/],
+      [
+        'gap.json',
+        text.replace('"[MASK]": 4', '"[MASK]": 4000').replace('"id": 4,', '"id": 4000,'),
+        /the id 4$/m,
+      ],
+    ];
+    for (const [name, content, found] of cases) {
+      writeFileSync(join(folder, name), content);
+      await assert.rejects(loadTokenizer(join(folder, name)), (error: Error) => {
+        assert.match(error.message, found);
+        assert.ok(error.message.includes(name));
+        return error instanceof DataError;
+      });
+    }
   });
 });

@@ -130,7 +130,7 @@ async function casingOf(folder: string): Promise<PlainObject> {
 
 /**
  * The `model` section that builds the model of a folder of transformers', by its config.json; its weights are not
- * named in it. A folder without a vocab.txt has bert-base-uncased's.
+ * named in it. A folder without a vocab.txt or a tokenizer.json has bert-base-uncased's vocabulary.
  * @returns undefined for a folder without the config.json of a BLIP
  * @throws CheckpointError for a BLIP that cannot be built here
  */
@@ -148,7 +148,7 @@ export async function modelSectionOf(folder: string): Promise<PlainObject | unde
       allowed: Object.keys(ARCHITECTURES).join(', '),
     });
   }
-  const vocabulary = join(folder, 'vocab.txt');
+  const vocabulary = ['vocab.txt', 'tokenizer.json'].map((name) => join(folder, name)).find(existsSync);
   return {
     arch,
     load_finetuned: false,
@@ -161,7 +161,7 @@ export async function modelSectionOf(folder: string): Promise<PlainObject | unde
     vit_layer_norm_eps: vision.layer_norm_eps,
     image_size: vision.image_size,
     med_config_path: path,
-    tokenizer: existsSync(vocabulary) ? vocabulary : 'bert-base-uncased',
+    tokenizer: vocabulary ?? 'bert-base-uncased',
     ...(await casingOf(folder)),
     ...(arch === 'blip_caption' && { prompt: PROMPT }),
     ...(arch === 'blip_image_text_matching' && { embed_dim: config.image_text_hidden_size }),

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { DataError } from '../../common/errors.js';
 import { cachePath, resolveFile } from '../../common/paths.js';
@@ -7,6 +7,7 @@ import { key, readSection, types } from '../../config/index.js';
 import { ensureFile } from '../../fetch/index.js';
 import { type VocabularyGrowth, withAddedWords } from './added_words.js';
 import { BertTokenizer, type TokenizerOptions } from './tokenizer.js';
+import { wordsOf } from './vocabulary_file.js';
 
 const BERT_BASE_UNCASED = {
   url: 'https://huggingface.co/bert-base-uncased/resolve/main/vocab.txt',
@@ -33,12 +34,16 @@ export async function loadTokenizer(
   options: TokenizerOptions = {},
 ): Promise<BertTokenizer> {
   const path = await vocabularyFile(nameOrPath);
-  return new BertTokenizer(linesOf(path), path, options);
+  return new BertTokenizer(wordsOf(path), path, options);
 }
 
 /** The keys of a `model` section that make its tokenizer. */
 export const tokenizerKeys = {
-  tokenizer: key(types.text, DEFAULT_TOKENIZER, '`bert-base-uncased`, or a vocabulary file.'),
+  tokenizer: key(
+    types.text,
+    DEFAULT_TOKENIZER,
+    '`bert-base-uncased`, or a vocabulary file: one word a line, or a tokenizer.json.',
+  ),
   lower_case: key(
     types.flag,
     true,
@@ -74,13 +79,7 @@ export async function tokenizerOf(section: object): Promise<SectionTokenizer> {
     .split(/\r?\n/)
     .map((line) => line.trim().normalize('NFC'))
     .filter((line) => line !== '');
-  return withAddedWords(linesOf(path), added, options, { where: path, addedWhere: file });
-}
-
-function linesOf(path: string): string[] {
-  const lines = readFileSync(path, 'utf8').split(/\r?\n/);
-  if (lines.at(-1) === '') lines.pop();
-  return lines;
+  return withAddedWords(wordsOf(path), added, options, { where: path, addedWhere: file });
 }
 
 async function vocabularyFile(nameOrPath: string): Promise<string> {
@@ -91,7 +90,7 @@ async function vocabularyFile(nameOrPath: string): Promise<string> {
   if (existsSync(path)) return path;
   throw new DataError('the vocabulary is not there', {
     found: path,
-    allowed: "a vocab.txt of one word a line, or 'bert-base-uncased'",
+    allowed: "a vocab.txt of one word a line, a tokenizer.json, or 'bert-base-uncased'",
     help: OPTION,
   });
 }
