@@ -8,6 +8,9 @@ const PEERS = {
   remembered: ['--freeze-vit', '--remember'],
 };
 
+/** What PyPI's PEFT is compared in. */
+const ADAPTED = ['lora', 'lora-remembered'];
+
 /** At `--batches` images, several with commas: each contestant in a process of its own, in turns. */
 export async function tune(context) {
   const { steps, image, batches, size: asked } = context.args;
@@ -23,8 +26,13 @@ export async function tune(context) {
       `PyTorch ${name}`,
       () => context.peer('--size', asked, ...common, ...flags),
     ]);
+    const others = ADAPTED.map((name) => [
+      `transformers and PEFT, ${name}`,
+      () => context.other('transformers_blip', ...common, '--tune', name),
+    ]);
     const title = `training step, ${size}, batch ${images}`;
-    rows.push(...(await context.takeTurns(title, Object.fromEntries(ours), Object.fromEntries(peers))));
+    const [own, torch, peft] = [ours, peers, others].map(Object.fromEntries);
+    rows.push(...(await context.takeTurns(title, own, torch, peft)));
   }
   for (const row of rows)
     row.note = `${(row.seconds / Number(row.work.split(' ').at(-1))).toFixed(3)} s a picture`;
