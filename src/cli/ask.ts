@@ -1,3 +1,4 @@
+import type { InferredOptionTypes } from 'yargs';
 import type { AnswerOptions } from '../models/index.js';
 import { defineCommand, UsageError } from './command.js';
 import { searchOptions } from './generation_options.js';
@@ -64,27 +65,13 @@ export const ask = defineCommand({
     const { question: questions } = args;
     const empty = questions.some((question) => question.trim() === '');
     if (empty) throw new UsageError('--question is empty: --question "what is in the picture?"');
-    const given = await answerOptions(args);
-    const { findImages, inBatches, useModel } = await import('../inference/index.js');
-    const { answerQuestions, checkedOptions, questionModel } = await import('../models/index.js');
-    const { VqaTask } = await import('../tasks/index.js');
+    const answering = await answerOptions(args);
+    const { findImages, inBatches, loadAnswerer } = await import('../inference/index.js');
+    const { answerQuestions } = await import('../models/index.js');
     const images = await findImages(sourcesOf(args.images, 'lavis ask'), args);
-    let settings: AnswerOptions = given;
-    const { model, processor, textProcessor } = await useModel(await modelSource(args), {
+    const { model, processor, textProcessor, settings } = await loadAnswerer(await modelSource(args), {
       caller: 'lavis ask',
-      device: args.device,
-      arch: 'blip_vqa',
-      textProcessor: 'blip_question',
-      check(config) {
-        const { numAnsCandidates, numBeams, maxLength, minLength } = VqaTask.setupTask(config).settings;
-        settings = { numAnsCandidates, numBeams, maxLength, minLength, ...given };
-        checkedOptions({
-          numBeams: settings.numBeams,
-          maxLength: settings.maxLength,
-          minLength: settings.minLength,
-        });
-      },
-      accept: questionModel,
+      ...{ device: args.device, answering },
     });
     const output = new ResultOutput<Answered>(args.format, formOf(questions.length));
     const job = { size: args['batch-size'], title: 'Asking' };
@@ -116,20 +103,11 @@ const formOf = (questions: number): ResultForm<Answered> => ({
   ],
 });
 
-interface AnswerArguments {
-  answers?: string;
-  'inference-method'?: (typeof METHODS)[number];
-  'num-ans-candidates'?: number;
-  'num-beams'?: number;
-  'max-length'?: number;
-  'min-length'?: number;
-}
-
 /**
  * What a command line says of answers, without what it leaves to the YAML.
  * @throws UsageError for what does not go together; DataError for a list that cannot be read
  */
-async function answerOptions(args: AnswerArguments): Promise<AnswerOptions> {
+async function answerOptions(args: Partial<InferredOptionTypes<typeof options>>): Promise<AnswerOptions> {
   const { answers, 'inference-method': method = answers === undefined ? 'generate' : 'rank' } = args;
   if (method === 'rank' && answers === undefined) {
     throw new UsageError('--inference-method rank chooses among answers: --answers FILE, one answer a line');
@@ -140,15 +118,12 @@ async function answerOptions(args: AnswerArguments): Promise<AnswerOptions> {
     );
   }
   const { readAnswerList } = await import('../datasets/index.js');
-  const said = {
+  return {
+    inferenceMethod: method,
+    answerList: answers === undefined ? undefined : await readAnswerList(answers),
     numAnsCandidates: args['num-ans-candidates'],
     numBeams: args['num-beams'],
     maxLength: args['max-length'],
     minLength: args['min-length'],
-  };
-  return {
-    inferenceMethod: method,
-    answerList: answers === undefined ? undefined : await readAnswerList(answers),
-    ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)),
   };
 }

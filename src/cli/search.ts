@@ -4,7 +4,6 @@ import { makeFolderInside } from '../common/files.js';
 import { sevenDigits } from '../common/json.js';
 import { log } from '../common/logging.js';
 import { openFile } from '../common/open_file.js';
-import { timedProgress } from '../common/progress.js';
 import type { SheetCell } from '../reports/index.js';
 import type { Found } from '../search/index.js';
 import { defineCommand, UsageError } from './command.js';
@@ -86,31 +85,19 @@ export const search = defineCommand({
   async handler(args) {
     const { folder, text, image, rerank } = args;
     const weight = checkQuery(args);
-    const { useModel } = await import('../inference/index.js');
+    const { indexFolder, useModel } = await import('../inference/index.js');
     const { featureModel, matchModel } = await import('../models/index.js');
     const { imageBytes } = await import('../processors/index.js');
-    const { openIndex, search: searchIndex } = await import('../search/index.js');
-    const { model, processor, textProcessor } = await useModel(await modelSource(args), {
+    const { search: searchIndex } = await import('../search/index.js');
+    const used = await useModel(await modelSource(args), {
       caller: 'lavis search',
       device: args.device,
       arch: 'blip_image_text_matching',
       accept: (found) => (rerank === undefined ? featureModel(found) : matchModel(found)),
     });
-    let progress: ((done: number) => void) | undefined;
-    let broken = 0;
-    const index = await openIndex(model, processor, folder, {
-      ...{ textProcessor, recursive: args.recursive, update: args.update },
-      batchSize: Math.max(1, args['batch-size']),
-      onProgress: (done, total) => {
-        progress ??= timedProgress('Indexing', total);
-        progress(done);
-      },
-      onBroken: (path, reason) => {
-        broken++;
-        log.warn(`${path} is passed over: ${reason}`);
-      },
-      onWait: (holder) => log.info(`Waiting for ${holder}, which indexes the folder`),
-    });
+    const { recursive, update } = args;
+    const batchSize = Math.max(1, args['batch-size']);
+    const { index, broken } = await indexFolder(used, folder, { recursive, update, batchSize });
     if (index.made > 0) log.info(`${index.made} of ${index.paths.length} images are new or have changed`);
     const query = {
       text,
@@ -118,7 +105,7 @@ export const search = defineCommand({
       imageWeight: weight,
     };
     const found = await searchIndex(index, query, { top: args.top, rerank });
-    model.dispose();
+    used.model.dispose();
     const output = new ResultOutput<Result>(args.format, formOf(rerank !== undefined));
     for (const { path, score, probability } of found) {
       const rounded = probability === undefined ? {} : { probability: sevenDigits(probability) };

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
+import type { InferredOptionTypes } from 'yargs';
 import type { ModelSource } from '../inference/index.js';
 import type { Limits, ServeOptions } from '../serve/index.js';
 import { UsageError } from './command.js';
-import { type ModelArguments, modelOptions, modelSource } from './model_options.js';
+import { modelOptions, modelSource } from './model_options.js';
 
 const PORT = 8484;
 
@@ -62,22 +63,7 @@ export const serveOptions = {
   timeout: limit('Seconds after which a request is given up', 120),
 } as const;
 
-export interface ServeArguments extends Omit<ModelArguments, 'model'> {
-  model?: string[];
-  photos?: string;
-  port?: number;
-  host: string;
-  token?: string;
-  'allow-host': string[];
-  workers: number;
-  device?: string;
-  'max-batch': number;
-  'max-wait': number;
-  'max-queue': number;
-  'max-body': number;
-  'max-megapixels': number;
-  timeout: number;
-}
+export type ServeArguments = InferredOptionTypes<typeof serveOptions>;
 
 /**
  * What a command line says of a server.

@@ -10,7 +10,7 @@ import { newImages } from '../processors/index.js';
 import { CaptionTask } from '../tasks/index.js';
 import { type CaptionFiles, CaptionTexts, type Existing, SeveralFiles } from './caption_files.js';
 import { inBatches } from './image_batches.js';
-import { type ModelSource, type Use, type UsedModel, useModel } from './use_model.js';
+import { defined, type ModelSource, type Use, type UsedModel, useModel } from './use_model.js';
 import { XmpSidecars } from './xmp_sidecars.js';
 
 /** What turns images into captions. */
@@ -34,7 +34,7 @@ export async function loadCaptioner(
   source: ModelSource,
   { caller, device, prompt, generation = {} }: CaptionerOptions,
 ): Promise<Captioner> {
-  const asked = Object.fromEntries(Object.entries(generation).filter(([, value]) => value !== undefined));
+  const asked = defined(generation);
   let settings: GenerateOptions = asked;
   // Which search it is decides on other defaults.
   const sampling = generation.useNucleusSampling;

@@ -215,3 +215,7 @@ function evalProcessors(
     textProcessor: textProcessor ?? loadTextProcessor(usualText),
   };
 }
+
+/** Options without those that are undefined, which are left to the YAML. */
+export const defined = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;

@@ -1,8 +1,7 @@
 import { DataError } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { timedProgress } from '../common/progress.js';
 import type { Config } from '../config/index.js';
-import { type UsedModel, useModel } from '../inference/index.js';
+import { indexFolder, type UsedModel, useModel } from '../inference/index.js';
 import {
   type AnswerOptions,
   answerQuestions,
@@ -16,7 +15,7 @@ import {
   type QuestionModel,
   type stacked,
 } from '../models/index.js';
-import { type ImageIndex, openIndex, search } from '../search/index.js';
+import { type ImageIndex, search } from '../search/index.js';
 import { CaptionTask, VqaTask } from '../tasks/index.js';
 import { errorBody } from './http_error.js';
 import type {
@@ -86,16 +85,7 @@ export class ServedModels {
   async #openPhotos(folder: string): Promise<void> {
     const [name, searcher] = [...this.#models].find(([, { uses }]) => uses.includes('search')) ?? [];
     if (name === undefined || !searcher) return;
-    let progress: ((done: number) => void) | undefined;
-    const index = await openIndex(searcher.model, searcher.processor, folder, {
-      textProcessor: searcher.textProcessor,
-      onProgress: (done, total) => {
-        progress ??= timedProgress('Indexing', total);
-        progress(done);
-      },
-      onBroken: (path, reason) => log.warn(`${path} is passed over: ${reason}`),
-      onWait: (holder) => log.info(`Waiting for ${holder}, which indexes the folder`),
-    });
+    const { index } = await indexFolder(searcher, folder);
     this.#index = { model: name, index };
     for (const [other, atWork] of this.#models) {
       if (other !== name) atWork.uses = atWork.uses.filter((use) => use !== 'search');
