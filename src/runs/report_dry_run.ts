@@ -121,13 +121,11 @@ function runSeconds(facts: DryRunFacts): { total: number; told: [string, string]
   const { views, missing, bytes, secondsEach } = remembered;
   const without = (duration: number, images: number) => Math.max(0, duration - secondsEach * images);
   const step = without(secondsPerStep, settings.batchSizeTrain);
-  const { evaluation } = facts;
-  const batch = evaluation && {
-    ...evaluation,
-    seconds: without(evaluation.seconds, evaluation.samples),
-  };
+  const remembering = <T extends { seconds: number; samples: number }>(batch?: T) =>
+    batch && { ...batch, seconds: without(batch.seconds, batch.samples) };
+  const tried = { ...facts, evaluation: remembering(facts.evaluation), loss: remembering(facts.loss) };
   const encoding = (missing * secondsEach) / worldSize;
-  const total = step * steps + evaluationSeconds({ ...facts, evaluation: batch }) + encoding;
+  const total = step * steps + evaluationSeconds(tried) + encoding;
   const saved = asTried - total;
   return {
     total,

@@ -106,8 +106,13 @@ describe('remembered images', () => {
     assert.deepEqual(second.scores, first.scores);
   });
 
-  it('beside adapters the encoder is as frozen', async () => {
-    const options = ['run.cache_image_embeds=True', 'model.lora.r=2', 'run.max_epoch=1'];
+  it('beside adapters the encoder is as frozen; a val loss is of remembered images too', async () => {
+    const options = [
+      'run.cache_image_embeds=True',
+      'model.lora.r=2',
+      'run.max_epoch=1',
+      'run.monitor=val_loss',
+    ];
     const { encoded, seen } = await train('adapters', { options });
     assert.deepEqual([encoded, seen], [6, 1]);
   });
