@@ -151,7 +151,7 @@ function isNumbers(value: unknown): value is number[] {
 function* iterable(value: unknown): Generator<unknown> {
   if (Array.isArray(value) || value instanceof Set) yield* value;
   else if (value instanceof Map) yield* value.keys();
-  else if (value !== undefined) throw new TypeError('items of what is no list');
+  else if (value !== undefined) throw new TypeError('items of what is not a list');
 }
 
 function pairs(value: unknown): Map<unknown, unknown> {
@@ -159,7 +159,7 @@ function pairs(value: unknown): Map<unknown, unknown> {
   if (value instanceof Map) return new Map(value);
   const map = new Map<unknown, unknown>();
   for (const item of iterable(value)) {
-    if (!Array.isArray(item) || item.length !== 2) throw new TypeError('a dict of what are no pairs');
+    if (!Array.isArray(item) || item.length !== 2) throw new TypeError('a dict of what are not pairs');
     map.set(item[0], item[1]);
   }
   return map;

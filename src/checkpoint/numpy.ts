@@ -65,7 +65,7 @@ class NumpyDType extends Instance {
   }
 
   override setState(state: unknown): void {
-    if (!Array.isArray(state)) throw new TypeError('a numpy dtype state that is no tuple');
+    if (!Array.isArray(state)) throw new TypeError('a numpy dtype state that is not a tuple');
     this.bigEndian = state[1] === '>';
   }
 
@@ -105,7 +105,7 @@ class NumpyArray extends Instance {
   }
 
   override setState(state: unknown): void {
-    if (!Array.isArray(state)) throw new TypeError('a numpy array state that is no tuple');
+    if (!Array.isArray(state)) throw new TypeError('a numpy array state that is not a tuple');
     const [shape, dtype, fortran, raw] = state.length === 5 ? state.slice(1) : state;
     this.fill(raw, dtype, shape, fortran === true);
   }
@@ -162,7 +162,7 @@ function stridesOf(shape: readonly number[], fortran: boolean): number[] {
 function bytesIn(raw: unknown): Uint8Array {
   if (raw instanceof Uint8Array) return raw;
   if (typeof raw === 'string') return Buffer.from(raw, 'latin1');
-  throw new TypeError('numbers that are no bytes');
+  throw new TypeError('numbers that are not bytes');
 }
 
 function scalar(args: readonly unknown[]): unknown {

@@ -74,7 +74,7 @@ export class AttributeInstance extends Instance {
     // A pair is (attributes, slots).
     for (const part of Array.isArray(state) ? state : [state]) {
       if (part === null) continue;
-      if (!(part instanceof Map)) throw new TypeError('an object state that is no dict');
+      if (!(part instanceof Map)) throw new TypeError('an object state that is not a dict');
       for (const [name, value] of part) this.attributes.set(name, value);
     }
   }

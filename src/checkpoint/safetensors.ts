@@ -49,9 +49,9 @@ function parseHeader(source: Source, bytes: Buffer): Record<string, unknown> {
       return header as Record<string, unknown>;
     }
   } catch (thrown) {
-    throw source.error('is damaged', 'a safetensors header that is no JSON', thrown);
+    throw source.error('is damaged', 'a safetensors header that is not JSON', thrown);
   }
-  throw source.error('is damaged', 'a safetensors header that is no object');
+  throw source.error('is damaged', 'a safetensors header that is not an object');
 }
 
 /** Whether JSON has no more values, nor deeper ones, than a header can need: parsed, each takes far more room. */

@@ -37,7 +37,7 @@ export function readPickle(
     },
     persistent: (id) => {
       const request = storageRequest(id);
-      if (!request) throw error('is damaged', 'a reference to what is no storage');
+      if (!request) throw error('is damaged', 'a reference to what is not a storage');
       const key = `${request.key}/${request.dtype}/${request.count}/${request.view?.key ?? ''}`;
       let instance = storages.get(key);
       if (!instance) storages.set(key, (instance = new StorageInstance(storageOf(request))));

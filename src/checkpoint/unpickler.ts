@@ -186,7 +186,7 @@ class Unpickler {
         return this.#pushObject(this.#options.persistent(this.#pop()));
       default: {
         const code = `0x${opcode.toString(16).padStart(2, '0')} at byte ${reader.position - 1}`;
-        throw this.#error('is damaged or no checkpoint', `the pickle instruction ${code}`);
+        throw this.#error('is damaged or not a checkpoint', `the pickle instruction ${code}`);
       }
     }
   }
@@ -260,14 +260,14 @@ class Unpickler {
       return;
     }
     if (!Array.isArray(list) || Object.isFrozen(list))
-      throw this.#error('is damaged', 'items for what is no list');
+      throw this.#error('is damaged', 'items for what is not a list');
     for (const item of items) list.push(item);
   }
 
   #setItems(items: unknown[]): void {
     const top = this.#top();
     const dict = top instanceof OpaqueInstance ? top.dict() : top;
-    if (!(dict instanceof Map)) throw this.#error('is damaged', 'items for what is no dict');
+    if (!(dict instanceof Map)) throw this.#error('is damaged', 'items for what is not a dict');
     this.#fill(dict, items);
   }
 
@@ -289,14 +289,14 @@ class Unpickler {
       set.append(items);
       return;
     }
-    if (!(set instanceof Set)) throw this.#error('is damaged', 'items for what is no set');
+    if (!(set instanceof Set)) throw this.#error('is damaged', 'items for what is not a set');
     for (const item of items) set.add(item);
   }
 
   #stackGlobal(): void {
     const [module, name] = this.#popMany(2);
     if (typeof module !== 'string' || typeof name !== 'string')
-      throw this.#error('is damaged', 'a name that is no text');
+      throw this.#error('is damaged', 'a name that is not text');
     this.#push(this.#options.global(module, name));
   }
 
@@ -321,7 +321,7 @@ class Unpickler {
   }
 
   #pushCall(callee: unknown, args: unknown[]): void {
-    if (!(callee instanceof Global)) throw this.#error('is damaged', 'a call of what is no function');
+    if (!(callee instanceof Global)) throw this.#error('is damaged', 'a call of what is not a function');
     if (!callee.call) throw this.#error(`calls '${callee.name}'`, 'which may only be named');
     this.#charge(args);
     let made: unknown;
@@ -365,6 +365,6 @@ function splitFirst(items: unknown[]): [unknown, unknown[]] {
 }
 
 function attributesOf(state: unknown): Record<string, unknown> {
-  if (!(state instanceof Map)) throw new TypeError('an OrderedDict state that is no dict');
+  if (!(state instanceof Map)) throw new TypeError('an OrderedDict state that is not a dict');
   return Object.fromEntries(state);
 }

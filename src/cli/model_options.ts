@@ -33,13 +33,13 @@ export const modelOptions = (arch: string, type: string) =>
       type: 'string',
       requiresArg: true,
       describe:
-        'Folder of a LoRA adapter, of a run or of PEFT, over the weights that --model or the YAML names',
+        'Folder of a LoRA adapter, from a run or from PEFT, over the weights that --model or the YAML names',
     },
     device: { type: 'string', requiresArg: true, describe: 'auto, cpu, cuda or webgpu' },
     quantize: {
       choices: ['int8'],
       requiresArg: true,
-      describe: 'Multiply with weights of 8 bits: faster on a CPU, and a little less exact',
+      describe: 'Use 8-bit weights: faster on a CPU, and a little less exact',
     },
   }) as const;
 

@@ -11,7 +11,7 @@ export class JsonLines {
 
   constructor(readonly path: string) {}
 
-  /** Its objects, undefined for a line that is no JSON, after a power cut; none where there is no file. */
+  /** Its objects, undefined for a line that is not JSON, after a power cut; none where there is no file. */
   async read(): Promise<unknown[]> {
     const bytes = await readFile(this.path).catch(() => Buffer.alloc(0));
     const end = bytes.lastIndexOf(0x0a) + 1;

@@ -223,7 +223,7 @@ function unreadable(file: string, { what, Fault = DataError }: TextKind, cause: 
   const known: Record<string, string | undefined> = {
     ENOENT: 'no such file',
     EISDIR: 'a folder',
-    EACCES: 'a file that may not be read (no permission)',
+    EACCES: 'a file that cannot be read (no permission)',
   };
   const found = known[String((cause as NodeJS.ErrnoException)?.code)] ?? messageOf(cause);
   throw new Fault(`${what} cannot be read`, { where: file, found, cause });

@@ -42,7 +42,7 @@ class Resolver {
     if (typeof tree.value !== 'string' || !tree.value.includes('${')) return tree.value;
     const key = path.join('.');
     if (this.#open.includes(key)) {
-      throw new ConfigError('interpolations go in a circle', {
+      throw new ConfigError('interpolations are circular', {
         where: describeOrigin(tree.origin),
         found: [...this.#open, key].join(' → '),
       });
@@ -99,7 +99,7 @@ class Resolver {
     if (!found) {
       const parent = findTree(this.root, target.slice(0, -1));
       const known = parent?.kind === 'map' ? [...parent.entries.keys()] : [];
-      throw new ConfigError(`the interpolation \${${reference}} points at nothing`, {
+      throw new ConfigError(`the interpolation \${${reference}} refers to nothing`, {
         where: describeOrigin(origin),
         found: [`no key '${target.join('.')}'`, didYouMean(target.at(-1) ?? '', known)]
           .filter(Boolean)

@@ -61,7 +61,7 @@ function splitOptions(options: readonly string[], strict: boolean): Option[] {
   if (strict && options.includes('=')) {
     throw new ConfigError("--options: a '=' stands alone", {
       where: `--options ${options.join(' ')}`,
-      allowed: 'no blanks around it, as in run.max_epoch=2; or none at all: run.max_epoch 2',
+      allowed: 'no spaces around it, as in run.max_epoch=2; or none at all: run.max_epoch 2',
     });
   }
   if (options[0].includes('=')) {
@@ -80,7 +80,7 @@ function splitOptions(options: readonly string[], strict: boolean): Option[] {
   if (options.length % 2 === 1) {
     const last = options.at(-1)!;
     if (strict) throw withoutValue(last, `${last} VALUE`);
-    log.warn(`--options ends with '${last}', a key without a value: it is left out`);
+    log.warn(`--options ends with '${last}', a key without a value: it is ignored`);
   }
   return pairs;
 }

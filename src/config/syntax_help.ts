@@ -55,21 +55,21 @@ const codePoint = (character: string) =>
 export function syntaxHelp(reason: string, line: string, above: string): string | undefined {
   for (const one of [line, above]) {
     const held = deceptiveIn(one);
-    if (held) return `the line holds ${held}: type a plain blank in its place, or nothing`;
+    if (held) return `the line holds ${held}: type a plain space instead, or nothing`;
   }
   if ([line, above].some((one) => /^(<{7}|={7}|>{7})/.test(one)))
     return 'the file holds the marks of a merge conflict: take one of the two sides';
-  if (/tab character/.test(reason)) return 'indent with blanks; a tab is shown as →';
+  if (/tab character/.test(reason)) return 'indent with spaces; a tab is shown as →';
   const [, key, value] = /^\s*(?:- +)?([\w.-]+): +(.*)$/.exec(line) ?? [];
   if (value && /^[%@`*&!]/.test(value) && !/stands twice/.test(reason)) {
-    return `a value that begins with ${value[0]} is put in quotes: ${key}: '${unquotable(value)}'`;
+    return `a value that begins with ${value[0]} goes in quotes: ${key}: '${unquotable(value)}'`;
   }
   if (value && /^[^'"[{|>].*:(\s|$)/.test(value)) {
-    return `a value with a colon and a blank in it is put in quotes: ${key}: '${unquotable(value)}'`;
+    return `put quotes around a value that contains a colon and a space: ${key}: '${unquotable(value)}'`;
   }
   if (value && /\{\{.*\}\}/.test(value)) return `put quotes around {{…}}: ${key}: '${unquotable(value)}'`;
   const assigned = /^(\s*[\w.]+) *= *(\S.*)$/.exec(line) ?? /^(\s*[\w.]+) *= *(\S.*)$/.exec(above);
-  if (assigned) return `a colon and a blank in place of the =: ${assigned[1].trim()}: ${assigned[2]}`;
+  if (assigned) return `a colon and a space instead of the =: ${assigned[1].trim()}: ${assigned[2]}`;
   return HELP.find(([pattern]) => pattern.test(reason))?.[1];
 }
 
@@ -79,7 +79,7 @@ const unquotable = (value: string) => value.replace(/ +#.*$/, '').replaceAll("'"
 const HELP: readonly (readonly [reason: RegExp, help: string])[] = [
   [
     /bad indentation of a mapping|multiline key|block mapping entry|after a mapping key/,
-    'each line is `key: value`, a blank after the colon; keys of one section begin in the same column',
+    'each line is `key: value`, with a space after the colon; keys of one section begin in the same column',
   ],
   [/escape/, "in double quotes a backslash begins an escape: write 'C:\\data' in single quotes, or C:/data"],
   [

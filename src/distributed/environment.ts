@@ -19,7 +19,7 @@ export function requireMpiLauncher(env: Environment, { launcher, worldSize, loca
   if (worldSize === 1 || MPI_STARTED.some((name) => env[name])) return;
   const slurm = launcher === 'slurm';
   const set = (slurm ? SLURM_TOLD : TOLD).filter((name) => env[name]).map((name) => `${name}=${env[name]}`);
-  throw new DistributedError('ranks talk over MPI here, and no MPI launcher started this one', {
+  throw new DistributedError('the ranks communicate over MPI, but no MPI launcher started this one', {
     found: `${set.join(', ')} (${launcher}); none of ${MPI_STARTED.join(', ')}`,
     allowed: 'mpirun (Open MPI, MPICH, Intel MPI), or srun --mpi=pmix',
     help: [
@@ -39,7 +39,7 @@ export function requireMpiLauncher(env: Environment, { launcher, worldSize, loca
  */
 export function requireUnix(platform: NodeJS.Platform = process.platform): void {
   if (platform !== 'win32') return;
-  throw new DistributedError('several workers do not run on Windows', {
+  throw new DistributedError('several workers are not supported on Windows', {
     found:
       'Unix sockets between processes, shared memory and signals are needed, which Windows does not have',
     allowed: 'Linux, macOS, or WSL 2 on Windows; one worker runs anywhere',

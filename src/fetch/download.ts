@@ -32,7 +32,7 @@ export interface DownloadOptions {
  */
 export async function downloadFile(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new DataError(`'${url}' is no address to download from`, { allowed: 'http:// or https://' });
+    throw new DataError(`'${url}' is not an address to download from`, { allowed: 'http:// or https://' });
   }
   if (existsSync(path)) return;
   makeFolder(dirname(path));

@@ -77,7 +77,7 @@ export class CaptionTexts implements CaptionFiles {
         throw new DataError('two images would have their captions in one file', {
           where: path,
           found: `${basename(other)} and ${basename(image)}`,
-          help: 'name one of them otherwise, or leave it out',
+          help: 'rename one of them, or leave it out',
         });
       }
       owners.set(path, image);

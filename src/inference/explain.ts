@@ -41,7 +41,7 @@ export async function explainCaption(
   caption?: ScoredCaption,
 ): Promise<SheetPart> {
   if (!model.lookedAt) {
-    throw new ConfigError('the model does not tell where it looks', {
+    throw new ConfigError('the model cannot tell where it looks', {
       found: model.constructor.name,
       allowed: 'a model with a method lookedAt(), such as blip_caption',
     });

@@ -47,7 +47,7 @@ export class XmpDocument {
       throw new DataError('an XMP sidecar is not XML', {
         where,
         found: (fault ?? messageOf(cause)).split('\n')[0],
-        help: 'mend it, or move it away: it is left as it is',
+        help: 'correct it, or move it away: it is left unchanged',
         cause,
       });
     }
@@ -61,7 +61,7 @@ export class XmpDocument {
     throw new DataError('an XMP sidecar describes nothing', {
       where,
       found: `<${document.documentElement?.tagName}> without rdf:Description`,
-      help: 'mend it, or move it away: it is left as it is',
+      help: 'correct it, or move it away: it is left unchanged',
     });
   }
 

@@ -22,15 +22,15 @@ import type { ModelAdapter } from './model.js';
 
 /** `model.lora`. */
 export const loraSchema = section({
-  r: key(types.natural, 16, 'Rank: rows of the one matrix and columns of the other that a weight gets.'),
-  alpha: key(types.positive, 32, 'What the adapter adds is multiplied by alpha / r.'),
-  dropout: key(types.rate, 0.05, "Of an adapter's input, in training."),
+  r: key(types.natural, 16, 'Rank of the adapters.'),
+  alpha: key(types.positive, 32, 'The output of the adapters is scaled by alpha / r.'),
+  dropout: key(types.rate, 0.05, "Dropout on the adapters' input, in training."),
   target_modules: key(
     types.texts,
     ['query', 'key', 'value', 'dense'],
-    "Linear layers that are adapted: names or ends of names, LAVIS's or Hugging Face's.",
+    "Linear layers to adapt: names or ends of names, LAVIS's or Hugging Face's.",
   ),
-  use_rslora: key(types.flag, false, 'Multiply by alpha / √r instead (arXiv:2312.03732).'),
+  use_rslora: key(types.flag, false, 'Scale by alpha / √r instead (arXiv:2312.03732).'),
 });
 
 export type LoraSection = z.output<typeof loraSchema>;
@@ -106,7 +106,7 @@ export async function loadAdapter(
         );
       }
       if (adapted && linear.rank !== r) {
-        throw doesNotFit(folder, `${module}: rank ${r}, in model.lora ${linear.rank ?? 'it is no target'}`);
+        throw doesNotFit(folder, `${module}: rank ${r}, in model.lora ${linear.rank ?? 'not a target'}`);
       }
       return { path, linear, pair };
     });

@@ -179,7 +179,7 @@ export function quantizeModel(model: Model): void {
 
 /** Says that a model has no loss. @throws ConfigError */
 export function noLoss(model: Model, instead: string): never {
-  throw new ConfigError('the model gives no loss, so that it cannot be trained', {
+  throw new ConfigError('the model computes no loss, so it cannot be trained', {
     found: model.constructor.name,
     help: `it is used through ${instead}`,
   });

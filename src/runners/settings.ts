@@ -6,39 +6,39 @@ import { stepScheduleSchema } from '../optim/index.js';
 /** Keys of `run` that the runners read. */
 export const trainingSchema = z.strictObject({
   lr_sched: key(types.text, 'constant_lr', 'The learning-rate schedule: a scheduler of `lavis zoo`.'),
-  weight_decay: key(types.size, 0.05, 'Decay of AdamW, decoupled; not for biases and norms.'),
+  weight_decay: key(types.size, 0.05, 'Weight decay of AdamW; not for biases and norms.'),
   beta2: key(types.rate, 0.999, "AdamW's second beta; the first is 0.9."),
-  lr_layer_decay: key(types.fraction, undefined, 'Accepted for LAVIS; no BLIP has a decay by layer.'),
+  lr_layer_decay: key(types.fraction, undefined, 'Accepted for LAVIS; BLIP has no layer-wise decay.'),
   max_epoch: key(types.natural, 1, 'Epochs of `runner_base`.'),
-  batch_size_train: key(types.natural, 1, 'Samples a step on each worker.'),
-  batch_size_eval: key(types.natural, 1, 'Samples a batch on each worker, in evaluations.'),
-  num_workers: key(types.count, 0, 'Threads that load and augment; 0 loads in the main thread.'),
-  accum_grad_iters: key(types.natural, 1, 'Batches whose gradients are added up before a step.'),
-  clip_grad_norm: key(types.positive, undefined, 'Gradients longer than this are scaled down to it.'),
+  batch_size_train: key(types.natural, 1, 'Samples per step on each worker.'),
+  batch_size_eval: key(types.natural, 1, 'Samples per batch on each worker, in evaluations.'),
+  num_workers: key(types.count, 0, 'Loader threads; 0 loads in the main thread.'),
+  accum_grad_iters: key(types.natural, 1, 'Gradient accumulation: batches per optimizer step.'),
+  clip_grad_norm: key(types.positive, undefined, 'Gradients are clipped to this norm.'),
   on_nan: key(
     z.enum(['stop', 'skip']),
     'stop',
-    'What a loss that is no number does: `stop` the run, `skip` the step.',
+    'What a NaN or infinite loss does: `stop` the run or `skip` the step.',
   ),
   max_bad_samples: key(
     types.count,
     0,
-    'Missing or broken images, of all workers together, that are skipped before the run gives up.',
+    'How many missing or broken images, over all workers, are skipped before the run stops.',
   ),
-  log_freq: key(types.natural, 50, 'Steps between lines of progress.'),
+  log_freq: key(types.natural, 50, 'Steps between progress lines.'),
   save_freq: key(types.count, 5, 'Epochs between checkpoints; 0 saves none in between.'),
-  save_last: key(types.flag, true, 'A checkpoint after the last epoch.'),
+  save_last: key(types.flag, true, 'Save a checkpoint after the last epoch.'),
   save_every_iters: key(types.natural, undefined, 'Steps between saves of the newest state, to resume from.'),
   keep_last: key(
     types.natural,
     undefined,
-    'How many checkpoints stay, the best one apart; all unless given.',
+    'How many checkpoints to keep besides the best one; all by default.',
   ),
   val_freq: key(types.natural, 1, 'Epochs between evaluations.'),
   patience: key(
     types.natural,
     undefined,
-    'Training ends after so many evaluations in a row without a better `monitor` of the deciding split.',
+    'Training ends after this many evaluations in a row without a better `monitor` of the deciding split.',
   ),
   min_delta: key(types.size, 0, 'By how much `monitor` has to be better for `patience` to start anew.'),
   monitor: key(
@@ -76,7 +76,7 @@ export const trainingSchema = z.strictObject({
   quantize: key(
     z.enum(['int8']),
     undefined,
-    'Evaluations multiply with weights of 8 bits, on the CPU: faster, with scores that differ a little. Not in training.',
+    'Evaluate with 8-bit weights, on the CPU: faster, with slightly different scores. Not for training.',
   ),
   hooks: key(
     z.array(
@@ -93,22 +93,22 @@ export const trainingSchema = z.strictObject({
     [],
     'Loggers (`csv`, `mlflow`, `tensorboard`) and hooks of plug-ins, told of every stage of the run in this order: a name, or `{name: {options}}`.',
   ),
-  train_splits: key(types.texts, ['train'], 'Splits that are trained on.'),
+  train_splits: key(types.texts, ['train'], 'Splits to train on.'),
   valid_splits: key(
     types.texts,
     [],
-    'Splits that are evaluated after epochs; `val`, or else the first, decides which checkpoint is the best.',
+    'Splits to evaluate after epochs; `val`, or else the first, decides which checkpoint is the best.',
   ),
-  test_splits: key(types.texts, [], 'Splits that the best checkpoint is evaluated on at the end.'),
+  test_splits: key(types.texts, [], 'Splits to evaluate the best checkpoint on at the end.'),
   train_dataset_ratios: key(
     types.numbers,
     undefined,
-    'How often each dataset is drawn from, in the order of `datasets`.',
+    'Sampling ratio of each dataset, in the order of `datasets`.',
   ),
   use_dist_eval_sampler: key(
     types.flag,
     true,
-    'Workers share out the samples of an evaluation; False: each evaluates all of them.',
+    'Divide the samples of an evaluation among the workers; False: each evaluates all of them.',
   ),
 });
 

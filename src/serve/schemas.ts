@@ -42,7 +42,7 @@ const caption = z.strictObject({
     .describe('Draw words at random (nucleus sampling) instead of searching with beams.'),
   top_p: number(0, 1, 'Share of the probability that sampling draws from.'),
   top_k: whole(1, 100_000, 'Sampling draws from at most so many words.'),
-  temperature: number(0.01, 100, 'Above 1 makes sampling more daring.'),
+  temperature: number(0.01, 100, 'Sampling temperature: above 1 makes captions more varied.'),
   repetition_penalty: number(0.01, 100, 'Above 1 makes words that are there already less likely.'),
   length_penalty: number(-100, 100, 'Beams: above 1 favours long captions.'),
   no_repeat_ngram_size: whole(0, 200, 'No run of so many tokens comes twice in a caption.'),

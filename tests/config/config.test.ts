@@ -147,10 +147,10 @@ describe('interpolations', () => {
     assert.deepEqual(run, { set: '12', unset: '7', decoded: 7, none: null, url: 'http://host:80/x' });
   });
 
-  test('one that points at nothing, in a circle, or at an unset variable is refused with its place', async () => {
+  test('one that refers to nothing, in a circle, or at an unset variable is refused with its place', async () => {
     await assert.rejects(load(`  output_dir: x\n  a: \${run.output_dri}`), {
       name: 'ConfigError',
-      message: /points at nothing[\s\S]*run\.yaml:10:6[\s\S]*did you mean 'output_dir'/,
+      message: /refers to nothing[\s\S]*run\.yaml:10:6[\s\S]*did you mean 'output_dir'/,
     });
     await assert.rejects(load(`  a: \${run.b}\n  b: \${run.a}`), /circle[\s\S]*run\.a → run\.b → run\.a/);
     await assert.rejects(load(`  a: \${oc.env:LAVIS_TEST_UNSET}`), /'LAVIS_TEST_UNSET' is not set/);

@@ -104,7 +104,7 @@ describe('checking before anything starts', () => {
       'a wrong type',
       changed('max_epoch: 5', 'max_epoch: five'),
       [],
-      'run.max_epoch has a value that it cannot have',
+      'run.max_epoch has a value that is not allowed',
       /run\.yaml:13:14/,
       "the text 'five'",
       'a whole number, at least 1',
@@ -224,7 +224,7 @@ describe('checking before anything starts', () => {
       'run.min_len is above run.max_len',
       'run.max_len is 30',
     ],
-    ['an interpolation that points at nothing', good, [`run.seed=\${run.sede}`], 'points at nothing'],
+    ['an interpolation that refers to nothing', good, [`run.seed=\${run.sede}`], 'refers to nothing'],
     [
       'the type of a dataset',
       changed('vis_processor:', 'type: dflt\n    vis_processor:'),
@@ -316,7 +316,7 @@ describe('checking before anything starts', () => {
     assert.throws(() => readSection('it', imageSchema, { image_sise: 1, mean: 3 }), {
       name: 'ConfigError',
       message:
-        /it has 2 faults[\s\S]*it\.mean has a value that it cannot have\s+found: +3\s+allowed: +a list of 3 numbers[\s\S]*it\.image_sise is not known\s+found: +did you mean 'image_size'/,
+        /it has 2 faults[\s\S]*it\.mean has a value that is not allowed\s+found: +3\s+allowed: +a list of 3 numbers[\s\S]*it\.image_sise is not known\s+found: +did you mean 'image_size'/,
     });
   });
 });

@@ -130,12 +130,12 @@ test('an option is one text where YAML would see a comment, an anchor, a mapping
 
 describe('what YAML cannot read is told with what is behind it', () => {
   const cases: [lines: string, said: string][] = [
-    ['  text: a: b', "a value with a colon and a blank in it is put in quotes: text: 'a: b'"],
+    ['  text: a: b', "put quotes around a value that contains a colon and a space: text: 'a: b'"],
     ['  text: %a', "a value that begins with % is put in quotes: text: '%a'"],
     ['  text: @a # why', "a value that begins with @ is put in quotes: text: '@a'"],
     ['  text: *a', "a value that begins with * is put in quotes: text: '*a'"],
     ['  text: !a', "a value that begins with ! is put in quotes: text: '!a'"],
-    ['  n = 5\n  x: 1', 'a colon and a blank in place of the =: n: 5'],
+    ['  n = 5\n  x: 1', 'a colon and a space instead of the =: n: 5'],
     ['  n:\u00a05\n  x: 1', 'U+00A0 (a no-break space)'],
     ['  \u3000n: 5\n  x: 1', 'U+3000 (an ideographic space)'],
     ['\tn: 5', 'indent with blanks'],

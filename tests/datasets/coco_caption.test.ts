@@ -115,7 +115,7 @@ const annotation = (index: number) => ({
   caption: 'c',
 });
 
-test('an annotation file that is no JSON is told', async () => {
+test('an annotation file that is not JSON is told', async () => {
   const error = await failure((path) => writeFileSync(path('train.json'), '[{"image": "a.jpg",'));
   assert.match(error.message, /an annotation file is not JSON/);
   assert.match(error.message, /train\.json/);

@@ -20,7 +20,7 @@ const NEAR: [what: string, there: string, named: string, told: RegExp, help?: Re
   ['a no-break space in front', 'p0.jpg', '\u00a0p0.jpg', /a blank stands/],
   ['a no-break space within', 'a p0.jpg', 'a\u00a0p0.jpg', /the name holds U\+00A0 \(a no-break space\)/],
   ['a zero-width space in the file', 'a\u200bp0.jpg', 'ap0.jpg', /the file's name holds U\+200B/],
-  ['two blanks for one', 'a p0.jpg', 'a  p0.jpg', /the blanks in the names differ/],
+  ['two blanks for one', 'a p0.jpg', 'a  p0.jpg', /the spaces in the names differ/],
   ['quotes', 'p0.jpg', '"p0.jpg"', /in quotes/],
   ['no extension', 'p0.jpg', 'p0', /extension \.jpg is missing/],
   ['another extension', 'p0.png', 'p0.jpg', /extension is \.png, not \.jpg/],

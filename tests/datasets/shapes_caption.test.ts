@@ -159,7 +159,7 @@ test('numbers that cannot be are told', async () => {
     build(temporaryFolder(), { train: -1 }),
     (error) =>
       error instanceof ConfigError &&
-      /scenes\.train has a value that it cannot have\s+found: +-1\s+allowed: +a whole number/.test(
+      /scenes\.train has a value that is not allowed\s+found: +-1\s+allowed: +a whole number/.test(
         error.message,
       ),
   );

@@ -289,7 +289,7 @@ const REFUSED: [what: string, name: string, text: string | Uint8Array, ...messag
     'one image in two splits',
     'c.csv',
     'image,caption,split\na.jpg,x,train\na.jpg,y,val\n',
-    /an image stands in several splits/,
+    /an image is in several splits/,
     /a\.jpg: train, val/,
   ],
   [

@@ -154,7 +154,7 @@ test('who is waited for is said while there is time', async () => {
 test('several workers are refused on Windows, in words, by the launcher and by each', async () => {
   const windows = "data:text/javascript,Object.defineProperty(process,'platform',{value:'win32'})";
   const env = { NODE_OPTIONS: `--import=${windows}`, TEST_TIMEOUT: '5' };
-  const refusal = /several workers do not run on Windows\n[\s\S]*wsl --install/;
+  const refusal = /several workers are not supported on Windows\n[\s\S]*wsl --install/;
   for (const { output } of await runRanks(2, 'collectives', ['sums', '1'], { env })) {
     assert.match(output, refusal);
   }
@@ -173,5 +173,5 @@ test('ranks that never start are named', async () => {
   const [{ output }] = await runRanks(1, 'collectives', ['sums'], {
     env: { WORLD_SIZE: '3', TEST_TIMEOUT: '1' },
   });
-  assert.match(output, /ranks 1 and 2 did not come to the meeting in 1 s/);
+  assert.match(output, /ranks 1 and 2 did not join within 1 s/);
 });

@@ -97,7 +97,7 @@ test('another engine says that it has no such products', () => {
   const chosen = tf.getBackend();
   tf.setBackend('cpu');
   try {
-    assert.throws(() => quantizeWeight(tf.zeros([2, 2])), /weights in 8 bits are for the CPU engine/);
+    assert.throws(() => quantizeWeight(tf.zeros([2, 2])), /8-bit weights need the CPU engine/);
   } finally {
     tf.setBackend(chosen);
   }

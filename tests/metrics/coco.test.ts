@@ -113,7 +113,7 @@ refuses(
   () => evaluate(results, { annotations: [{ image_id: null as never, caption: 'a' }] }),
   /annotations\[0\]\.image_id/,
 );
-refuses('a results file that is no JSON', () => evaluate(file('bad.json', '[{'), groundTruth), /not JSON/);
+refuses('a results file that is not JSON', () => evaluate(file('bad.json', '[{'), groundTruth), /not JSON/);
 refuses(
   'a ground truth of another form',
   () => evaluate(results, file('list.json', [])),

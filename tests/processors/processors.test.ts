@@ -82,16 +82,16 @@ test('wrong values are told all at once', () => {
     max_scale: '1.5',
   };
   for (const [key, value] of Object.entries(found)) {
-    const told = `blip_image_train.${key} has a value that it cannot have\n     found:   ${value}\n`;
+    const told = `blip_image_train.${key} has a value that is not allowed\n     found:   ${value}\n`;
     assert.ok(message.includes(told), `${told} in ${message}`);
   }
   assert.match(
     complaint(() => loadProcessor('blip_caption', { max_words: 0 })),
-    /max_words has a value that it cannot have\s+found: +0/,
+    /max_words has a value that is not allowed\s+found: +0/,
   );
   assert.match(
     complaint(() => loadProcessor('blip_caption', { prompt: 3 })),
-    /prompt has a value that it cannot have\s+found: +3\s+allowed: +a text/,
+    /prompt has a value that is not allowed\s+found: +3\s+allowed: +a text/,
   );
   const swapped = { min_scale: 0.9, max_scale: 0.5 };
   assert.match(

@@ -65,7 +65,7 @@ export class Faults {
     const deceptive = deceptiveIn(path.at(-1)!, true);
     const help =
       path.length === 1 && !close
-        ? 'the name of a section that only holds blocks for *aliases begins with x-; --allow-unknown lets any pass'
+        ? 'the name of a section that only holds blocks for *aliases begins with x-; --allow-unknown allows any'
         : HOW_TO_PASS;
     const name = path.map(withVisible).join('.');
     const details = {

@@ -103,10 +103,10 @@ function numberHint(text: string, quoted: boolean, whole: boolean): string | und
   if (scaled) return `write ${shortest(Number(scaled[1]) * (/k/i.test(scaled[2]) ? 1e3 : 1e6))}`;
   const result = calculated(plain);
   if (result !== undefined && (!whole || Number.isInteger(result)))
-    return `nothing is calculated in YAML: write ${shortest(result)}`;
+    return `YAML does no arithmetic: write ${shortest(result)}`;
   if (/^[-+\d.eE]+[,;]$/.test(plain)) return `leave out the ${plain.at(-1)} after it`;
   if (/^[-+\d.eE]+ *(#|\/\/)/.test(plain)) {
-    return 'a comment begins with a blank and #; an option has none';
+    return 'a comment begins with a space and #; an option has none';
   }
   return undefined;
 }

@@ -46,7 +46,7 @@ function addWrong(
   const names = expected ? alternatives(expected).flatMap((option) => option.enum?.map(String) ?? []) : [];
   const tree = findTree(faults.tree, path);
   const close = typeof value === 'string' ? didYouMean(value, names) : '';
-  faults.add(path, `${path.join('.')} has a value that it cannot have`, {
+  faults.add(path, `${path.join('.')} has a value that is not allowed`, {
     found: found(value, { close, tree }),
     allowed,
     help: close ? undefined : hintFor({ key: path.at(-1)!, value, tree, expected }),

@@ -85,7 +85,7 @@ function oneInWords(schema: JsonSchema): string {
       return 'True or False';
     case 'string':
       if (schema.examples) return schema.examples.map(String).join(' or ');
-      return schema.minLength ? 'a text' : 'a text, or empty';
+      return schema.minLength ? 'a text' : 'text, or empty';
     case 'array':
       if (schema.prefixItems) return `a list of ${schema.prefixItems.length} numbers`;
       return typeof schema.items === 'object' ? `a list: each ${inWords(schema.items)}` : 'a list';

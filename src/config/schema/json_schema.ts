@@ -37,16 +37,16 @@ export function configJsonSchema(registry: Registry): JsonSchema {
     $defs: definitions(registry),
     type: 'object',
     additionalProperties: false,
-    patternProperties: { '^x-': { description: 'Blocks that *aliases elsewhere in the file stand for.' } },
+    patternProperties: { '^x-': { description: 'Blocks that *aliases elsewhere in the file refer to.' } },
     properties: {
       model: { ...model, description: 'The architecture, its size and its weights.' },
       datasets: {
         type: 'object',
-        description: "What is trained and evaluated on: a section under each dataset's name.",
+        description: "The datasets to train and evaluate on: a section under each one's name.",
         additionalProperties: false,
         properties: Object.fromEntries(datasets),
       },
-      run: { ...run, description: 'How training, generation and evaluation go.' },
+      run: { ...run, description: 'How to train, generate and evaluate.' },
       preprocess: {
         type: 'object',
         description: 'What loadModelAndPreprocess puts in front of the model: for default files of models.',
@@ -58,7 +58,7 @@ export function configJsonSchema(registry: Registry): JsonSchema {
       },
       env: {
         type: 'object',
-        description: 'What holds on this machine.',
+        description: 'Settings of this machine.',
         properties: { cache_root: { type: 'string', description: 'Where downloads are kept.' } },
       },
     },

@@ -216,7 +216,7 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
       where: `${this.folder}\n${source}`,
       found: [`no '${image}', for one`, near?.found].filter(Boolean).join('\n'),
       help: near
-        ? (near.help ?? 'mend the names in the annotations, or rename the files')
+        ? (near.help ?? 'correct the names in the annotations, or rename the files')
         : this.#imageHelp(),
     });
   }

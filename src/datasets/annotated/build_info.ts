@@ -7,7 +7,11 @@ import type { Split } from '../types.js';
 const textOrTexts = z.union([t.text, t.texts]);
 
 const annotationSchema = z.strictObject({
-  url: key(textOrTexts, undefined, 'Where the file is fetched when absent; a list for several files.'),
+  url: key(
+    textOrTexts,
+    undefined,
+    'Where the file is downloaded from if it is missing; a list for several files.',
+  ),
   md5: key(textOrTexts, undefined, 'Checked after fetching.'),
   storage: key(textOrTexts, undefined, 'The file; a relative path is under the cache root.'),
 });

@@ -139,7 +139,7 @@ function differences(written: string, there: string, over: number): string {
   if (slashed !== written) told.push('the path is written with backslashes');
   if (over > 0) told.push('the path has folders in front that are not there');
   else if (slashed.startsWith('/')) told.push('the path begins with a slash, which makes it absolute');
-  if (written.trim() !== written) told.push('a blank stands before or after the name');
+  if (written.trim() !== written) told.push('there is a space before or after the name');
   if (/^(["']).*\1$/s.test(written.trim())) told.push('the name stands in quotes');
   if (/%[0-9a-f]{2}/i.test(written) && !there.includes('%'))
     told.push("the name is encoded as in addresses ('%20')");
@@ -154,11 +154,11 @@ function differences(written: string, there: string, over: number): string {
   }
   if (slashed.normalize('NFC') !== slashed || there.normalize('NFC') !== there) {
     if (!slashed.trim().endsWith(there)) {
-      told.push('accents are written otherwise in Unicode (composed, NFC, and decomposed, NFD)');
+      told.push('accents are encoded differently in Unicode (composed, NFC, and decomposed, NFD)');
     }
   }
   const [odd, oddThere] = [deceptiveIn(written.trim()), deceptiveIn(there)];
   if (odd && odd !== oddThere) told.push(`the name holds ${odd}`);
   else if (oddThere && odd !== oddThere) told.push(`the file's name holds ${oddThere}`);
-  return told.length > 0 ? told.join('; ') : 'the blanks in the names differ';
+  return told.length > 0 ? told.join('; ') : 'the spaces in the names differ';
 }

@@ -76,7 +76,7 @@ class CocoImages {
       where: `${file}, images`,
       found: `${some([...repeated.keys()])}; ${first[0]} is ${first[1].join(' and ')}`,
       allowed: 'an id an image: captions find their image by it',
-      help: 'number the images anew where several files were put together',
+      help: 'renumber the images if several files were merged',
     });
   }
 

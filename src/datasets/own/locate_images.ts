@@ -16,7 +16,7 @@ export function locateImages(images: OwnImage[], folder: string): string[] {
     const base = dirname(one.file);
     if (/^metadata\.(csv|jsonl)$/i.test(basename(one.file)) && existsSync(resolve(base, one.image))) {
       one.image = relative(folder, resolve(base, one.image));
-      notes.add(`${one.file}: images are named from its own folder`);
+      notes.add(`${one.file}: image paths are relative to its own folder`);
     } else if (one.stem) {
       const { dir, base: stem } = parse(one.image);
       const at = resolve(folder, dir);

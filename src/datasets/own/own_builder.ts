@@ -81,7 +81,7 @@ export const tableKeys = {
   image_key: columnKey('image'),
   split_key: key(types.text, undefined, 'The column that names the split of an image, where there is one.'),
   splits: key(z.record(z.string(), types.size), {}, 'The share of images for each split.'),
-  seed: key(types.count, 42, 'Another seed divides the images otherwise.'),
+  seed: key(types.count, 42, 'Seed of the split: another one divides the images differently.'),
 };
 
 /**

@@ -94,7 +94,7 @@ function headerOf(rows: readonly Row[], file: string, form: TableForm, keys: Tab
   );
   if (repeated.length > 0) {
     const [several] = Object.keys(form.roles).filter((role) => form.roles[role].several);
-    throw new DataError('a table has two columns of one name', {
+    throw new DataError('a table has two columns with the same name', {
       where: `${file}:${line}`,
       found: names.join(', '),
       allowed: `each name once${several ? `; several ${several}s as ${several}_0, ${several}_1, …` : ''}`,
@@ -124,7 +124,7 @@ function wrongWidth(
   file: string,
 ): DataError {
   const example = delimiter === '\t' ? undefined : `"a dog${delimiter} asleep"`;
-  return new DataError('a row has another number of cells than the header', {
+  return new DataError('a row has a different number of cells than the header', {
     where: `${file}:${line}`,
     found: `${cells.length} cells: ${cells.join(' | ').slice(0, 120)}`,
     allowed: `${names.length}: ${names.join(', ')}`,

@@ -97,5 +97,5 @@ export class RetrievalEvalDataset extends AnnotatedDataset implements RetrievalD
 const withoutText = (where: string) =>
   new DataError('an image has no text', {
     where,
-    allowed: '"caption": a text or a list of texts: an image that no text belongs to cannot be found',
+    allowed: '"caption": text or a list of texts: an image that no text belongs to cannot be found',
   });

@@ -16,7 +16,7 @@ const scenesKeys = {
   train: key(types.count, 3000, 'Scenes to train on; where a sample has two, pairs of them.'),
   val: key(types.count, 100, 'Scenes that choose the best checkpoint.'),
   test: key(types.count, 200, 'Scenes for the last evaluation.'),
-  image_size: key(z.number().int().min(16), 96, 'Pixels a side of a scene.'),
+  image_size: key(z.number().int().min(16), 96, 'Size of a scene in pixels.'),
 };
 
 const scenesSchema = z.strictObject(scenesKeys);

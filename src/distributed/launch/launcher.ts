@@ -61,7 +61,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
   if (worldSize > 1) {
     throw new DistributedError('--nproc-per-node is for a process that no launcher started', {
       found: `the variables of ${launcher}`,
-      help: 'leave --nproc-per-node away, or unset the variables',
+      help: 'leave out --nproc-per-node, or unset the variables',
     });
   }
   requireUnix();

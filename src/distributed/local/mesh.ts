@@ -280,7 +280,7 @@ export class Mesh {
   }
 
   #absent(folder: string, timeoutSeconds: number): DistributedError {
-    const text = `${ranksText(this.#missing())} did not come to the meeting in ${timeoutSeconds} s`;
+    const text = `${ranksText(this.#missing())} did not join within ${timeoutSeconds} s`;
     return new DistributedError(text, {
       where: `${this.#where()}, folder ${folder}`,
       help: 'check that every worker was started and none failed before; run.dist_timeout sets the limit',

@@ -36,7 +36,7 @@ let made = 0;
  */
 export function quantizeWeight(weight: tf.Tensor): QuantizedWeight {
   if (!hasKernel(QUANTIZED_KERNEL)) {
-    throw new EngineError('weights in 8 bits are for the CPU engine', {
+    throw new EngineError('8-bit weights need the CPU engine', {
       found: tf.getBackend(),
       help: 'run.device=cpu, or no quantization',
     });

@@ -20,7 +20,7 @@ export interface Layout {
   decoder?: TextDecoder;
   /** The Hub's name for what it does. */
   pipeline: string;
-  /** Width of the features by which images and texts are compared. */
+  /** Dimension of the projected image and text features. */
   featureWidth?: number;
 }
 

@@ -89,7 +89,7 @@ export abstract class BlipBase extends BaseModel {
       if (config.lora) model.adapt(config.lora, anew, seed);
       if (config.lora && training && !source) {
         log.warn(
-          'model.lora adapts weights that are drawn at random: model.pretrained=FILE names trained ones',
+          'model.lora adapts randomly initialized weights: name trained ones with model.pretrained=FILE',
         );
       }
       if (config.adapter) await model.loadAdapter(resolveFile(config.adapter));
@@ -114,7 +114,7 @@ export abstract class BlipBase extends BaseModel {
     if (vit) freezeNamed(this, ['visual_encoder'], 'model.freeze_vit');
     freezeNamed(this, freeze, 'model.freeze');
     if (training && this.namedParameters().size === 0) {
-      throw new ConfigError('nothing is left to be trained', {
+      throw new ConfigError('nothing is left to train', {
         where: 'model.freeze',
         found: `${freeze.join(', ')} is all of the model`,
       });
@@ -166,7 +166,7 @@ async function waitForBoth<A, B>(a: Promise<A>, b: Promise<B> | undefined): Prom
   const results = await Promise.allSettled([a, b]);
   const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   if (reasons.length === 2) {
-    throw new DataError('the model needs two files that cannot be had', {
+    throw new DataError('the model needs two files that could not be fetched', {
       found: reasons.map(messageOf).join('\n'),
     });
   }

@@ -17,8 +17,12 @@ import { checkTexts, IGNORED, languageModelLoss } from './losses.js';
 
 /** The keys of the `model` section. */
 const blipCaptionSchema = blipSchema.extend({
-  prompt: key(types.words, '', 'What every caption begins with; no part of the loss nor of the result.'),
-  max_txt_len: key(types.natural, 40, 'Tokens after these are cut off in training.'),
+  prompt: key(
+    types.words,
+    '',
+    'The prompt that every caption begins with; part of neither the loss nor the result.',
+  ),
+  max_txt_len: key(types.natural, 40, 'Captions are truncated to this many tokens in training.'),
 });
 
 type CaptionParts = BlipParts<typeof blipCaptionSchema._output>;
@@ -72,7 +76,7 @@ export class BlipCaption extends BlipBase implements CaptionModel {
   readonly prompt: string;
   /** Tokens of the prompt, [DEC] included. */
   readonly promptLength: number;
-  /** Texts are cut to so many tokens. */
+  /** Texts are truncated to this many tokens. */
   readonly maxTextLength: number;
 
   constructor(parts: CaptionParts) {

@@ -23,10 +23,10 @@ import { checkTexts } from './losses.js';
 
 /** The keys of the `model` section. */
 const blipClassificationSchema = blipSchema.extend({
-  num_classes: key(types.natural, undefined, 'How many classes there are; has to be given.'),
-  use_distill: key(types.flag, true, 'Learn from momentum copies too, as from the labels.'),
+  num_classes: key(types.natural, undefined, 'Number of classes; required.'),
+  use_distill: key(types.flag, true, 'Learn from the predictions of the momentum encoder too.'),
   ...momentumKeys,
-  max_txt_len: key(types.natural, 40, 'Texts are cut to so many tokens.'),
+  max_txt_len: key(types.natural, 40, 'Texts are truncated to this many tokens.'),
 });
 
 type ClassificationSection = typeof blipClassificationSchema._output;

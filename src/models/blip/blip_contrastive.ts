@@ -19,11 +19,11 @@ import { imageFeatures, type Matches, matchPairs, textFeatures } from './matchin
 
 /** The keys that both have beyond those of every BLIP. */
 export const blipContrastiveSchema = blipSchema.extend({
-  embed_dim: key(types.natural, 256, 'Width of the features by which images and texts are compared.'),
+  embed_dim: key(types.natural, 256, 'Dimension of the projected image and text features.'),
   queue_size: key(
     types.natural,
     57600,
-    'Features of earlier batches that new ones are told apart from: a multiple of the batch over all ranks.',
+    'Length of the queue of features of earlier batches, which serve as negatives: a multiple of the batch over all ranks.',
   ),
   ...momentumKeys,
 });
@@ -80,7 +80,7 @@ export abstract class BlipContrastive extends BlipBase implements MatchModel {
   readonly momentum: MomentumModels;
   readonly queue: FeatureQueue;
   readonly alpha: number;
-  /** Texts are cut and padded to so many tokens. */
+  /** Texts are truncated and padded to this many tokens. */
   abstract readonly maxTextLength: number;
   /** The decoder that shares weights with the text encoder, where there is one. */
   protected readonly decoder?: TextDecoder;

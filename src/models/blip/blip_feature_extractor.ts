@@ -15,8 +15,8 @@ import { imageFeatures, textFeatures } from './matching.js';
 
 /** The keys of the `model` section. */
 const blipFeatureExtractorSchema = blipSchema.extend({
-  image_size: key(types.natural, 224, 'Pixels a side of an image; the processors have to agree.'),
-  embed_dim: key(types.natural, 256, 'Width of the features by which images and texts are compared.'),
+  image_size: key(types.natural, 224, 'Image size in pixels; the processors have to agree.'),
+  embed_dim: key(types.natural, 256, 'Dimension of the projected image and text features.'),
   max_txt_len: key(types.natural, 30, 'Not used, as in LAVIS: texts are cut at the last position only.'),
 });
 

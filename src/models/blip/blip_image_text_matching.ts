@@ -18,7 +18,7 @@ const MOST_TOKENS = 35;
 
 /** The keys of the `model` section. */
 const blipItmSchema = blipSchema.extend({
-  embed_dim: key(types.natural, 256, 'Width of the features by which images and texts are compared.'),
+  embed_dim: key(types.natural, 256, 'Dimension of the projected image and text features.'),
   max_txt_len: key(types.natural, MOST_TOKENS, 'Not used, as in LAVIS: texts are cut to 35 tokens.'),
 });
 

@@ -17,7 +17,7 @@ import { checkTexts } from './losses.js';
 
 /** The keys of the `model` section. */
 const blipNlvrSchema = blipSchema.extend({
-  num_classes: key(types.natural, 2, 'How many classes there are: false and true.'),
+  num_classes: key(types.natural, 2, 'Number of classes: false and true.'),
 });
 
 /** Pairs of images, or of their embeddings, each with a sentence about both. */

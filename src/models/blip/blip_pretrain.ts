@@ -11,8 +11,8 @@ import { checkTexts, IGNORED, languageModelLoss } from './losses.js';
 
 /** The keys of the `model` section. */
 const blipPretrainSchema = blipContrastiveSchema.extend({
-  image_size: key(types.natural, 224, 'Pixels a side of an image; the processors have to agree.'),
-  max_txt_len: key(types.natural, 30, 'Texts are cut and padded to so many tokens.'),
+  image_size: key(types.natural, 224, 'Image size in pixels; the processors have to agree.'),
+  max_txt_len: key(types.natural, 30, 'Texts are truncated and padded to this many tokens.'),
   prompt: key(types.words, '', 'Not used: texts have no prompt here, in LAVIS either.'),
 });
 

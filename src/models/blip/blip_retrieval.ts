@@ -19,8 +19,8 @@ import { type SimMatrices, type SimMatrixOptions, type SimMatrixSamples, simMatr
 
 /** The keys of the `model` section. */
 const blipRetrievalSchema = blipContrastiveSchema.extend({
-  max_txt_len: key(types.natural, 35, 'Texts are cut and padded to so many tokens in training.'),
-  negative_all_rank: key(types.flag, false, 'Take negatives from the batches of all ranks.'),
+  max_txt_len: key(types.natural, 35, 'Texts are truncated and padded to this many tokens in training.'),
+  negative_all_rank: key(types.flag, false, 'Draw negatives from the batches of all ranks.'),
 });
 
 export interface RetrievalSamples extends CaptionSamples, TrainingProgress {

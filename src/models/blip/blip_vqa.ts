@@ -19,8 +19,8 @@ import { checkTexts, IGNORED, textLosses } from './losses.js';
 
 /** The keys of the `model` section. */
 const blipVqaSchema = blipSchema.extend({
-  image_size: key(types.natural, 480, 'Pixels a side of an image; the processors have to agree.'),
-  max_txt_len: key(types.natural, 35, 'Questions are cut to so many tokens.'),
+  image_size: key(types.natural, 480, 'Image size in pixels; the processors have to agree.'),
+  max_txt_len: key(types.natural, 35, 'Questions are truncated to this many tokens.'),
 });
 
 /** Questions with the answers that people gave. */
@@ -304,7 +304,7 @@ function checkedAnswers({ answers = [], weight, n_answers: counts, ...seen }: An
       allowed: 'a count for each image, a weight for each answer, as many answers as the counts make',
     });
   }
-  if (answers.length === 0) throw new DataError('a batch without a single answer teaches nothing');
+  if (answers.length === 0) throw new DataError('a batch has no answers to learn from');
   const questionOf = perImage.flatMap((count, row) => new Array<number>(count).fill(row));
   return { answers, weights, questionOf };
 }

@@ -13,54 +13,54 @@ export const blipSchema = z.strictObject({
   load_pretrained: key(
     types.flag,
     undefined,
-    'Otherwise start from those that `pretrained` names; left out, where it names some.',
+    'Otherwise start from the weights that `pretrained` names; by default, if it names any.',
   ),
   pretrained: key(
     types.text,
     undefined,
     'URL or file of weights to fine-tune; positions fit any image size.',
   ),
-  finetuned: key(types.text, undefined, 'URL or file of weights that are ready to use.'),
+  finetuned: key(types.text, undefined, 'URL or file of fine-tuned weights.'),
   vit_type: key(z.enum(['base', 'large', 'custom']), 'base', 'Size of the image encoder.'),
-  vit_grad_ckpt: key(types.flag, false, 'Compute blocks again in the backward pass: less memory, more time.'),
-  vit_ckpt_layer: key(types.count, 0, 'How many of the last blocks `vit_grad_ckpt` is about.'),
-  vit_drop_path_rate: key(types.rate, 0, 'Stochastic depth; `large` has 0.1 whatever stands here.'),
+  vit_grad_ckpt: key(
+    types.flag,
+    false,
+    'Recompute blocks in the backward pass (gradient checkpointing): less memory, more time.',
+  ),
+  vit_ckpt_layer: key(types.count, 0, 'How many of the last blocks `vit_grad_ckpt` recomputes.'),
+  vit_drop_path_rate: key(types.rate, 0, 'Stochastic depth rate; `large` always uses 0.1.'),
   vit_embed_dim: key(types.natural, undefined, 'Width of a `custom` image encoder.'),
   vit_depth: key(types.natural, undefined, 'Blocks of a `custom` image encoder.'),
   vit_num_heads: key(types.natural, undefined, 'Attention heads of a `custom` image encoder.'),
   vit_initializer_range: key(
     types.positive,
     0.02,
-    'Spread of the first weights of a `custom` image encoder; a narrow one learns sooner with 1/√width.',
+    'Standard deviation of the initial weights of a `custom` image encoder; a narrow one learns sooner with 1/√width.',
   ),
   vit_sincos_positions: key(
     types.flag,
     false,
-    'Start the positions of a `custom` image encoder from sines and cosines of row and column.',
+    'Initialize the position embeddings of a `custom` image encoder with sines and cosines of row and column.',
   ),
-  vit_patch_size: key(types.natural, 16, 'Pixels a side of a patch, of a `custom` image encoder.'),
+  vit_patch_size: key(types.natural, 16, 'Patch size of a `custom` image encoder, in pixels.'),
   vit_layer_norm_eps: key(
     types.positive,
     1e-6,
-    "Of the image encoder's layer norms; models that transformers trained have 1e-5: their config.json says it.",
+    "Epsilon of the image encoder's layer norms; models trained with transformers use 1e-5, as their config.json says.",
   ),
-  freeze_vit: key(
-    types.flag,
-    false,
-    'Leave the image encoder as it is: the same as `freeze: [visual_encoder]`.',
-  ),
+  freeze_vit: key(types.flag, false, 'Freeze the image encoder: the same as `freeze: [visual_encoder]`.'),
   freeze: key(
     types.texts,
     undefined,
-    'What else is not trained: names of modules or parameters, or globs such as `visual_encoder.blocks.{0..7}`.',
+    'What else to freeze: names of modules or parameters, or globs such as `visual_encoder.blocks.{0..7}`.',
   ),
-  lora: key(loraSchema, undefined, 'Train small matrices beside the weights instead of the weights (LoRA).'),
+  lora: key(loraSchema, undefined, 'Train low-rank adapters (LoRA) instead of the weights.'),
   adapter: key(
     types.text,
     undefined,
-    'Folder of a LoRA adapter, of a run or of PEFT, that is loaded over the weights.',
+    'Folder of a LoRA adapter, from a run or from PEFT, to load over the weights.',
   ),
-  image_size: key(types.natural, 384, 'Pixels a side of an image; the processors have to agree.'),
+  image_size: key(types.natural, 384, 'Image size in pixels; the processors have to agree.'),
   med_config_path: key(
     types.text,
     'configs/models/med_config.json',
@@ -71,8 +71,16 @@ export const blipSchema = z.strictObject({
 
 /** The keys of models with momentum copies. */
 export const momentumKeys = {
-  momentum: key(types.rate, 0.995, 'How much of themselves the momentum copies keep at each step.'),
-  alpha: key(types.rate, 0.4, 'Share of the momentum copies in the targets of the loss.'),
+  momentum: key(
+    types.rate,
+    0.995,
+    'Momentum of the momentum encoders: how much of themselves they keep at each step.',
+  ),
+  alpha: key(
+    types.rate,
+    0.4,
+    'Weight of the predictions of the momentum encoders in the targets of the loss.',
+  ),
 };
 
 export type BlipSection = z.output<typeof blipSchema>;
@@ -90,12 +98,12 @@ export function vitConfigOf(section: BlipSection): VitConfig {
   const { image_size: imageSize } = section;
   const size = section.vit_type === 'custom' ? customSize(section) : SIZES[section.vit_type];
   if (imageSize % size.patchSize !== 0) {
-    throw new ConfigError('model.image_size is no multiple of the patch size', {
+    throw new ConfigError('model.image_size is not a multiple of the patch size', {
       found: `${imageSize} pixels, patches of ${size.patchSize}`,
     });
   }
   if (size.width % size.heads !== 0) {
-    throw new ConfigError('model.vit_embed_dim is no multiple of model.vit_num_heads', {
+    throw new ConfigError('model.vit_embed_dim is not a multiple of model.vit_num_heads', {
       found: `${size.width} wide, ${size.heads} heads`,
     });
   }

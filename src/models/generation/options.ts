@@ -64,9 +64,9 @@ const RUN_DEFAULTS = { ...DEFAULTS, numBeams: 5, minLength: 1 };
 
 /** The keys of a `run` section that say how text is generated, for the schemas of tasks. */
 export const generationKeys = {
-  num_beams: key(t.natural, RUN_DEFAULTS.numBeams, 'Beams of the search; 1 is greedy.'),
-  max_len: key(t.natural, RUN_DEFAULTS.maxLength, 'Most tokens of a caption, the prompt counted.'),
-  min_len: key(t.count, RUN_DEFAULTS.minLength, 'Fewest tokens of a caption, the prompt counted.'),
+  num_beams: key(t.natural, RUN_DEFAULTS.numBeams, 'Number of beams; 1 is greedy search.'),
+  max_len: key(t.natural, RUN_DEFAULTS.maxLength, 'Maximum length of a caption in tokens, prompt included.'),
+  min_len: key(t.count, RUN_DEFAULTS.minLength, 'Minimum length of a caption in tokens, prompt included.'),
   repetition_penalty: key(
     t.positive,
     undefined,
@@ -75,25 +75,29 @@ export const generationKeys = {
   length_penalty: key(
     t.number,
     RUN_DEFAULTS.lengthPenalty,
-    "A beam's score is its sum over length to this power: above 1 favours long ones.",
+    "A beam's log-probability is divided by its length to this power: above 1 favours long captions.",
   ),
   no_repeat_ngram_size: key(
     t.count,
     undefined,
-    'No run of so many tokens comes twice in a caption; 0, which lets it, unless given.',
+    'N-grams of this size may not repeat in a caption; 0, the default, allows them.',
   ),
-  bad_words: key(t.texts, undefined, 'Words and phrases that no caption is to have.'),
-  top_p: key(t.fraction, RUN_DEFAULTS.topP, 'Share of the probability that nucleus sampling draws from.'),
+  bad_words: key(t.texts, undefined, 'Words and phrases that captions must not contain.'),
+  top_p: key(t.fraction, RUN_DEFAULTS.topP, 'Probability mass that nucleus sampling draws from.'),
   top_k: key(
     t.natural,
     undefined,
-    `Sampling draws from at most so many words; ${RUN_DEFAULTS.topK} unless given.`,
+    `Sampling draws from at most this many tokens; ${RUN_DEFAULTS.topK} unless given.`,
   ),
-  temperature: key(t.positive, RUN_DEFAULTS.temperature, 'Above 1 makes sampling more daring.'),
+  temperature: key(
+    t.positive,
+    RUN_DEFAULTS.temperature,
+    'Sampling temperature: above 1 makes captions more varied.',
+  ),
   use_nucleus_sampling: key(
     t.flag,
     RUN_DEFAULTS.useNucleusSampling,
-    'Sample instead of searching with beams.',
+    'Nucleus sampling instead of beam search.',
   ),
 };
 

@@ -56,7 +56,7 @@ export interface Surroundings {
 
 /**
  * Reads `med_config_path`.
- * @throws ConfigError when the file is missing, is no JSON, or does not fit the tokenizer or the ViT.
+ * @throws ConfigError when the file is missing, is not JSON, or does not fit the tokenizer or the ViT.
  */
 export function readMedConfig(
   path: string,
@@ -85,7 +85,7 @@ export function readMedConfig(
     });
   }
   if (file.hidden_size % file.num_attention_heads !== 0) {
-    throw new ConfigError('hidden_size is no multiple of num_attention_heads', {
+    throw new ConfigError('hidden_size is not a multiple of num_attention_heads', {
       where,
       found: `${file.hidden_size} wide, ${file.num_attention_heads} heads`,
     });
@@ -124,7 +124,7 @@ function readBertConfig(path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ConfigError('the BERT configuration is no JSON', {
+    throw new ConfigError('the BERT configuration is not JSON', {
       where: path,
       found: messageOf(cause),
       cause,

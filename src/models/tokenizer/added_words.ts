@@ -34,7 +34,7 @@ export function withAddedWords(
     throw new DataError(`${unreachable.length} of ${fresh.length} added words never come up in a text`, {
       where: addedWhere,
       found: some(unreachable),
-      allowed: 'one word a line, as the tokenizer reads it: without blanks and marks',
+      allowed: 'one word a line, as the tokenizer reads it: without spaces or punctuation',
       help: 'model.strip_accents=False keeps accents, model.lower_case=False capitals',
     });
   }

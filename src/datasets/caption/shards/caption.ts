@@ -13,7 +13,7 @@ const LONGEST = 1 << 20;
  * The captions of a sample.
  * @param bytes of its text, or of its JSON
  * @param where shard and name, for messages
- * @throws DataError for another encoding than UTF-8 and UTF-16, what is no JSON object, and no caption
+ * @throws DataError for another encoding than UTF-8 and UTF-16, what is not JSON object, and no caption
  */
 export function captionsOf(bytes: Buffer, isJson: boolean, where: string): string[] {
   if (bytes.length > LONGEST) {
@@ -61,6 +61,6 @@ function fromJson(text: string, where: string): string[] {
   throw new DataError(`a sample's '${key}' is not a caption`, {
     where,
     found: JSON.stringify(values[key])?.slice(0, 80),
-    allowed: 'a text, or a list of texts',
+    allowed: 'text, or a list of texts',
   });
 }

@@ -19,7 +19,7 @@ const buildInfoSchema = z.strictObject({
     'Tar archives: {a..b} counts, {a,b} lists, * matches; relative: under the cache root.',
   ),
   samples: key(types.natural, undefined, 'Samples in all archives; absent: they are counted at the start.'),
-  shuffle_buffer: key(types.natural, 1000, 'Samples that are shuffled with each other on the way.'),
+  shuffle_buffer: key(types.natural, 1000, 'Size of the shuffle buffer, in samples.'),
 });
 
 /** Training pairs in webdataset shards: tar archives of `name.jpg` with `name.txt` or `name.json`. */

@@ -60,7 +60,7 @@ async function* members(file: WindowedFile, path: string): AsyncGenerator<TarEnt
     const size = override.size ?? octal(header, 124, 12);
     const offset = at + BLOCK;
     const name = override.path ?? nameOf(header);
-    if (!Number.isSafeInteger(size) || size < 0) throw broken(path, at, `'${name}' with a size that is none`);
+    if (!Number.isSafeInteger(size) || size < 0) throw broken(path, at, `'${name}' with an invalid size`);
     if (offset + size > total) {
       throw broken(path, at, `'${name}' has ${size} bytes, of which ${total - offset} are there`);
     }
