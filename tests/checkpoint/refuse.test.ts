@@ -158,7 +158,7 @@ test('a safetensors header that does not fit its file is refused', async () => {
   await refused(safe({ w: { ...entry, data_offsets: [8, 0] } }), /does not fill/, name);
   await refused(safe({ w: entry }, 4), /cut short/, name);
   await refused(safe({ w: null }), /unknown type/, name);
-  await refused(safe('{"w": '), /no JSON/, name);
+  await refused(safe('{"w": '), /not JSON/, name);
   await refused(safe(`{"w":${'['.repeat(1e6)}`), /endless values/, name);
   await refused(safe(`{"w":[${'0,'.repeat(5e6)}0]}`), /endless values/, name);
   const endless = safe({});

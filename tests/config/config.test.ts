@@ -152,7 +152,7 @@ describe('interpolations', () => {
       name: 'ConfigError',
       message: /refers to nothing[\s\S]*run\.yaml:10:6[\s\S]*did you mean 'output_dir'/,
     });
-    await assert.rejects(load(`  a: \${run.b}\n  b: \${run.a}`), /circle[\s\S]*run\.a → run\.b → run\.a/);
+    await assert.rejects(load(`  a: \${run.b}\n  b: \${run.a}`), /circular[\s\S]*run\.a → run\.b → run\.a/);
     await assert.rejects(load(`  a: \${oc.env:LAVIS_TEST_UNSET}`), /'LAVIS_TEST_UNSET' is not set/);
   });
 });

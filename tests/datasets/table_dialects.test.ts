@@ -215,7 +215,7 @@ const REFUSED: [what: string, name: string, text: string | Uint8Array, ...messag
     'repeated headers',
     'c.csv',
     'image,caption,Caption\na.jpg,x,y\n',
-    /two columns of one name/,
+    /two columns with the same name/,
     /caption_0, caption_1/,
   ],
   ['no header and three columns', 'c.csv', 'a.jpg,0,x\n', /no header/, /image,caption/],

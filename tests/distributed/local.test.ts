@@ -147,7 +147,7 @@ test('who is waited for is said while there is time', async () => {
   });
   assert.match(
     output,
-    /rank 0 of 3 waits for ranks 1 and 2, for up to 6 s[\s\S]*did not come to the meeting/,
+    /rank 0 of 3 waits for ranks 1 and 2, for up to 6 s[\s\S]*did not join/,
   );
 });
 

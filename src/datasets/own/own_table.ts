@@ -231,7 +231,7 @@ function refuseTorn(torn: ReadonlyMap<string, ReadonlySet<Split>>, files: readon
   if (torn.size === 0) return;
   const shown = [...torn].slice(0, 3).map(([image, splits]) => `${image}: ${[...splits].join(', ')}`);
   throw new DataError(
-    `${torn.size === 1 ? 'an image stands' : `${torn.size} images stand`} in several splits`,
+    `${torn.size === 1 ? 'an image is' : `${torn.size} images are`} in several splits`,
     {
       where: files.join('\n'),
       found: [...shown, ...(torn.size > 3 ? ['…'] : [])].join('\n'),
