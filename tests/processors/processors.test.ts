@@ -91,7 +91,7 @@ test('wrong values are told all at once', () => {
   );
   assert.match(
     complaint(() => loadProcessor('blip_caption', { prompt: 3 })),
-    /prompt has a value that is not allowed\s+found: +3\s+allowed: +a text/,
+    /prompt has a value that is not allowed\s+found: +3\s+allowed: +text/,
   );
   const swapped = { min_scale: 0.9, max_scale: 0.5 };
   assert.match(

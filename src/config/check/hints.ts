@@ -40,7 +40,7 @@ export function hintFor(wrong: WrongValue): string | undefined {
   if (typeof value === 'boolean' || typeof value === 'number') {
     const text = tree?.kind === 'scalar' && tree.written !== undefined ? tree.written : String(value);
     if (wants('string'))
-      return `a text that looks like ${typeof value === 'number' ? 'a number' : 'True or False'} is put in quotes: ${written(wrong, `"${text}"`)}`;
+      return `text that looks like ${typeof value === 'number' ? 'a number' : 'True or False'} goes in quotes: ${written(wrong, `"${text}"`)}`;
     if (wants('array')) return written(wrong, `[${text}]`);
     if (wants('boolean'))
       return value === 0 || value === 1 ? written(wrong, value === 1 ? 'True' : 'False') : undefined;
