@@ -145,10 +145,7 @@ test('who is waited for is said while there is time', async () => {
   const [{ output }] = await runRanks(1, 'collectives', ['sums'], {
     env: { WORLD_SIZE: '3', TEST_TIMEOUT: '6' },
   });
-  assert.match(
-    output,
-    /rank 0 of 3 waits for ranks 1 and 2, for up to 6 s[\s\S]*did not join/,
-  );
+  assert.match(output, /rank 0 of 3 waits for ranks 1 and 2, for up to 6 s[\s\S]*did not join/);
 });
 
 test('several workers are refused on Windows, in words, by the launcher and by each', async () => {

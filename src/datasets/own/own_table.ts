@@ -230,12 +230,9 @@ class Faults {
 function refuseTorn(torn: ReadonlyMap<string, ReadonlySet<Split>>, files: readonly string[]): void {
   if (torn.size === 0) return;
   const shown = [...torn].slice(0, 3).map(([image, splits]) => `${image}: ${[...splits].join(', ')}`);
-  throw new DataError(
-    `${torn.size === 1 ? 'an image is' : `${torn.size} images are`} in several splits`,
-    {
-      where: files.join('\n'),
-      found: [...shown, ...(torn.size > 3 ? ['…'] : [])].join('\n'),
-      allowed: 'all entries of an image in one split: what is scored must not have been trained on',
-    },
-  );
+  throw new DataError(`${torn.size === 1 ? 'an image is' : `${torn.size} images are`} in several splits`, {
+    where: files.join('\n'),
+    found: [...shown, ...(torn.size > 3 ? ['…'] : [])].join('\n'),
+    allowed: 'all entries of an image in one split: what is scored must not have been trained on',
+  });
 }
