@@ -61,6 +61,7 @@ export async function checkMonitor(
   const split = decisiveSplit(settings);
   if (split === undefined) {
     if (monitor === DEFAULT && !valLoss) return;
+    if (!task.evaluates && !wantsLoss(settings)) throw unknownMetric(monitor, []);
     const key = monitor === DEFAULT ? 'val_loss' : 'monitor';
     throw new ConfigError(`run.${key} has nothing to evaluate`, {
       found: `${key} ${key === 'monitor' ? monitor : 'True'}, and no valid split`,
@@ -108,7 +109,7 @@ const isCalled = (name: string, asked: string) => name.toLowerCase() === asked.t
 
 function unknownMetric(name: string, reported: readonly string[]): ConfigError {
   const allowed = [...new Set([VAL_LOSS, ...reported.filter((each) => !/^loss/.test(each))])];
-  return new ConfigError(`run.monitor is not a score of the task`, {
+  return new ConfigError('run.monitor is not a score of the task', {
     where: 'run.monitor',
     found: [`'${name}'`, didYouMean(name, allowed)].filter(Boolean).join('; '),
     allowed: allowed.join(', '),

@@ -109,7 +109,8 @@ function settingsFor({ evaluates }: BaseTask, settings: RunSettings): RunSetting
   const splits = [...new Set([...validSplits, ...testSplits])];
   if (splits.length > 0) {
     log.warnOnce(
-      `the task ${task} evaluates nothing: ${splits.join(', ')} is passed over, and every epoch has a checkpoint`,
+      `the task ${task} evaluates nothing: ${splits.join(', ')} is passed over, and every epoch has a checkpoint ` +
+        '(run.val_loss=True measures the loss of valid splits)',
     );
   }
   return { ...settings, validSplits: [], testSplits: [] };

@@ -59,6 +59,23 @@ describe('what MLflow is told', () => {
     assert.equal(server.metrics.length, LINES.flatMap(scalarsOf).length);
   });
 
+  it('comes later in the same run, where the server was down for a while', async () => {
+    let asked = () => {};
+    const refused = new Promise<void>((done) => (asked = done));
+    server.answers = () => {
+      asked();
+      return [502, 'a gateway says so'];
+    };
+    const run = await MlflowRun.open(new MlflowClient(uri, {}), file('while'), FACTS);
+    run.add(LINES[0]);
+    await refused;
+    server.answers = () => undefined;
+    run.add(LINES[1]);
+    await run.close('FINISHED');
+    assert.deepEqual([run.left, server.statuses.at(-1)], [0, 'FINISHED']);
+    assert.equal(server.metrics.length, LINES.slice(0, 2).flatMap(scalarsOf).length);
+  });
+
   it('goes in messages of at most 1000 numbers, and what is refused does not hold up the rest', async () => {
     const many = Array.from({ length: 700 }, (_, i) => ({ ...LINES[0], iteration: i + 1 }));
     let batches = 0;
