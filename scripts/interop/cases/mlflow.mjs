@@ -18,6 +18,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { tellSession } from '../../../build/tests/runners/mlflow_session.js';
 import { tinyRun } from '../../../build/tests/runners/tiny_run.js';
+import { request } from '../../../dist/fetch/index.js';
 import { readMetrics, scalarsOf } from '../../../dist/runners/metrics_log.js';
 
 const { values: args } = parseArgs({
@@ -54,10 +55,10 @@ async function serve(mlflow, name, { headers = {}, more = [], env = {} } = {}) {
     { cwd: work, env: { ...process.env, ...env }, stdio: 'ignore', detached: true },
   );
   for (let tries = 0; ; tries++) {
-    const answer = await fetch(`${uri}${API}experiments/get-by-name?experiment_name=Default`, {
-      headers,
-    }).catch(() => {});
-    if (answer?.ok) break;
+    const answer = await send(`${API}experiments/get-by-name?experiment_name=Default`, { headers }).catch(
+      () => {},
+    );
+    if (answer?.status === 200) break;
     if (tries > 240 || child.exitCode !== null) throw new Error('the server does not come up');
     await wait(500);
   }
@@ -68,20 +69,27 @@ async function serve(mlflow, name, { headers = {}, more = [], env = {} } = {}) {
   };
 }
 
-async function ask(path, body, headers = {}) {
-  const options = body && { method: 'POST', body: JSON.stringify(body) };
-  const answer = await fetch(`${uri}${API}${path}`, {
-    ...options,
+/** Over a connection of its own: those that are kept do not outlive the runs that this process waits for. */
+async function send(path, { body, headers } = {}) {
+  const answer = await request(`${uri}${path}`, {
+    method: body === undefined ? 'GET' : 'POST',
     headers: { 'Content-Type': 'application/json', ...headers },
+    body,
+    stallMs: 60_000,
   });
-  assert.equal(answer.status, 200, path);
-  return answer.json();
+  return { status: answer.statusCode, said: await text(answer) };
+}
+
+async function ask(path, headers) {
+  const { status, said } = await send(`${API}${path}`, { headers });
+  assert.equal(status, 200, `${path}: ${said}`);
+  return JSON.parse(said);
 }
 
 /** The server's run of a folder holds every number of its metrics.jsonl, once, at its step. */
 async function compare(folder, status, headers) {
   const { run_id } = JSON.parse(readFileSync(join(folder, 'mlflow.json'), 'utf8'));
-  const { run } = await ask(`runs/get?run_id=${run_id}`, undefined, headers);
+  const { run } = await ask(`runs/get?run_id=${run_id}`, headers);
   assert.equal(run.info.status, status);
   const expected = new Map();
   for (const line of await readMetrics(folder)) {
@@ -92,7 +100,6 @@ async function compare(folder, status, headers) {
   for (const [tag, values] of expected) {
     const { metrics } = await ask(
       `metrics/get-history?run_id=${run_id}&metric_key=${encodeURIComponent(tag)}`,
-      undefined,
       headers,
     );
     const history = metrics.map(({ step, value }) => [step ?? 0, value]).sort(([a], [b]) => a - b);
@@ -119,22 +126,17 @@ function lavis(argv, env = {}) {
 /** Passes messages on to the server, and keeps them with their answers. */
 async function record(file, version) {
   const exchanges = [];
-  const proxy = createServer(async (request, response) => {
-    const body = await text(request);
-    const answer = await fetch(`${uri}${request.url}`, {
-      method: request.method,
-      headers: { 'Content-Type': 'application/json' },
-      body: body || undefined,
-    });
-    const said = await answer.text();
-    const [path] = request.url.split('?');
+  const proxy = createServer(async (asked, response) => {
+    const body = await text(asked);
+    const { status, said } = await send(asked.url, { body: body || undefined });
+    const [path] = asked.url.split('?');
     exchanges.push({
-      call: `${request.method} ${path.slice(API.length)}`,
+      call: `${asked.method} ${path.slice(API.length)}`,
       body: body ? JSON.parse(body) : null,
-      status: answer.status,
+      status,
       answer: JSON.parse(said),
     });
-    response.writeHead(answer.status, { 'Content-Type': 'application/json' }).end(said);
+    response.writeHead(status, { 'Content-Type': 'application/json' }).end(said);
   });
   await new Promise((done) => proxy.listen(0, '127.0.0.1', done));
   const folder = mkdtempSync(join(work, 'session-'));

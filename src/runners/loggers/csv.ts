@@ -25,7 +25,7 @@ const PLACE = ['time', 'kind', 'epoch', 'iteration', 'step', 'split', 'label', '
 export class CsvHook implements RunHook {
   static readonly optionsSchema = options;
   readonly #file: string;
-  /** Of numbers; undefined before the table is there. */
+  /** Of numbers; undefined where the table is not there, or not whole. */
   #columns?: string[];
 
   constructor({ file }: z.output<typeof options>) {
@@ -39,22 +39,24 @@ export class CsvHook implements RunHook {
   async afterMetrics(run: Run, line: MetricsLine): Promise<void> {
     const columns = this.#columns;
     if (!columns || numbersIn(line).some(([name]) => !columns.includes(name))) return this.#rewrite(run);
-    await this.#write(run, (path) => appendFile(path, rowOf(line, columns)));
+    await this.#write(run, columns, (path) => appendFile(path, rowOf(line, columns)));
   }
 
   /** With every line that the run has written. */
   async #rewrite(run: Run): Promise<void> {
     const lines = await readMetrics(run.folder.path);
     const columns = [...new Set(lines.flatMap((line) => numbersIn(line).map(([name]) => name)))];
-    const rows = lines.map((line) => rowOf(line, columns));
-    await this.#write(run, (path) =>
-      writeFileAtomic(path, [record([...PLACE, ...columns]), ...rows].join('')),
-    );
-    this.#columns = columns;
+    const rows = [record([...PLACE, ...columns]), ...lines.map((line) => rowOf(line, columns))];
+    await this.#write(run, columns, (path) => writeFileAtomic(path, rows.join('')));
   }
 
-  #write(run: Run, write: (path: string) => Promise<void>): Promise<void> {
-    return writeOrWarn(join(run.folder.path, this.#file), write);
+  /** A row that a full disk cut short is written anew, with all others, once there is room. */
+  #write(run: Run, columns: string[], write: (path: string) => Promise<void>): Promise<void> {
+    this.#columns = undefined;
+    return writeOrWarn(join(run.folder.path, this.#file), async (path) => {
+      await write(path);
+      this.#columns = columns;
+    });
   }
 }
 
