@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { DistributedError } from './errors.js';
 
 /** Who started this process and which part of the run it is. */
@@ -127,4 +128,16 @@ function slurmTasks(env: Environment, worldSize: number): number {
     return Array<number>(Number(nodes)).fill(Number(count));
   });
   return perNode[Number(env.SLURM_NODEID ?? 0)];
+}
+
+/** The NVIDIA GPUs that this process may use: CUDA_VISIBLE_DEVICES, or those that nvidia-smi lists. */
+export function visibleGpus(env: Record<string, string | undefined> = process.env): string[] {
+  const visible = env.CUDA_VISIBLE_DEVICES;
+  const listed = visible === undefined ? askDriver() : visible.split(',');
+  return listed.map((id) => id.trim()).filter((id) => id && id !== '-1');
+}
+
+function askDriver(): string[] {
+  const query = spawnSync('nvidia-smi', ['--query-gpu=index', '--format=csv,noheader'], { encoding: 'utf8' });
+  return query.status === 0 ? query.stdout.split('\n') : [];
 }

@@ -5,12 +5,11 @@ import { registry } from '../common/registry.js';
 import { key, readSection, types } from '../config/index.js';
 import { ImageProcessor, type ProcessorSection, type Scaling, type Triple } from './base.js';
 import { DECODINGS, type Decoding } from './decode.js';
-import { CLIP_MEAN, CLIP_STD, Normalizer } from './normalize.js';
+import { CLIP_MEAN, CLIP_STD, Normalizer } from './pixel_loops.js';
 import { RandAugment } from './rand_augment.js';
 import { randomCrop } from './random_crop.js';
 import { Resampler } from './resample.js';
-import type { ImageArray, RgbImage } from './rgb_image.js';
-import { Scratch } from './rgb_image.js';
+import { type ImageArray, type RgbImage, Scratch } from './rgb_image.js';
 
 const scale = z.tuple([types.positive, types.positive, types.positive]);
 

@@ -23,7 +23,7 @@ export {
   sideOf,
   textProcessorOf,
 } from './load.js';
-export { CLIP_MEAN, CLIP_STD } from './normalize.js';
+export { CLIP_MEAN, CLIP_STD } from './pixel_loops.js';
 export type { ImageArray, RgbImage } from './rgb_image.js';
 export { hashProcessor, samplePixels } from './sample_pixels.js';
 export { BaseTextProcessor, BlipCaptionProcessor, BlipQuestionProcessor } from './text.js';

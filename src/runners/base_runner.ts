@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { z } from 'zod';
-import { ConfigError, messageOf, RunInterrupted, TrainingError } from '../common/errors.js';
+import { ConfigError, RunInterrupted, TrainingError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import { counted } from '../common/words.js';
 import type { Config } from '../config/index.js';
@@ -19,7 +19,7 @@ import type { BaseTask, Metrics } from '../tasks/index.js';
 import { CheckpointHook } from './checkpoint_hook.js';
 import { writeCheckpoint } from './checkpoints.js';
 import { Evaluator } from './evaluator.js';
-import type { Run, RunHook } from './hooks.js';
+import { Hooks, type Run, type RunHook } from './hooks.js';
 import { Journal } from './journal.js';
 import { loggersAndHooks } from './loggers/index.js';
 import { MetricsHook } from './metrics_hook.js';
@@ -80,7 +80,7 @@ export abstract class BaseRunner implements Run {
 
   readonly #splits: RunSplits;
   readonly #badSamples: BadSamples;
-  readonly #hooks: RunHook[];
+  readonly #hooks: Hooks;
   readonly #journal: Journal;
   readonly #monitor: Monitor;
   readonly #evaluator: Evaluator;
@@ -91,15 +91,15 @@ export abstract class BaseRunner implements Run {
   constructor(options: RunnerOptions) {
     this.config = options.config;
     this.task = options.task;
-    this.#hooks = [
+    this.#hooks = new Hooks(this, [
       new ProgressHook(),
       new RunRecordHook(),
       // Before the checkpoint: a resumed run finds the lines up to it.
-      new MetricsHook((line) => this.#tell((hook) => hook.afterMetrics?.(this, line))),
+      new MetricsHook((line) => this.#hooks.tell((hook) => hook.afterMetrics?.(this, line))),
       new CheckpointHook(),
       ...loggersAndHooks(options.settings.hooks),
       ...(options.hooks ?? []),
-    ];
+    ]);
     this.model = options.model;
     this.engine = options.engine;
     this.comm = options.comm ?? new SingleCommunicator();
@@ -146,7 +146,7 @@ export abstract class BaseRunner implements Run {
 
   /** Trains, then evaluates `test_splits` with the best weights. @returns the test scores by split. */
   train(): Promise<Record<string, Metrics>> {
-    return this.settings.evaluate ? this.evaluate() : this.#tellOfFailure(() => this.#train());
+    return this.settings.evaluate ? this.evaluate() : this.#hooks.tellingOfFailure(() => this.#train());
   }
 
   async #train(): Promise<Record<string, Metrics>> {
@@ -168,12 +168,12 @@ export abstract class BaseRunner implements Run {
       }
       await broadcastVariables(this.comm, model.stateDict()); // frozen parameters, queues and all
       if (this.comm.rank === 0) warnOfPlan(settings, this.stepsOf(0));
-      await this.#tell((hook) => hook.weightsLoaded?.(this));
+      await this.#hooks.tell((hook) => hook.weightsLoaded?.(this));
       if (!settings.resumeCkptPath) await this.#journal.logConfig(this.config); // from here on the run has begun
-      await this.#tell((hook) => hook.beforeTraining?.(this));
+      await this.#hooks.tell((hook) => hook.beforeTraining?.(this));
       while (!this.isOver) await this.#runRound();
       if (this.state.round < this.rounds) this.#tellOfPatience();
-      await this.#tell((hook) => hook.afterTraining?.(this));
+      await this.#hooks.tell((hook) => hook.afterTraining?.(this));
       if (settings.validSplits.length === 0) label = this.labelAfter(this.state.round);
     } finally {
       log.status('');
@@ -189,7 +189,7 @@ export abstract class BaseRunner implements Run {
    * @returns scores by split
    */
   evaluate(label: string | number = 'best'): Promise<Record<string, Metrics>> {
-    return this.#tellOfFailure(() => this.#test(label));
+    return this.#hooks.tellingOfFailure(() => this.#test(label));
   }
 
   async #test(label: string | number): Promise<Record<string, Metrics>> {
@@ -206,16 +206,16 @@ export abstract class BaseRunner implements Run {
       if (!loaded) await broadcastVariables(this.comm, this.model.stateDict());
       if (quantize) quantizeModel(this.model);
     }
-    if (testSplits.length > 0) await this.#tell((hook) => hook.weightsLoaded?.(this));
+    if (testSplits.length > 0) await this.#hooks.tell((hook) => hook.weightsLoaded?.(this));
     const scores: Record<string, Metrics> = {};
     for (const split of testSplits) {
       const metrics = await this.#evaluator.evaluate(split, label);
       if (!metrics) continue;
       scores[split] = metrics;
       await this.#journal.stats(split, metrics);
-      await this.#tell((hook) => hook.afterEvaluation?.(this, split, metrics, label, false));
+      await this.#hooks.tell((hook) => hook.afterEvaluation?.(this, split, metrics, label, false));
     }
-    await this.#tell((hook) => hook.afterRun?.(this));
+    await this.#hooks.tell((hook) => hook.afterRun?.(this));
     return scores;
   }
 
@@ -264,7 +264,7 @@ export abstract class BaseRunner implements Run {
     if (state.step < this.stepsOf(state.round)) await this.#trainSteps();
     this.#running.step.reset(); // micro-batches that make no whole update; the reference carries them on
     await this.#journal.stats('train', this.#journal.meters.summary());
-    await this.#tell((hook) => hook.afterSteps?.(this, this.#journal.meters.averages()));
+    await this.#hooks.tell((hook) => hook.afterSteps?.(this, this.#journal.meters.averages()));
     const best = await this.#validate().catch((thrown: unknown) => {
       if (this.comm.rank === 0 && !(thrown instanceof RunInterrupted) && this.lastCheckpoint) {
         log.warn(`the evaluation failed; ${this.place()} is saved: --resume goes on with its evaluation`);
@@ -272,7 +272,7 @@ export abstract class BaseRunner implements Run {
       throw thrown;
     });
     this.#journal.nextRound();
-    await this.#tell((hook) => hook.afterRound?.(this, best));
+    await this.#hooks.tell((hook) => hook.afterRound?.(this, best));
   }
 
   async #trainSteps(): Promise<void> {
@@ -296,7 +296,7 @@ export abstract class BaseRunner implements Run {
       const done = performance.now();
       const images = batchSize(batch) * comm.worldSize;
       const times = { images, dataSeconds: (arrived - before) / 1000, seconds: (done - before) / 1000 };
-      await this.#tell((hook) => hook.afterStep?.(this, { ...report, lr, ...times }));
+      await this.#hooks.tell((hook) => hook.afterStep?.(this, { ...report, lr, ...times }));
       if (state.step === steps) return this.#stopIfAsked();
       if (comm.worldSize === 1) await this.#stopIfAsked();
       else if (stop) await this.#stop(stop);
@@ -336,7 +336,7 @@ export abstract class BaseRunner implements Run {
       const at = this.numberAfter(state.round + 1);
       const best = decides !== undefined && standing.add(decides, at, settings.minDelta);
       await this.#journal.stats(split, { ...scores, [`best_${unit}`]: standing.at });
-      await this.#tell((hook) => hook.afterEvaluation?.(this, split, scores, label, best));
+      await this.#hooks.tell((hook) => hook.afterEvaluation?.(this, split, scores, label, best));
     }
     // Only now: a run that is stopped during evaluation evaluates again.
     state.waited = standing.waited;
@@ -384,25 +384,5 @@ export abstract class BaseRunner implements Run {
   async #loadBest(): Promise<void> {
     const path = await loadTogether(this, 'loads the best weights', () => this.#journal.bestCheckpoint());
     if (path) log.info(`Testing with the best weights (${this.unit} ${this.state.bestAt}): ${path}`);
-  }
-
-  /** Whatever ends the run is told to its hooks, none of which may hide it. */
-  async #tellOfFailure<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (thrown) {
-      for (const hook of this.#hooks) {
-        try {
-          await hook.afterFailure?.(this, thrown);
-        } catch (another) {
-          log.warn(`a hook failed when the run did: ${messageOf(another)}`);
-        }
-      }
-      throw thrown;
-    }
-  }
-
-  async #tell(stage: (hook: RunHook) => void | Promise<void> | undefined): Promise<void> {
-    for (const hook of this.#hooks) await stage(hook);
   }
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { messageOf } from '../common/errors.js';
+import { log } from '../common/logging.js';
 import { registry } from '../common/registry.js';
 import {
   type Config,
@@ -91,6 +93,34 @@ export interface RunHook {
   afterRun?(run: Run): Done;
   /** The run ends here, by an error or, as RunInterrupted, by a signal: the other ranks may be gone. */
   afterFailure?(run: Run, error: unknown): Done;
+}
+
+/** The hooks of a run, told of each stage in turn. */
+export class Hooks {
+  constructor(
+    private readonly run: Run,
+    private readonly hooks: readonly RunHook[],
+  ) {}
+
+  async tell(stage: (hook: RunHook) => Done | undefined): Promise<void> {
+    for (const hook of this.hooks) await stage(hook);
+  }
+
+  /** Does work; whatever ends it is told to the hooks, none of which may hide it. */
+  async tellingOfFailure<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      for (const hook of this.hooks) {
+        try {
+          await hook.afterFailure?.(this.run, thrown);
+        } catch (another) {
+          log.warn(`a hook failed when the run did: ${messageOf(another)}`);
+        }
+      }
+      throw thrown;
+    }
+  }
 }
 
 /**

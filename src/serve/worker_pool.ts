@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, LavisError } from '../common/errors.js';
 import { log } from '../common/logging.js';
-import { visibleGpus } from '../common/visible_gpus.js';
+import { visibleGpus } from '../common/world.js';
 import { workerDevices } from '../distributed/index.js';
 import { HttpError } from './http_error.js';
 import type { Batch, FromWorker, Loaded, Outcome, Progress, ToWorker, WorkerTask } from './protocol.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuQuota } from '#src/common/cpu_quota.js';
-import { visibleGpus } from '#src/common/visible_gpus.js';
+import { visibleGpus } from '#src/common/world.js';
 import { workerCount } from '#src/distributed/launch/launcher.js';
 import { workerDevices } from '#src/distributed/launch/worker_process.js';
 import { temporaryFolder } from '../support.js';

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Rng } from '#src/common/random.js';
-import { CLIP_MEAN, CLIP_STD, Normalizer } from '#src/processors/normalize.js';
+import { CLIP_MEAN, CLIP_STD, Normalizer } from '#src/processors/pixel_loops.js';
 import { AUGMENTATIONS, RandAugment } from '#src/processors/rand_augment.js';
 import { Resampler } from '#src/processors/resample.js';
-import type { RgbImage } from '#src/processors/rgb_image.js';
-import { Scratch } from '#src/processors/rgb_image.js';
+import { type RgbImage, Scratch } from '#src/processors/rgb_image.js';
 import { fixtureJson } from '../support.js';
 import { asImage, channelsLast, difference, readTensors } from './support.js';
 

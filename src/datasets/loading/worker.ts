@@ -9,7 +9,7 @@ import '../builders.js';
 import type { Readers, SampleReader } from '../types.js';
 import { isNumericArray } from './collate.js';
 import { type Outcome, readSample } from './executor.js';
-import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
+import type { WorkerOutcome, WorkerRequest } from './readers.js';
 
 // One image a thread: the workers are the parallelism.
 sharp.concurrency(1);

@@ -3,7 +3,7 @@ import Tinypool from 'tinypool';
 import { DataError } from '../../common/errors.js';
 import type { Readers } from '../types.js';
 import type { Executor, Outcome, SampleTask } from './executor.js';
-import type { WorkerOutcome, WorkerRequest } from './worker_protocol.js';
+import type { WorkerOutcome, WorkerRequest } from './readers.js';
 
 export interface WorkerPoolOptions {
   /** What the samples are read by. */

@@ -1,8 +1,7 @@
 import { createRequire } from 'node:module';
 import { EngineError, messageOf } from '../../common/errors.js';
 import { quietly } from '../../common/quiet.js';
-import { visibleGpus } from '../../common/visible_gpus.js';
-import { localRank } from '../../common/world.js';
+import { localRank, visibleGpus } from '../../common/world.js';
 import { tf } from '../tf.js';
 
 export const PACKAGE = '@tensorflow/tfjs-node-gpu';
