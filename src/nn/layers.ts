@@ -96,8 +96,11 @@ export class Linear extends Module implements Quantizable {
   quantize(): void {
     if (this.#lora) throw new RangeError('merge the adapter before quantizing its layer');
     if (this.#quantized) return;
-    this.#quantized = quantizeWeight(this.weight);
+    const quantized = quantizeWeight(this.weight);
+    // What tells models apart by their state finds something of the weight there.
+    this.buffer('weight_scales', () => tf.tensor1d(quantized.scales));
     this.removeParameter('weight');
+    this.#quantized = quantized;
   }
 
   /** The layer as operations take it. @param rng in training, for the adapter's dropout */

@@ -123,6 +123,18 @@ export class Sessions {
     profile.set(key, entry);
   }
 
+  has(key: string): boolean {
+    return this.#sessions.has(key);
+  }
+
+  /** Frees a session that nobody will ask for again. */
+  close(key: string): void {
+    const session = this.#sessions.get(key);
+    if (!session) return;
+    this.#sessions.delete(key);
+    this.#api.releaseSession(session.handle);
+  }
+
   get size(): number {
     return this.#sessions.size;
   }

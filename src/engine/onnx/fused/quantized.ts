@@ -3,6 +3,7 @@ import { tf } from '../../tf.js';
 import { inPieces } from '../kernels/matmul.js';
 import { contrib, type GraphSpec, node } from '../messages.js';
 import { kernel } from '../override.js';
+import type { Sessions } from '../sessions.js';
 
 /** Rows at a time, whose values between the nodes stay in the cache. */
 const MOST_ROWS = 256;
@@ -38,6 +39,11 @@ const graphOf = ({ inputs, outputs, columns, scales }: QuantizedWeight): GraphSp
   },
 });
 
+/** Frees the session of a weight, and what it packed, when nothing refers to the weight any more. */
+const unreachable = new FinalizationRegistry<{ sessions: Sessions; key: string }>(({ sessions, key }) =>
+  sessions.close(key),
+);
+
 export function registerQuantizedLinear(): void {
   kernel<{ weight: QuantizedWeight }>(
     QUANTIZED_KERNEL,
@@ -46,13 +52,16 @@ export function registerQuantizedLinear(): void {
       const rows = tf.util.sizeFromShape(x.shape) / inputs;
       const y = backend.allocate([...x.shape.slice(0, -1), outputs]);
       if (rows === 0) return y;
+      const key = `QuantizedLinear ${id}`;
+      const { sessions } = backend;
+      if (!sessions.has(key)) unreachable.register(weight, { sessions, key });
       const shift = backend.ort(bias);
       inPieces(
         backend.ort(x, [rows, inputs]),
         backend.ort(y, [rows, outputs]),
         (from, to) => {
           const [feeds, fetches] = [{ x: from, bias: shift }, { y: to }];
-          backend.sessions.run(`QuantizedLinear ${id}`, () => graphOf(weight), feeds, fetches);
+          sessions.run(key, () => graphOf(weight), feeds, fetches);
         },
         MOST_ROWS,
       );
