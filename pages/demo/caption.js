@@ -33,12 +33,13 @@ export function captionPanel() {
       const fields = {
         image: neededPicture(),
         num_captions: count.value,
+        explain: 'true',
         ...(draw.checked ? { nucleus: 'true' } : { num_beams: Math.max(3, count.value) }),
       };
       clearHeat();
       list.replaceChildren();
       for await (const event of stream('caption', fields, signal)) {
-        if (event.event === 'word') write(list, event);
+        if (event.event === 'text') write(list, event);
         if (event.event === 'done') list.replaceChildren(...event.captions.map(captionItem));
       }
     });
@@ -52,30 +53,37 @@ export function captionPanel() {
   return make('div', {}, form, list);
 }
 
-/** A word that was just written, behind those of its caption. */
+/** What is written of a caption so far: words that are new come in, those that a search changed are replaced. */
 function write(list, { caption, text }) {
-  while (list.children.length <= caption) list.append(make('li', { className: 'coming' }));
-  list.children[caption].append(make('span', { className: 'new' }, `${text} `));
+  while (list.children.length <= caption) list.append(make('li', { className: 'coming' }, make('p')));
+  const place = list.children[caption].firstChild;
+  const words = text.split(' ');
+  const shown = [...place.children];
+  const same = words.findIndex((word, i) => shown[i]?.textContent !== `${word} `);
+  if (same < 0 && shown.length <= words.length) return;
+  const from = same < 0 ? words.length : same;
+  for (const old of shown.slice(from)) old.remove();
+  place.append(...words.slice(from).map((word) => make('span', { className: 'new' }, `${word} `)));
 }
 
-function captionItem({ text, probability, words }) {
+function captionItem({ text, log_probability: sure, words }) {
   const said = words?.length
-    ? make('p', {}, ...words.flatMap((word) => [wordSpan(word), ' ']))
+    ? make('p', {}, ...words.flatMap((word) => [wordPart(word), ' ']))
     : make('p', {}, text);
-  const sure =
-    probability === undefined ? [] : [make('span', { className: 'quiet' }, `${percent(probability)} sure`)];
-  return make('li', {}, said, ...sure);
+  if (sure === undefined) return make('li', {}, said);
+  const told = make('span', { className: 'quiet' }, `${percent(Math.exp(sure))} a word`);
+  told.title = 'How likely the model finds each of its words, on average';
+  return make('li', {}, said, told);
 }
 
 /** A word: the fainter its line, the less sure the model was; pressed or pointed at, what it looked at. */
-function wordSpan({ text, probability, looked_at: map }) {
-  const title = probability === undefined ? text : `${text}: ${percent(probability)}`;
-  if (!map) return make('span', { className: `word sure${Math.round(4 * (probability ?? 1))}`, title }, text);
-  const word = make(
-    'button',
-    { type: 'button', className: `word sure${Math.round(4 * (probability ?? 1))}`, title },
-    text,
-  );
+function wordPart({ text, probability, looked_at: map }) {
+  const style = {
+    className: `word sure${Math.min(3, Math.floor(4 * probability))}`,
+    title: `${text}: ${percent(probability)}`,
+  };
+  if (!map) return make('span', style, text);
+  const word = make('button', { type: 'button', ...style }, text);
   for (const name of ['pointerenter', 'focus', 'click']) word.addEventListener(name, () => drawHeat(map));
   for (const name of ['pointerleave', 'blur']) word.addEventListener(name, clearHeat);
   return word;

@@ -18,12 +18,14 @@ export { computeGradcam } from './blip/gradcam.js';
 export type { SimMatrices, SimMatrixOptions, SimMatrixSamples } from './blip/sim_matrix.js';
 export { BeamSearch } from './generation/beam_search.js';
 export { generateIds, nucleus } from './generation/generate.js';
+export { wordsOf } from './generation/looked_at.js';
 export {
   checkedOptions,
   type GenerateOptions,
   generationConflicts,
   generationKeys,
   generationOptions,
+  type WrittenText,
 } from './generation/options.js';
 export {
   banWords,

@@ -179,7 +179,7 @@ export class Api {
       const result = await this.options.queue.add(job, {
         signal: AbortSignal.any([signal, unread.signal]),
         onStart: () => tell('started'),
-        onProgress: ({ word }: Progress) => tell('word', word),
+        onProgress: ({ text }: Progress) => tell('text', text),
       });
       tell('done', { model, ...result });
     } catch (thrown) {
@@ -201,8 +201,8 @@ const JOBS: {
   [U in Use]: (body: ReadRequest<U>) => Pick<Job<U>, 'shared' | 'item' | 'alone'>;
 } = {
   caption: (body) => ({
-    shared: { settings: generateOptions(body as never) },
-    item: { image: body.image!, prompt: body.prompt },
+    shared: { settings: generateOptions(body as never), explain: body.explain ?? false },
+    item: { image: body.image!, prompt: body.prompt, stream: body.stream },
     // What is drawn depends on the place in the batch too.
     alone: body.seed !== undefined,
   }),

@@ -9,8 +9,9 @@ export type Use = (typeof USES)[number];
 /** For each use: what requests of a batch have in common, what each has of its own, and what it gets. */
 export interface Uses {
   caption: {
-    shared: { settings: GenerateOptions };
-    item: { image: Uint8Array; prompt?: string };
+    /** Whether what each word looked at is told too. */
+    shared: { settings: GenerateOptions; explain: boolean };
+    item: { image: Uint8Array; prompt?: string; stream?: boolean };
     result: { captions: Caption[] };
   };
   ask: {
@@ -37,6 +38,17 @@ export interface Uses {
 
 export interface Caption {
   text: string;
+  /** The mean of its tokens' log-probabilities; left out by a model that does not tell. */
+  log_probability?: number;
+  words?: CaptionWord[];
+}
+
+export interface CaptionWord {
+  text: string;
+  /** Of all its pieces. */
+  probability: number;
+  /** Rows of patches: how much was looked at each, at most 1 together. */
+  looked_at?: number[][];
 }
 
 /** Requests that are carried out together. */
@@ -54,8 +66,8 @@ export type Outcome<U extends Use = Use> = { value: Uses[U]['result'] } | { erro
 /** What happens meanwhile to the request at a place of its batch. */
 export interface Progress {
   item: number;
-  /** Words that are new. */
-  word: { caption: number; text: string };
+  /** What is written of a caption so far. */
+  text: { caption: number; text: string };
 }
 
 /** What a worker is to load. */
@@ -81,7 +93,10 @@ export interface Loaded {
   photos: readonly string[];
 }
 
-export type ToWorker = { kind: 'load'; task: WorkerTask } | { kind: 'run'; id: number; batch: Batch };
+export type ToWorker =
+  | { kind: 'load'; task: WorkerTask }
+  | { kind: 'run'; id: number; batch: Batch }
+  | { kind: 'cancel'; id: number };
 
 export type FromWorker =
   | { kind: 'loaded'; loaded: Loaded }

@@ -52,6 +52,7 @@ const caption = z.strictObject({
     2 ** 32 - 1,
     'Sampling: the same seed draws the same captions; the request is carried out alone then.',
   ),
+  explain: z.boolean().optional().describe('Tell of each word what it looked at, where the model can.'),
   stream: z
     .boolean()
     .optional()
@@ -120,7 +121,26 @@ const named = z.string().describe('The model that did it.');
 export const RESPONSES = {
   caption: z.object({
     model: named,
-    captions: z.array(z.object({ text: z.string() })).describe('Best first.'),
+    captions: z
+      .array(
+        z.object({
+          text: z.string(),
+          log_probability: z.number().optional().describe("The mean of its tokens' log-probabilities."),
+          words: z
+            .array(
+              z.object({
+                text: z.string(),
+                probability: z.number().describe('Of all its pieces.'),
+                looked_at: z
+                  .array(z.array(z.number()))
+                  .optional()
+                  .describe('With explain: rows of patches, how much was looked at each.'),
+              }),
+            )
+            .optional(),
+        }),
+      )
+      .describe('Best first.'),
   }),
   ask: z.object({ model: named, answers: z.array(z.object({ question: z.string(), answer: z.string() })) }),
   match: z.object({

@@ -5,6 +5,7 @@
 import { LavisError, messageOf } from '../common/errors.js';
 import { configureLogging } from '../common/logging.js';
 import { loadPlugin } from '../config/index.js';
+import { Cancelled } from './at_work.js';
 import type { FromWorker, ToWorker } from './protocol.js';
 import { ServedModels } from './served_models.js';
 
@@ -13,6 +14,8 @@ const send = (message: FromWorker) => {
 };
 
 let models: ServedModels | undefined;
+/** The batch that nobody waits for any more. */
+let cancelled = -1;
 
 async function receive(message: ToWorker): Promise<void> {
   if (message.kind === 'load') {
@@ -20,9 +23,15 @@ async function receive(message: ToWorker): Promise<void> {
     for (const plugin of message.task.plugins) await loadPlugin(plugin);
     models = await ServedModels.load(message.task);
     send({ kind: 'loaded', loaded: models.loaded });
-  } else {
+  } else if (message.kind === 'cancel') cancelled = message.id;
+  else {
     const { id, batch } = message;
-    const outcomes = await models!.run(batch, (progress) => send({ kind: 'progress', id, progress }));
+    const outcomes = await models!.run(batch, {
+      onProgress: (progress) => send({ kind: 'progress', id, progress }),
+      throwIfCancelled() {
+        if (cancelled === id) throw new Cancelled();
+      },
+    });
     send({ kind: 'done', id, outcomes });
   }
 }

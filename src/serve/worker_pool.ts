@@ -173,7 +173,11 @@ class Worker {
         this.#child?.kill('SIGKILL');
       }, batchTimeout);
       this.#running = { ...options, id: this.#ids++, resolve, reject, timer };
-      this.#send({ kind: 'run', id: this.#running.id, batch });
+      const { id } = this.#running;
+      this.#send({ kind: 'run', id, batch });
+      options.signal.addEventListener('abort', () => {
+        if (this.#running?.id === id) this.#send({ kind: 'cancel', id });
+      });
     });
   }
 

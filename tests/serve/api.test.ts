@@ -69,8 +69,40 @@ describe('lavis serve answers as the reference does', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     assert.deepEqual(events.slice(0, 2), [{ event: 'queued', ahead: 0 }, { event: 'started' }]);
+    const texts = events.filter(({ event }) => event === 'text').map(({ text }) => text.split(' ').length);
+    assert.ok(texts.length > 5);
+    assert.ok(
+      texts.every((words, i) => i === 0 || words >= texts[i - 1]),
+      `${texts}`,
+    );
     assert.equal(events.at(-1).event, 'done');
     assert.equal(events.at(-1).captions[0].text, beam.captions[0]);
+  });
+
+  it('tells how sure it was of each word, and what each looked at', async () => {
+    const body = { image: tiny.image('tiny_caption', 2), ...beam.args, num_captions: 2, explain: true };
+    const { captions } = (await (await tiny.post('/v1/caption', body)).json()) as {
+      captions: {
+        text: string;
+        log_probability: number;
+        words: { text: string; probability: number; looked_at: number[][] }[];
+      }[];
+    };
+    assert.equal(captions[0].text, beam.captions[2]);
+    assert.equal(captions.length, 2);
+    for (const { text, log_probability, words } of captions) {
+      assert.equal(words.map((word) => word.text).join(' '), text);
+      assert.ok(log_probability < 0);
+      for (const { probability, looked_at } of words) {
+        assert.ok(probability > 0 && probability <= 1);
+        assert.deepEqual(
+          looked_at.map(({ length }) => length),
+          [4, 4, 4, 4],
+        ); // 64 pixels in patches of 16
+        const all = looked_at.flat().reduce((a, b) => a + b, 0);
+        assert.ok(all > 0 && all < 1.001, `${all}`);
+      }
+    }
   });
 
   it('draws the same captions for the same seed, whatever else is asked', async () => {

@@ -45,6 +45,16 @@ describe('the demo, as a person uses it', { skip: noChromium }, () => {
     await page.chooseFile('#file', tiny.images.tiny_caption!.files[1]);
     await page.until('document.querySelectorAll(".captions li p").length === 3');
     assert.equal((await page.text('.captions li p')).trim(), captions[1]);
+    const isDrawn = 'document.getElementById("heat").classList.contains("on")';
+    assert.equal(await page.evaluate(isDrawn), false);
+    await page.evaluate('document.querySelectorAll(".captions button.word")[2].focus()');
+    assert.equal(await page.evaluate(isDrawn), true);
+    const drawn = `(() => {
+      const { width, height } = document.getElementById('heat');
+      const { data } = document.getElementById('heat').getContext('2d').getImageData(0, 0, width, height);
+      return Math.max(...data.filter((_, i) => i % 4 === 3));
+    })()`;
+    assert.ok((await page.evaluate<number>(drawn)) > 100);
     assert.equal(await page.text('#name'), '1.png');
     assert.deepEqual(await page.seriousFaults(), []);
   });

@@ -2,7 +2,7 @@ import { ConfigError, DataError } from '../../common/errors.js';
 import { registry } from '../../common/registry.js';
 import { key, types } from '../../config/index.js';
 import { tf } from '../../engine/index.js';
-import { type Generated, generateIds } from '../generation/generate.js';
+import { type Generated, generateIds, type WrittenIds } from '../generation/generate.js';
 import { lookedAt } from '../generation/looked_at.js';
 import { type GenerateOptions, resolveOptions } from '../generation/options.js';
 import { embedsOf, imageEncodingOf, type PromptedSamples, seenImages } from '../image_embeds.js';
@@ -168,15 +168,22 @@ export class BlipCaption extends BlipBase implements CaptionModel {
     const states = tf.tidy(() => embedsOf(this.visualEncoder, seen).clone());
     const badWords = resolved.badWords.map((word) => this.tokenizer.encode(word).slice(1, -1));
     const special = { eos: this.tokenizer.sepId, pad: this.tokenizer.padId, badWords };
+    const textOf = (ids: readonly number[], image: number) =>
+      own?.[image] == null
+        ? this.#caption(ids)
+        : this.tokenizer.decode(ids.slice(prompts[image].length)).trim();
+    const { onStep } = options;
+    const onIds =
+      onStep &&
+      ((written: readonly WrittenIds[]) =>
+        onStep(
+          written.map(({ image, caption, ids }) => ({ image, caption, text: textOf(ids, image).trim() })),
+        ));
     try {
-      const generated = await generateIds(this.textDecoder, { states, prompts }, special, resolved);
+      const inputs = { states, prompts, onIds };
+      const generated = await generateIds(this.textDecoder, inputs, special, resolved);
       const each = generated.sequences.length / prompts.length;
-      const captions = generated.sequences.map((ids, row) => {
-        const image = Math.floor(row / each);
-        return own?.[image] == null
-          ? this.#caption(ids)
-          : this.tokenizer.decode(ids.slice(prompts[image].length)).trim();
-      });
+      const captions = generated.sequences.map((ids, row) => textOf(ids, Math.floor(row / each)));
       return { ...generated, captions, promptLengths: prompts.map(({ length }) => length) };
     } finally {
       states.dispose();

@@ -44,6 +44,15 @@ export interface Generated {
 export interface GenerationInputs extends ReadBeside {
   /** Token ids, [DEC] first: one prompt for each sample, of any lengths. */
   prompts: readonly (readonly number[])[];
+  /** Hears after each word what is written so far, and is waited for; what it throws ends the generation. */
+  onIds?: (texts: readonly WrittenIds[]) => void | Promise<void>;
+}
+
+/** A text that is being written, its prompt in front; its places are those of `WrittenText`. */
+export interface WrittenIds {
+  image: number;
+  caption: number;
+  ids: readonly number[];
 }
 
 /** Continues a prompt for each sample. */
@@ -73,8 +82,9 @@ export async function generateIds(
   return inOrder(found, order, options.numCaptions * options.numReturnSequences, special.pad);
 }
 
-function selectSamples({ states, statesMask, prompts }: GenerationInputs, samples: number[]) {
+function selectSamples({ states, statesMask, prompts, onIds }: GenerationInputs, samples: number[]) {
   return {
+    onIds,
     states: tf.tidy(() => tf.gather(states, tf.tensor1d(samples, 'int32'))),
     statesMask: statesMask && samples.map((sample) => statesMask[sample]),
     prompts: samples.map((sample) => prompts[sample]),
@@ -106,7 +116,7 @@ function inOrder(found: Generated[], order: number[], captions: number, pad: num
 /** @param samples the numbers of the samples among those of the whole generation, which seeds go by */
 async function generateTogether(
   decoder: TextDecoder,
-  { prompts, ...beside }: GenerationInputs,
+  { prompts, onIds, ...beside }: GenerationInputs,
   samples: readonly number[],
   special: SpecialIds,
   options: ResolvedOptions,
@@ -114,16 +124,22 @@ async function generateTogether(
   const searches = !options.useNucleusSampling && options.numBeams > 1;
   const session = new DecodingSession(decoder, beside, { logProbabilities: searches });
   try {
-    if (searches) return await beamSearch(session, prompts, special, options);
-    return await pickWords(session, prompts, samples, special, options);
+    const texts = { prompts, samples, onIds };
+    if (searches) return await beamSearch(session, texts, special, options);
+    return await pickWords(session, texts, special, options);
   } finally {
     session.dispose();
   }
 }
 
+interface Texts extends Pick<GenerationInputs, 'prompts' | 'onIds'> {
+  /** The numbers of the samples among those of the whole generation. */
+  samples: readonly number[];
+}
+
 async function beamSearch(
   session: DecodingSession,
-  prompts: readonly (readonly number[])[],
+  { prompts, samples, onIds }: Texts,
   special: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
@@ -141,6 +157,13 @@ async function beamSearch(
       });
       search.advance(search.candidates(scores[i], own));
     });
+    await onIds?.(
+      running.flatMap((search) =>
+        search.texts
+          .slice(0, options.numReturnSequences)
+          .map((ids, caption) => ({ image: samples[searches.indexOf(search)], caption, ids })),
+      ),
+    );
     const alive = running.flatMap((search, i) => (search.done ? [] : [i]));
     if (alive.length === 0 || running[alive[0]].texts[0].length >= maxLength) break;
     session.keep(alive);
@@ -176,8 +199,7 @@ interface Text {
 
 async function pickWords(
   session: DecodingSession,
-  prompts: readonly (readonly number[])[],
-  samples: readonly number[],
+  { prompts, samples, onIds }: Texts,
   special: SpecialIds,
   options: ResolvedOptions,
 ): Promise<Generated> {
@@ -210,6 +232,11 @@ async function pickWords(
         text.done = token === eos;
       });
     });
+    await onIds?.(
+      running.flatMap((group) =>
+        group.map(({ ids }, caption) => ({ image: samples[texts.indexOf(group)], caption, ids })),
+      ),
+    );
     const alive = running.flatMap((group, i) => (group.every(({ done }) => done) ? [] : [i]));
     if (alive.length === 0 || running[alive[0]][0].ids.length >= options.maxLength) break;
     session.keep(alive);

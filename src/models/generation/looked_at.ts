@@ -40,7 +40,7 @@ export async function lookedAt(
 }
 
 /** The words that tokens make, each with the places of its pieces; special tokens are no word. */
-function wordsOf(tokens: readonly ScoredToken[]): { word: string; places: number[] }[] {
+export function wordsOf(tokens: readonly ScoredToken[]): { word: string; places: number[] }[] {
   const words: { word: string; places: number[] }[] = [];
   for (const [place, { token }] of tokens.entries()) {
     if (/^\[.+\]$/.test(token)) continue;

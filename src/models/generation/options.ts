@@ -31,9 +31,22 @@ export interface GenerateOptions {
   numReturnSequences?: number;
   /** Sampling: the same seed draws the same captions; the model's generator gives one where left out. */
   seed?: number;
+  /** Hears after each word what is written so far, and is waited for; what it throws ends the generation. */
+  onStep?: (texts: readonly WrittenText[]) => void | Promise<void>;
 }
 
-export type ResolvedOptions = Required<Omit<GenerateOptions, 'seed'>> & Pick<GenerateOptions, 'seed'>;
+/** A text that is being written; of a beam search, one of the beams that lead, which may still change. */
+export interface WrittenText {
+  /** Place of its image among the samples. */
+  image: number;
+  /** Place of the text among those of its image. */
+  caption: number;
+  text: string;
+}
+
+type Optional = 'seed' | 'onStep';
+
+export type ResolvedOptions = Required<Omit<GenerateOptions, Optional>> & Pick<GenerateOptions, Optional>;
 
 /** What `generate` takes for what is left out. Source: lavis/models/blip_models/blip_caption.py, transformers 4.20. */
 export const GENERATION_DEFAULTS = {
