@@ -61,7 +61,8 @@ describe('lavis serve answers as the reference does', () => {
   });
 
   it('streams what happens as lines of JSON', async () => {
-    const body = { image: tiny.image('tiny_caption', 0), ...beam.args, stream: true };
+    const greedy = cases.find(({ name }) => name === 'greedy')!;
+    const body = { image: tiny.image('tiny_caption', 0), ...greedy.args, stream: true };
     const answer = await tiny.post('/v1/caption', body);
     assert.match(answer.headers.get('content-type')!, /^application\/x-ndjson/);
     const events = (await answer.text())
@@ -69,14 +70,11 @@ describe('lavis serve answers as the reference does', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     assert.deepEqual(events.slice(0, 2), [{ event: 'queued', ahead: 0 }, { event: 'started' }]);
-    const texts = events.filter(({ event }) => event === 'text').map(({ text }) => text.split(' ').length);
+    const texts = events.filter(({ event }) => event === 'text').map(({ text }) => text);
     assert.ok(texts.length > 5);
-    assert.ok(
-      texts.every((words, i) => i === 0 || words >= texts[i - 1]),
-      `${texts}`,
-    );
+    for (const text of texts) assert.ok(greedy.captions[0].startsWith(text), text);
     assert.equal(events.at(-1).event, 'done');
-    assert.equal(events.at(-1).captions[0].text, beam.captions[0]);
+    assert.equal(events.at(-1).captions[0].text, greedy.captions[0]);
   });
 
   it('tells how sure it was of each word, and what each looked at', async () => {
