@@ -142,13 +142,14 @@ function zooConfig(source: ModelSource, { caller, arch: usual }: Use<Model>): Pr
   });
 }
 
-/** Of weights that nobody says more about, what their run recorded in them; undefined where it did not. */
+/** What a run recorded in its weights, unless they are said to be something else; undefined where it did not. */
 async function recordOf(source: ModelSource, { caller }: Use<Model>): Promise<Config | undefined> {
   const { checkpoint, arch, modelType } = source;
-  if (checkpoint === undefined || arch !== undefined || modelType !== undefined) return undefined;
+  if (checkpoint === undefined || modelType !== undefined) return undefined;
   const record = await recordedConfig(await locateWeights(checkpoint, '--checkpoint FILE'));
   if (record === undefined) return undefined;
   const model = tableAt(record, 'model');
+  if (arch !== undefined && arch !== model.arch) return undefined;
   const { defaultConfigs } = registry.getModelClass(String(model.arch));
   const types = Object.keys(defaultConfigs);
   const type = types.find((name) => name === model.model_type) ?? types[0];

@@ -143,6 +143,10 @@ export class Page {
   async seriousFaults(): Promise<string[]> {
     const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     await this.evaluate(`${axe}; undefined`);
+    // what fades in is judged when it is there
+    await this.evaluate(`Promise.allSettled(document.getAnimations()
+      .filter(({ effect }) => effect.getTiming().iterations !== Infinity)
+      .map(({ finished }) => finished)).then(() => undefined)`);
     return this.evaluate(`axe.run(document).then(({ violations }) => violations
       .filter(({ impact }) => ['serious', 'critical'].includes(impact))
       .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => id + ': ' + html.slice(0, 200) + ' ' + failureSummary)))`);

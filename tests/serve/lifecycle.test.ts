@@ -152,15 +152,17 @@ describe('many clients', () => {
     });
     after(() => tiny.server.end());
     const images = [0, 1, 2].map((i) => tiny.image('tiny_caption', i));
+    const textOf = async (answer: Response) =>
+      ((await answer.json()) as { captions: { text: string }[] }).captions[0].text;
     const expected = await Promise.all(
-      images.map(async (one) => (await tiny.post('/v1/caption', { image: one })).text()),
+      images.map(async (one) => textOf(await tiny.post('/v1/caption', { image: one }))),
     );
     const clients = Array.from({ length: 16 }, async (_, client) => {
       for (let i = 0; i < 4; i++) {
         const which = (client + i) % images.length;
         const answer = await tiny.post('/v1/caption', { image: images[which] });
         assert.equal(answer.status, 200);
-        assert.equal(await answer.text(), expected[which]);
+        assert.equal(await textOf(answer), expected[which]); // figures differ in rounding with the batch
       }
     });
     await Promise.all(clients);
