@@ -16,8 +16,11 @@ export function drawHeat(map) {
   for (const [y, row] of map.entries()) {
     for (const [x, share] of row.entries()) {
       const part = share / most;
+      // dark where it did not look, a warm light where it did
+      const light = part ** 0.8;
+      const alpha = 0.62 * (1 - light) + 0.38 * light;
       pixels.data.set(
-        [255, Math.round(210 * (1 - part)), 40, Math.round(200 * part ** 1.5)],
+        [255 * light, 196 * light, 40 * light, 255 * alpha].map(Math.round),
         4 * (y * width + x),
       );
     }
