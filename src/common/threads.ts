@@ -11,7 +11,7 @@ type Environment = Record<string, string | undefined>;
 
 export interface ThreadOptions {
   env?: Environment;
-  /** Processes that share what this one may use; of the launcher's variables unless given. */
+  /** Processes that share what this one may use; of the launcher's variables by default. */
   processes?: number;
   /** Processors that the system lets this process run on (its affinity). */
   processors?: number;

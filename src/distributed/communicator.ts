@@ -4,7 +4,7 @@ import { multiply, plainArrays } from './arithmetic.js';
 export type Backend = 'single' | 'local' | 'mpi';
 
 export interface CallOptions {
-  /** How long to wait for the other ranks; `run.dist_timeout` unless given. */
+  /** How long to wait for the other ranks; `run.dist_timeout` by default. */
   timeoutSeconds?: number;
 }
 

@@ -8,7 +8,7 @@ import { LocalCommunicator } from './local/local_communicator.js';
 import { MpiCommunicator } from './mpi/mpi_communicator.js';
 
 export interface InitOptions {
-  /** `run.dist_backend`; chosen by how the process was started unless given. */
+  /** `run.dist_backend`; chosen by how the process was started by default. */
   backend?: 'local' | 'mpi' | 'auto';
   /** `run.dist_timeout`: seconds that an operation waits for the other ranks. */
   timeoutSeconds?: number;

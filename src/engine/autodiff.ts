@@ -123,7 +123,7 @@ export function record<T extends Record<string, tf.Tensor>>(
 }
 
 interface GradientsOptions {
-  /** The gradient of the result, 1 unless given. */
+  /** The gradient of the result, 1 by default. */
   seed?: tf.Tensor;
   onGrad?: (index: number, grad: tf.Tensor) => void;
   float16?: boolean;

@@ -5,9 +5,9 @@ import { DEVICES, type Device, openDevice } from './devices.js';
 import { tf } from './tf.js';
 
 export interface EngineOptions {
-  /** 'auto', 'cpu', 'cuda', 'cuda:1', 'webgpu' or 'webgpu:0'; 'auto' unless given. */
+  /** 'auto', 'cpu', 'cuda', 'cuda:1', 'webgpu' or 'webgpu:0'; 'auto' by default. */
   device?: string;
-  /** Threads of the CPU engine; LAVIS_THREADS, OMP_NUM_THREADS or this process's share of the cores unless given. */
+  /** Threads of the CPU engine; LAVIS_THREADS, OMP_NUM_THREADS or this process's share of the cores by default. */
   threads?: number;
 }
 

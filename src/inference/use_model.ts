@@ -36,13 +36,13 @@ export interface ModelSource {
   allowUnknown?: boolean;
   /** Architecture of the zoo. */
   arch?: string;
-  /** The first type of the architecture unless given. */
+  /** The first type of the architecture by default. */
   modelType?: string;
   /** Weights; else the best that the YAML's run made, or those that the YAML or the zoo names. */
   checkpoint?: string;
   /** Folder of a LoRA adapter, of a run or of PEFT, over the weights that the YAML or the zoo names. */
   adapter?: string;
-  /** Multiplies with weights of 8 bits, on the CPU; `run.quantize` unless given. */
+  /** Multiplies with weights of 8 bits, on the CPU; `run.quantize` by default. */
   quantize?: 'int8';
 }
 
@@ -64,7 +64,7 @@ export interface Use<M extends Model> {
   caller: string;
   /** The architecture, unless the source names one. */
   arch: string;
-  /** As `--device` says; `run.device` unless given. */
+  /** As `--device` says; `run.device` by default. */
   device?: string;
   /** What texts go through where no section says so. */
   textProcessor?: string;

@@ -25,7 +25,7 @@ export type Samples = object;
 /** What a model makes of a batch; its scalars named loss… are logged. */
 export interface ModelOutput {
   loss: tf.Scalar;
-  /** Of how many terms the loss is the mean: what it counts beside other ranks' losses; one as much as another's unless given. */
+  /** Of how many terms the loss is the mean: what it counts beside other ranks' losses; one as much as another's by default. */
   weight?: number;
 }
 

@@ -14,7 +14,7 @@ import {
 export type ImageSource = string | Uint8Array | RgbImage;
 
 export interface ImageBatchOptions {
-  /** Images at a time; 8 unless given. */
+  /** Images at a time; 8 by default. */
   batchSize?: number;
   /**
    * Hears of an image that cannot be read, which has no result then and stops nothing; without it the first
@@ -116,7 +116,7 @@ export interface ImageMatch {
 }
 
 export interface MatchImagesOptions extends ImageBatchOptions {
-  /** What texts go through first, such as `txtProcessors.eval`; they are taken as they stand unless given. */
+  /** What texts go through first, such as `txtProcessors.eval`; they are taken as they stand by default. */
   textProcessor?: TextProcessor;
   /** Hears of an image's matches as soon as they are made. */
   onMatches?: (matches: readonly ImageMatch[], index: number) => void | Promise<void>;
@@ -158,7 +158,7 @@ export async function matchImages(
 }
 
 export interface AnswerQuestionsOptions extends AnswerOptions, ImageBatchOptions {
-  /** What questions go through first, such as `txtProcessors.eval`; they are asked as they stand unless given. */
+  /** What questions go through first, such as `txtProcessors.eval`; they are asked as they stand by default. */
   textProcessor?: TextProcessor;
   /** Hears of an image's answers as soon as they are made. */
   onAnswers?: (answers: readonly string[], index: number) => void | Promise<void>;

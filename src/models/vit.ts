@@ -27,7 +27,7 @@ export interface VitConfig {
   recomputedBlocks: number;
   /** Added to the variance under every layer norm's root: 1e-6, as timm has it, or what other code trained with. */
   layerNormEps: number;
-  /** Spread of the first weights; 0.02 unless given. */
+  /** Spread of the first weights; 0.02 by default. */
   initializerRange?: number;
   /** Whether the position embedding starts from sines and cosines of row and column instead of at random. */
   sinCosPositions?: boolean;

@@ -7,7 +7,7 @@ import { isHidden, nameKind } from './image_format.js';
 export type LeftOut = Map<string, number>;
 
 export interface ImageFileOptions {
-  /** Whether folders in a folder are looked through too; true unless given. */
+  /** Whether folders in a folder are looked through too; true by default. */
   recursive?: boolean;
   /** Counts what is not taken. */
   leftOut?: LeftOut;

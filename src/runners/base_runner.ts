@@ -48,7 +48,7 @@ export interface RunnerOptions {
   engine?: string;
   /** The run's folder, its own alone. */
   folder: string;
-  /** The other workers; a world of one unless given. */
+  /** The other workers; a world of one by default. */
   comm?: Communicator;
   /** Told of every stage after the runner's own hooks and those of `run.hooks`. */
   hooks?: RunHook[];
@@ -353,7 +353,7 @@ export abstract class BaseRunner implements Run {
 
   /**
    * Saves and ends the run when a signal came to any rank.
-   * @param rng the generator's state to save; the current one unless given
+   * @param rng the generator's state to save; the current one by default
    * @throws RunInterrupted
    */
   async #stopIfAsked(rng?: readonly number[]): Promise<void> {

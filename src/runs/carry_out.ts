@@ -10,9 +10,9 @@ import { abandonJob, type Job } from './job.js';
 import { agreeOnJob, joinRun, makeRunner, prepareRun } from './prepare_run.js';
 
 export interface CarryOutOptions {
-  /** As --device says; `run.device` unless given. */
+  /** As --device says; `run.device` by default. */
   device?: string;
-  /** The name of the run's folder under `run.output_dir`; the time of the start unless given. */
+  /** The name of the run's folder under `run.output_dir`; the time of the start by default. */
   jobId?: string;
   /** Told of every stage, after the hooks of `run.hooks`. */
   hooks?: RunHook[];

@@ -14,7 +14,7 @@ import { usedSplits } from '../tasks/index.js';
 
 /**
  * What is fetched for names and for a run.
- * @param splits of datasets; unless given those that the run reads, and train, val and test of a dataset's name
+ * @param splits of datasets; by default those that the run reads, and train, val and test of a dataset's name
  * @throws ConfigError for an unknown name or split, with the nearest ones
  */
 export function downloadsOf({

@@ -35,7 +35,7 @@ const FLOAT16 = 'products and what the backward pass keeps are float16, sums and
 const FLOAT32 = 'this engine has no float16, float32 is used';
 
 export interface PrepareOptions {
-  /** As --device says; `run.device` unless given. */
+  /** As --device says; `run.device` by default. */
   device?: string;
   /** Whether the train and valid splits are needed too. */
   training: boolean;

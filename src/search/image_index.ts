@@ -24,9 +24,9 @@ import { type Entry, FeatureStore } from './feature_store.js';
 export interface IndexOptions {
   /** What texts of queries go through first, such as `txtProcessors.eval`. */
   textProcessor?: TextProcessor;
-  /** Images at a time; 16 unless given. */
+  /** Images at a time; 16 by default. */
   batchSize?: number;
-  /** Whether folders in the folder are looked through too; true unless given. */
+  /** Whether folders in the folder are looked through too; true by default. */
   recursive?: boolean;
   /** false answers from what is kept, without a look at the folder. */
   update?: boolean;

@@ -6,12 +6,12 @@ import type { ImageIndex } from './image_index.js';
 export interface Query {
   text?: string;
   image?: ImageSource;
-  /** What the image counts where there is a text too, from 0 to 1; 0.5 unless given. */
+  /** What the image counts where there is a text too, from 0 to 1; 0.5 by default. */
   imageWeight?: number;
 }
 
 export interface SearchOptions {
-  /** Results at most; 12 unless given. */
+  /** Results at most; 12 by default. */
   top?: number;
   /** Looks closely at so many of the best, `top` or more: reads the text beside them with the matching head. */
   rerank?: number;

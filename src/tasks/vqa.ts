@@ -47,7 +47,7 @@ const vqaSchema = section({
     undefined,
     "The answers of people in place of the dataset's: a file as VQA's, or one for each split.",
   ),
-  ques_files: key(files, undefined, 'And the questions that are scored; all that have answers unless given.'),
+  ques_files: key(files, undefined, 'And the questions that are scored; all that have answers by default.'),
   sample_id_key: key(types.text, undefined, 'Accepted for LAVIS; questions have `question_id`.'),
 });
 

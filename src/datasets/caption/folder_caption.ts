@@ -28,7 +28,7 @@ const ownKeys = {
   caption_from: key(
     z.enum(CAPTION_PLACES),
     undefined,
-    'Where captions are: `beside` (text files), `metadata` (metadata.csv or .jsonl) or `file_name`; found unless given.',
+    'Where captions are: `beside` (text files), `metadata` (metadata.csv or .jsonl) or `file_name`; detected by default.',
   ),
   ...promptedKeys,
 };

@@ -17,7 +17,7 @@ import { type ArrayPlace, SharedArrays } from './shared_arrays.js';
 import { SharedMemory, slotBytes } from './shared_memory.js';
 
 export interface LocalOptions {
-  /** Where the ranks meet; derived from the run's id unless given. */
+  /** Where the ranks meet; derived from the run's id by default. */
   folder?: string;
   timeoutSeconds?: number;
 }

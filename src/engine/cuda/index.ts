@@ -7,7 +7,7 @@ import { tf } from '../tf.js';
 export const PACKAGE = '@tensorflow/tfjs-node-gpu';
 
 export interface CudaOptions {
-  /** Counted among the GPUs that CUDA_VISIBLE_DEVICES leaves; this worker's own unless given. */
+  /** Counted among the GPUs that CUDA_VISIBLE_DEVICES leaves; this worker's own by default. */
   index?: number;
 }
 

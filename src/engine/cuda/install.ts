@@ -7,7 +7,7 @@ import { log } from '../../common/logging.js';
 import { INSTALL, PACKAGE } from './index.js';
 
 export interface InstallCudaOptions {
-  /** A libtensorflow that is there already: a folder with include/ and lib/. One is downloaded unless given. */
+  /** A libtensorflow that is there already: a folder with include/ and lib/. One is downloaded by default. */
   libtensorflow?: string;
   /** Only try what is installed. */
   check?: boolean;

@@ -17,7 +17,7 @@ export interface AdamWUpdate {
   weightDecay: number;
   /** 1 for the first update. */
   step: number;
-  /** What the gradient is multiplied by, 1 unless given; where it is 0, nothing changes. */
+  /** What the gradient is multiplied by, 1 by default; where it is 0, nothing changes. */
   factor?: tf.Scalar;
 }
 

@@ -5,7 +5,7 @@ import { fused, runKernel, runKernels } from './run.js';
 
 export interface AttentionOptions {
   numHeads: number;
-  /** Factor of the scores; 1 / sqrt(D / numHeads) unless given. */
+  /** Factor of the scores; 1 / sqrt(D / numHeads) by default. */
   scale?: number;
   /** Added to the scores; broadcastable to [B, H, Tq, Tk]. Takes no gradient. */
   mask?: tf.Tensor;

@@ -42,7 +42,7 @@ const { drop } = instantiate<{
 /**
  * Writes `values[i] * (0 or 1 / (1 - rate))` to `out`. Element i's fate depends on (seed, i) only, so the
  * gradient draws the same mask again instead of storing it.
- * @param from the values; every one is 1 unless given
+ * @param from the values; every one is 1 by default
  */
 export function applyDropout(out: Float32Array, rate: number, seed: number, from?: Float32Array): void {
   const [start, threshold, scale] = [dropoutStart(seed), dropoutThreshold(rate), 1 / (1 - rate)];

@@ -52,7 +52,7 @@ export interface Node {
   inputs: string[];
   outputs: string[];
   attributes?: Attributes;
-  /** The operator set; ONNX's own unless given. */
+  /** The operator set; ONNX's own by default. */
   domain?: string;
 }
 

@@ -69,7 +69,7 @@ export async function listAdapters(): Promise<ListedAdapter[]> {
 }
 
 /**
- * The adapter of that index or name (a part of it is enough), the fastest unless given.
+ * The adapter of that index or name (a part of it is enough), the fastest by default.
  * @throws EngineError where there is none: the list of those that are there
  */
 export async function openAdapter(wanted?: number | string): Promise<OpenAdapter> {

@@ -11,7 +11,7 @@ import { registerOverrides } from './overrides.js';
 export { type ListedAdapter, listAdapters } from './adapters.js';
 
 export interface WebGpuOptions {
-  /** An adapter by its index or a part of its name; the fastest unless given. */
+  /** An adapter by its index or a part of its name; the fastest by default. */
   adapter?: number | string;
   /** Refuses adapters that are programs on the CPU. */
   hardwareOnly?: boolean;

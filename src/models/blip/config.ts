@@ -121,7 +121,7 @@ function customSize(section: BlipSection) {
   if (!width || !depth || !heads) {
     throw new ConfigError('vit_type: custom needs its sizes', {
       allowed:
-        'model.vit_embed_dim, model.vit_depth, model.vit_num_heads; model.vit_patch_size is 16 unless given',
+        'model.vit_embed_dim, model.vit_depth, model.vit_num_heads; model.vit_patch_size is 16 by default',
     });
   }
   return {

@@ -83,7 +83,7 @@ export const generationKeys = {
   repetition_penalty: key(
     t.positive,
     undefined,
-    `Above 1 makes repeated words less likely; ${RUN_DEFAULTS.repetitionPenalty} unless given, ${SAMPLING_PENALTY} in sampling.`,
+    `Above 1 makes repeated words less likely; ${RUN_DEFAULTS.repetitionPenalty} by default, ${SAMPLING_PENALTY} in sampling.`,
   ),
   length_penalty: key(
     t.number,
@@ -100,7 +100,7 @@ export const generationKeys = {
   top_k: key(
     t.natural,
     undefined,
-    `Sampling draws from at most this many tokens; ${RUN_DEFAULTS.topK} unless given.`,
+    `Sampling draws from at most this many tokens; ${RUN_DEFAULTS.topK} by default.`,
   ),
   temperature: key(
     t.positive,

@@ -52,7 +52,7 @@ export const tokenizerKeys = {
   strip_accents: key(
     types.flag,
     undefined,
-    'Letters are read without their accents; as `lower_case` unless given. False with a vocabulary that has them.',
+    'Letters are read without their accents; as `lower_case` by default. False with a vocabulary that has them.',
   ),
   added_words: key(
     types.text,

@@ -44,7 +44,7 @@ export function rememberedSplits(
   return splits;
 }
 
-/** @param split whose processor is taken; the dataset's own unless given */
+/** @param split whose processor is taken; the dataset's own by default */
 function processorOf({ name, readers = {} }: Dataset, split?: string): ImageProcessor {
   const [spec] = Object.values(readers);
   const reader =
