@@ -115,6 +115,7 @@ export const caption = defineCommand({
       },
     };
     let failures = await captionAll(job, images, 'Captioning');
+    if (files || failures > 0) log.info(outcome(images.length, failures));
     if (folders.length > 0) {
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort());
@@ -126,6 +127,9 @@ export const caption = defineCommand({
     return failures > 0 ? 1 : 0;
   },
 });
+
+const outcome = (all: number, failures: number) =>
+  `${all - failures} of ${all} images captioned${failures > 0 ? `, ${failures} passed over` : ''}`;
 
 /** The files beside the images, where there are to be any. @throws UsageError for an image that none can lie beside. */
 async function filesFor(

@@ -3,11 +3,22 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { openPeftAdapter, savedState, saveTorch } from '#src/checkpoint/index.js';
-import { contentOf, type TinyRun, tinyRun } from '../runners/tiny_run.js';
+import type { HostTensor } from '#src/common/host_tensor.js';
+import type { PlainObject } from '#src/config/index.js';
+import { setupEngine, tf } from '#src/engine/index.js';
+import { BlipCaption, modelSectionOf } from '#src/models/index.js';
+import { readAll } from '../checkpoint/support.js';
+import { maxDifference } from '../models/tiny.js';
+import { contentOf, smallModel, type TinyRun, tinyRun } from '../runners/tiny_run.js';
 import { temporaryFolder } from '../support.js';
 import { jobFolder, lavis } from './lavis.js';
 
 const folder = temporaryFolder();
+const hostOf = async (tensor: tf.Tensor): Promise<HostTensor> => ({
+  dtype: 'float32',
+  shape: tensor.shape,
+  data: (await tensor.data()) as Float32Array,
+});
 
 describe('adapters from the command line', () => {
   let tiny: TinyRun;
@@ -70,6 +81,41 @@ describe('adapters from the command line', () => {
     assert.equal(await caption([], '--checkpoint', base, '--adapter', adapter), ofRun);
     assert.equal(await caption([], '--checkpoint', merged), ofRun);
     assert.notEqual(await caption([], '--checkpoint', base), ofRun);
+  });
+
+  it('lavis convert --to hf writes the merged weights, of a run and of an adapter over the base', async () => {
+    await setupEngine({ device: 'cpu' });
+    const adapter = join(job('of_1'), 'adapter_best');
+    const image = tf.randomNormal<tf.Rank.R4>([2, 32, 32, 3], 0, 1, 'float32', 7);
+    const seen = (model: BlipCaption) =>
+      tf.tidy(() => {
+        const given = { image, text_input: ['a dog', 'two men on a hill'] };
+        return model.eval().forward(given).intermediateOutput.decoderOutput.logits;
+      });
+    const model = await BlipCaption.fromConfig(smallModel(0) as PlainObject);
+    await model.loadCheckpoint(base);
+    const plain = seen(model);
+    await model.loadAdapter(adapter);
+    const wanted = seen(model);
+    model.dispose();
+    assert.ok((await maxDifference(plain, await hostOf(wanted))) > 1e-2, 'the adapter does something');
+    const cases = [
+      ['run', join(job('of_1'), 'checkpoint_best.pth')],
+      ['over', base, '--adapter', adapter, '--cfg-path', tiny.yaml],
+    ] as const;
+    for (const [name, place, ...more] of cases) {
+      const to = join(folder, `hf_${name}`);
+      const { code, stderr } = await lavis('convert', place, to, '--to', 'hf', ...more);
+      assert.equal(code, 0, stderr);
+      const state = await readAll(join(to, 'model.safetensors'));
+      assert.ok([...state.keys()].every((key) => !key.includes('lora')));
+      const section = (await modelSectionOf(to))!;
+      const written = await BlipCaption.fromConfig(section);
+      await written.loadCheckpoint(to);
+      const logits = seen(written);
+      assert.ok((await maxDifference(logits, await hostOf(wanted))) <= 1e-4, name);
+      written.dispose();
+    }
   });
 
   it('lavis eval scores a checkpoint of adapters beside the base that its YAML names', async () => {

@@ -76,7 +76,7 @@ async function writeImages(folder: string): Promise<void> {
 }
 
 /** Dropout and stochastic depth are on: an exact resume has to restore the model's generator. */
-function smallModel(noise: number): Record<string, unknown> {
+export function smallModel(noise: number): Record<string, unknown> {
   const med = {
     hidden_size: 12,
     intermediate_size: 16,

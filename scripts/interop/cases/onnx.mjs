@@ -18,7 +18,7 @@ import sharp from 'sharp';
 import { Browser } from '../../../build/tests/cli/browser.js';
 import { chromium } from '../../../build/tests/cli/chromium.js';
 import { tf } from '../../../dist/index.js';
-import { captionerOptions, captionTen } from '../lib/captioner.mjs';
+import { captionerOptions, captionSome } from '../lib/captioner.mjs';
 import { servePage } from '../lib/page.mjs';
 import { lavis, npmPackages, programOptions } from '../lib/programs.mjs';
 import { conclude, must } from '../lib/verdicts.mjs';
@@ -93,7 +93,7 @@ const work = mkdtempSync(join(tmpdir(), 'lavis-interop-'));
 const browser = new Browser();
 let served;
 try {
-  const { model, pixels, image, encoded } = await captionTen(args, work);
+  const { model, pixels, image, ids: wanted } = await captionSome(args, work);
   const config = args['cfg-path'] ? ['--cfg-path', args['cfg-path']] : [];
   lavis('export', args.checkpoint, join(work, 'web'), ...config);
   const { image: told } = JSON.parse(readFileSync(join(work, 'web', 'lavis_captioner.json'), 'utf8'));
@@ -119,7 +119,6 @@ try {
   const { bosId: bos, sepId: end, padId: pad } = model.tokenizer;
   const start = [bos, ...model.tokenizer.encode(model.prompt).slice(1, -1)];
   const about = { shape: image.shape.slice(1, 3), start, end };
-  const wanted = encoded.map((row) => row.slice(1, -1));
 
   const library = await import(
     pathToFileURL(createRequire(join(js, 'package.json')).resolve('@huggingface/transformers')).href

@@ -23,17 +23,23 @@ export function torchPython({ folder, python }) {
   const own = join(home, 'bin', 'python');
   if (!existsSync(own)) {
     run(python, ['-m', 'venv', home]);
-    run(own, ['-m', 'pip', 'install', '-q', 'torch', 'torchvision', 'numpy', 'pillow', 'safetensors']);
+    const packages = ['torch', 'torchvision', 'numpy', 'pillow', 'safetensors', 'setuptools', 'wheel'];
+    run(own, ['-m', 'pip', 'install', '-q', ...packages]);
   }
   return own;
 }
 
-/** Packages in a folder of their own, so that several versions go beside one PyTorch. @returns what PYTHONPATH names */
-export function pythonPackages({ folder }, python, name, packages, ...options) {
+/**
+ * Packages in a folder of their own, so that several versions go beside one PyTorch.
+ * @param alone packages without what they depend on, which may be PyTorch itself
+ * @returns what PYTHONPATH names
+ */
+export function pythonPackages({ folder }, python, name, packages, alone = []) {
   const target = resolve(folder, name);
-  if (!existsSync(target)) {
-    run(python, ['-m', 'pip', 'install', '-q', ...options, '--target', target, ...packages]);
-  }
+  if (existsSync(target)) return target;
+  const install = (...rest) => run(python, ['-m', 'pip', 'install', '-q', '--target', target, ...rest]);
+  install(...packages);
+  if (alone.length > 0) install('--no-deps', '--no-build-isolation', ...alone);
   return target;
 }
 

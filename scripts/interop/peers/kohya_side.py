@@ -26,7 +26,6 @@ from blip import blip  # noqa: E402
 # The vocabulary that a download would bring.
 blip.BertTokenizer.from_pretrained = classmethod(lambda cls, name: cls(str(folder / "vocab.txt"), do_lower_case=True))
 
-given = json.loads((folder / "given.json").read_text())
 file = folder / "checkpoint.pth"
 settings = {"image_size": 384, "vit": "large", "med_config": str(scripts / "finetune/blip/med_config.json")}
 model = blip.blip_decoder(pretrained=str(file), **settings).eval()
