@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { toFloat32 } from '#src/common/convert_tensor.js';
+import { toFloat32 } from '#src/common/host_tensor.js';
 import { readTensors } from '../models/tiny.js';
 import { fixtureJson, temporaryFolder } from '../support.js';
 import { type TinyServer, tinyServer } from './tiny_server.js';
