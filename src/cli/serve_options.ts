@@ -26,7 +26,7 @@ export const serveOptions = {
   photos: {
     type: 'string',
     requiresArg: true,
-    describe: 'Folder of images to search; needs a model that compares images with texts',
+    describe: 'Folder of images to choose from, and to search where a model compares images with texts',
   },
   port: {
     type: 'number',

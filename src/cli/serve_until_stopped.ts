@@ -17,7 +17,9 @@ export async function serveUntilStopped(
   if (loaded) {
     for (const { name, uses } of loaded.models) log.info(`${name}: ${uses.join(', ')}`);
     if (loaded.photos.length > 0)
-      log.info(`${loaded.photos.length} images of ${options.task.photos} can be searched`);
+      log.info(
+        `${loaded.photos.length} images of ${options.task.photos} can be ${loaded.models.some(({ uses }) => uses.includes('search')) ? 'searched' : 'chosen'}`,
+      );
     await tell(server.url);
     log.info('Ctrl-C ends it');
     await stopped;

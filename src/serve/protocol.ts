@@ -100,6 +100,12 @@ export type ToWorker =
 
 export type FromWorker =
   | { kind: 'loaded'; loaded: Loaded }
-  | { kind: 'failed'; headline: string; details: Record<string, string | undefined>; isOurs: boolean }
+  | {
+      kind: 'failed';
+      name: string;
+      headline: string;
+      details: Record<string, string | undefined>;
+      isOurs: boolean;
+    }
   | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'done'; id: number; outcomes: Outcome[] };

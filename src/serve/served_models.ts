@@ -1,8 +1,11 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { DataError } from '../common/errors.js';
 import { log } from '../common/logging.js';
 import type { Config } from '../config/index.js';
 import { indexFolder, useModel } from '../inference/index.js';
 import type { Model } from '../models/index.js';
+import { imagesBelow } from '../processors/index.js';
 import { type ImageIndex, search } from '../search/index.js';
 import { CaptionTask, VqaTask } from '../tasks/index.js';
 import { type AtWork, Cancelled, type RunHooks } from './at_work.js';
@@ -15,6 +18,8 @@ import { caption } from './run_caption.js';
 export class ServedModels {
   readonly #models = new Map<string, AtWork>();
   #index?: { model: string; index: ImageIndex };
+  /** Images of a folder that no model searches. */
+  #shown: string[] = [];
 
   /** @throws LavisError */
   static async load({ models, device, photos }: WorkerTask): Promise<ServedModels> {
@@ -26,7 +31,7 @@ export class ServedModels {
 
   get loaded(): Loaded {
     const models = [...this.#models].map(([name, { uses }]): ServedModel => ({ name, uses }));
-    return { models, photos: this.#index?.index.paths ?? [] };
+    return { models, photos: this.#index?.index.paths ?? this.#shown };
   }
 
   /** What became of each request; one that cannot be read fails alone. */
@@ -53,10 +58,17 @@ export class ServedModels {
     }
   }
 
-  /** Indexes the folder with the first model that compares images with texts. */
+  /** Indexes the folder with the first model that compares images with texts; without one, it is only shown. */
   async #openPhotos(folder: string): Promise<void> {
     const [name, searcher] = [...this.#models].find(([, { uses }]) => uses.includes('search')) ?? [];
-    if (name === undefined || !searcher) return;
+    if (name === undefined || !searcher) {
+      log.info(`${folder} is shown, not searched: no model compares images with texts`);
+      const info = await stat(folder).catch(() => undefined);
+      if (!info?.isDirectory()) throw new DataError('the folder is not there', { where: resolve(folder) });
+      const below = resolve(folder).length + 1;
+      this.#shown = (await imagesBelow(resolve(folder))).map((path) => path.slice(below));
+      return;
+    }
     const { index } = await indexFolder(searcher, folder);
     this.#index = { model: name, index };
     for (const [other, atWork] of this.#models) {

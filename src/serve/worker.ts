@@ -48,6 +48,7 @@ process.on('message', (message: ToWorker) => {
       : thrown instanceof Error
         ? (thrown.stack ?? '')
         : messageOf(thrown);
-    send({ kind: 'failed', headline, details: { where, found, allowed, help }, isOurs });
+    const name = thrown instanceof Error ? thrown.name : 'Error';
+    send({ kind: 'failed', name, headline, details: { where, found, allowed, help }, isOurs });
   });
 });

@@ -213,6 +213,7 @@ class Worker {
   }
 }
 
-function failureOf({ headline, details, isOurs }: Extract<FromWorker, { kind: 'failed' }>): Error {
-  return isOurs ? new LavisError(headline, details) : new Error(headline);
+function failureOf({ name, headline, details, isOurs }: Extract<FromWorker, { kind: 'failed' }>): Error {
+  if (!isOurs) return new Error(headline);
+  return Object.assign(new LavisError(headline, details), { name });
 }

@@ -228,4 +228,15 @@ describe('a server without a model for it', () => {
     const search = await tiny.post('/v1/search', { text: 'a red wall' });
     assert.equal(search.status, 501);
   });
+
+  it('shows a folder that it cannot search', async () => {
+    const parent = join(folder, 'shown');
+    const tiny = await tinyServer(parent, { fixtures: ['tiny_caption'], photos: join(parent, 'caption') });
+    after(() => tiny.server.end());
+    const { photos } = (await (await fetch(`${tiny.url}/v1/photos`)).json()) as { photos: string[] };
+    assert.deepEqual(photos, ['0.png', '1.png', '2.png']);
+    const file = await fetch(`${tiny.url}/v1/photos?path=1.png&original=true`);
+    assert.equal(Buffer.from(await file.arrayBuffer()).toString('base64'), tiny.image('tiny_caption', 1));
+    assert.equal((await tiny.post('/v1/search', { text: 'a red wall' })).status, 501);
+  });
 });
