@@ -88,7 +88,8 @@ export const search = defineCommand({
     const { indexFolder, useModel } = await import('../inference/index.js');
     const { featureModel, matchModel } = await import('../models/index.js');
     const { imageBytes } = await import('../processors/index.js');
-    const { search: searchIndex } = await import('../search/index.js');
+    const { searchedFolder, search: searchIndex } = await import('../search/index.js');
+    await searchedFolder(folder); // before weights are fetched
     const used = await useModel(await modelSource(args), {
       caller: 'lavis search',
       device: args.device,

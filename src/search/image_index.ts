@@ -56,6 +56,15 @@ export interface ImageIndex {
   textProcessor?: TextProcessor;
 }
 
+/** A folder's own path, for who wants to know before a model is loaded. @throws DataError where there is none */
+export async function searchedFolder(folder: string): Promise<string> {
+  const root = await realpath(folder).catch((cause: unknown) => {
+    throw new DataError('the folder is not there', { where: resolve(folder), cause });
+  });
+  if ((await stat(root)).isDirectory()) return root;
+  throw new DataError('what is searched is not a folder', { where: root, found: 'a file' });
+}
+
 /**
  * The features of all images of a folder. They are made once and kept in the cache, for these weights and this
  * processor; a file that is new or has changed (by its size and time, then by a hash of its bytes) is read again,
@@ -72,12 +81,7 @@ export async function openIndex(
   options: IndexOptions = {},
 ): Promise<ImageIndex> {
   const maker = { model: featureModel(model), processor };
-  const root = await realpath(folder).catch((cause: unknown) => {
-    throw new DataError('the folder is not there', { where: resolve(folder), cause });
-  });
-  if (!(await stat(root)).isDirectory()) {
-    throw new DataError('what is searched is not a folder', { where: root, found: 'a file' });
-  }
+  const root = await searchedFolder(folder);
   const place = await placeOf(root, maker);
   const { store, made } = await withFileLock(
     join(place, 'lock'),

@@ -274,6 +274,8 @@ describe('lavis search', () => {
       assert.match(outcome.stderr, message);
       assert.equal(outcome.code, code, outcome.stderr);
     }
+    const early = await lavis('search', join(folder, 'nowhere'), 'a cat', '--model-type', 'large');
+    assert.match(early.stderr, /^DataError: the folder is not there/); // and not that there are no weights
     const [, , , ...others] = images.common;
     const yaml = images.common.slice(0, 2);
     const foreign = await lavis(
