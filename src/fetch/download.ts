@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError } from '../common/errors.js';
+import { ConfigError, DataError } from '../common/errors.js';
 import { explainWriteFailure, makeFolder, syncFolder } from '../common/files.js';
 import { log } from '../common/logging.js';
 import { cachePath } from '../common/paths.js';
@@ -40,12 +40,13 @@ export async function downloadFile(url: string, path: string, options: DownloadO
   try {
     await withFileLock(`${path}.lock`, () => fetchWhole(url, path, options), { onWait });
   } catch (thrown) {
-    if (thrown instanceof DataError || (thrown as NodeJS.ErrnoException).code === undefined) throw thrown;
+    const cause = thrown instanceof ConfigError ? thrown.cause : thrown; // of the lock's folder
+    if ((cause as NodeJS.ErrnoException | undefined)?.code === undefined) throw thrown;
     throw new DataError(`cannot write ${basename(path)}`, {
       where: path,
-      found: explainWriteFailure(thrown),
+      found: explainWriteFailure(cause),
       help: 'free space, or another folder for all that is downloaded: LAVIS_CACHE_ROOT=FOLDER',
-      cause: thrown,
+      cause,
     });
   }
 }
