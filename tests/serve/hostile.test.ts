@@ -225,6 +225,28 @@ describe('what is sent to harm the server', () => {
     await stillWorks();
   });
 
+  it('a client that goes while its caption is written ends the writing', async () => {
+    const gone = new AbortController();
+    const answer = await fetch(`${tiny.url}/v1/caption`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        image: tiny.image('tiny_caption', 0),
+        num_beams: 16,
+        max_length: 60,
+        stream: true,
+      }),
+      signal: gone.signal,
+    });
+    const reader = answer.body!.getReader();
+    while (!Buffer.from((await reader.read()).value ?? []).includes('"text"'));
+    gone.abort();
+    const metrics = async () => (await fetch(`${tiny.url}/metrics`)).text();
+    while (!/lavis_requests_cancelled_total [1-9]/.test(await metrics()));
+    await stillWorks();
+    assert.match(await metrics(), /lavis_requests_running 0/);
+  });
+
   it('clients that go before they are answered leave nothing behind', async () => {
     const body = JSON.stringify({ image: tiny.image('tiny_caption', 0) });
     for (let i = 0; i < 20; i++) {
