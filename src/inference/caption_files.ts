@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import { DataError } from '../common/errors.js';
+import { DataError, explainSystemError } from '../common/errors.js';
 import { writeFileAtomic } from '../common/files.js';
 import { sevenDigits } from '../common/json.js';
 import type { ScoredCaption } from '../models/index.js';
@@ -83,8 +83,8 @@ export class CaptionTexts implements CaptionFiles {
       owners.set(path, image);
     }
     if (this.existing !== 'skip') return [...images];
-    const texts = await Promise.all(images.map((image) => readIfThere(this.#path(image))));
-    return images.filter((_, i) => texts[i] === undefined);
+    const infos = await Promise.all(images.map((image) => stat(this.#path(image)).catch(() => undefined)));
+    return images.filter((_, i) => !infos[i]?.isFile());
   }
 
   /** A line for each caption. */
@@ -125,6 +125,10 @@ export function besideOld(text: string, old: string | undefined, existing: Exist
 function readIfThere(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
     if (thrown.code === 'ENOENT') return undefined;
-    throw thrown;
+    throw new DataError('the caption that is there cannot be read', {
+      where: path,
+      found: explainSystemError(thrown),
+      cause: thrown,
+    });
   });
 }

@@ -63,7 +63,7 @@ export interface CaptionJob extends Captioner {
   take(image: string, captions: readonly ScoredCaption[], source: string | Uint8Array): Promise<void>;
 }
 
-/** Captions images, some at a time. @param title of the progress that is shown, if any @returns how many could not be read */
+/** Captions images, some at a time. @param title of the progress that is shown, if any @returns how many could not be read, or their files written */
 export function captionAll(job: CaptionJob, images: readonly string[], title?: string): Promise<number> {
   const { model, processor, settings, size } = job;
   return inBatches(images, { size, title }, ({ names, sources, passOver }) =>
@@ -71,9 +71,22 @@ export function captionAll(job: CaptionJob, images: readonly string[], title?: s
       ...settings,
       batchSize: size,
       onError: passOver,
-      onCaptions: (_, i, scored) => job.take(names[i], scored, sources[i]),
+      onCaptions: async (_, i, scored) => {
+        await job.take(names[i], scored, sources[i]).catch((thrown) => {
+          if (!ofThisPlace(thrown)) throw thrown;
+          passOver(thrown, i);
+        });
+      },
     }),
   );
+}
+
+const PLACES = ['EACCES', 'EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTDIR', 'ENOTEMPTY', 'EPERM', 'EROFS'];
+
+/** Whether only this image's file cannot be written, so that others may be: a full disk is everybody's. */
+function ofThisPlace(thrown: NodeJS.ErrnoException): boolean {
+  const { code } = thrown.cause instanceof Error ? (thrown.cause as NodeJS.ErrnoException) : thrown;
+  return code !== undefined && PLACES.includes(code);
 }
 
 export interface NewImagesOptions {

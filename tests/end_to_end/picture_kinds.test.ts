@@ -83,6 +83,19 @@ describe('lavis caption FOLDER --write txt --recursive, a folder with pictures o
     assert.equal(third.code, 0, third.stderr);
   });
 
+  it('a caption that cannot be written where it belongs is told, and the others are written', async () => {
+    const name = 'web.webp';
+    rmSync(textOf(name));
+    rmSync(textOf('plain.jpg'));
+    mkdirSync(textOf(name));
+    const { code, stderr } = await caption();
+    assert.equal(code, 1);
+    assert.match(stderr, /web\.webp is passed over: the caption that is there cannot be read\n.*web\.txt/);
+    assert.match(stderr, /1 of 2 images captioned, 1 passed over/);
+    assert.ok(existsSync(textOf('plain.jpg')));
+    rmSync(textOf(name), { recursive: true });
+  });
+
   it('a picture whose file may not be read is named, the others are captioned', {
     skip: process.getuid?.() === 0 && 'root may read every file',
   }, async () => {
