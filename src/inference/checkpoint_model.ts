@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
 import { log } from '../common/logging.js';
@@ -7,10 +7,10 @@ import { registry } from '../common/registry.js';
 import { defaultFileOf, isPlainObject, type PlainObject } from '../config/index.js';
 import { setupEngine } from '../engine/index.js';
 import type { CardFacts, GenerationDefaults, Preprocessing } from '../export/index.js';
-import { beneathCheckpoint, locateWeights, type Model, modelSectionOf } from '../models/index.js';
+import { beneathCheckpoint, locateWeights, type Model } from '../models/index.js';
 import { type ImageProcessor, imageProcessorOf, loadImageProcessor } from '../processors/index.js';
 import { lastEvaluations, readRun } from '../reports/index.js';
-import { recordedConfig, tableAt } from './recorded_config.js';
+import { configBeside, recordedConfig, tableAt } from './recorded_config.js';
 import { configOf, type ModelSource } from './use_model.js';
 
 /** A checkpoint's model, and what its run says of it. */
@@ -74,13 +74,6 @@ async function askedConfig(source: ModelSource): Promise<PlainObject | undefined
   const config = await configOf(source, path, { overrides: [{ values, origin: '--model' }] });
   // The run is nobody's: its settings say nothing of the weights.
   return { model: config.model, preprocess: config.section('preprocess') };
-}
-
-/** What the config.json of a folder of Hugging Face's says. */
-async function configBeside(path: string): Promise<PlainObject | undefined> {
-  const folder = statSync(path).isDirectory() ? path : dirname(path);
-  const model = await modelSectionOf(folder);
-  return model && { model };
 }
 
 function processorOf(config: PlainObject): ImageProcessor {

@@ -24,7 +24,7 @@ import {
 import { newestCheckpoint } from '../runners/index.js';
 import { chooseEngine } from '../runs/index.js';
 import { buildModel } from '../tasks/index.js';
-import { recordedConfig, tableAt } from './recorded_config.js';
+import { configBeside, recordedConfig, tableAt } from './recorded_config.js';
 
 /** Which model is meant: published weights of the zoo, those of a run, or a file. */
 export interface ModelSource {
@@ -146,7 +146,8 @@ function zooConfig(source: ModelSource, { caller, arch: usual }: Use<Model>): Pr
 async function recordOf(source: ModelSource, { caller }: Use<Model>): Promise<Config | undefined> {
   const { checkpoint, arch, modelType } = source;
   if (checkpoint === undefined || modelType !== undefined) return undefined;
-  const record = await recordedConfig(await locateWeights(checkpoint, '--checkpoint FILE'));
+  const path = await locateWeights(checkpoint, '--checkpoint FILE');
+  const record = (await recordedConfig(path)) ?? (await configBeside(path));
   if (record === undefined) return undefined;
   const model = tableAt(record, 'model');
   if (arch !== undefined && arch !== model.arch) return undefined;
@@ -162,10 +163,10 @@ async function recordOf(source: ModelSource, { caller }: Use<Model>): Promise<Co
   const values = {
     model: { ...model, model_type: type },
     run: Object.fromEntries(generation.map((key) => [key, run[key]])),
-    ...(dataset ? { preprocess: dataset } : {}),
+    ...((dataset ?? record.preprocess) ? { preprocess: dataset ?? record.preprocess } : {}),
   };
-  const path = resolveFile(defaultFileOf('model', String(model.arch), type));
-  return configOf(source, path, {
+  const defaults = resolveFile(defaultFileOf('model', String(model.arch), type));
+  return configOf(source, defaults, {
     withoutTask: true,
     overrides: [
       { values: NO_RUN, origin: caller },

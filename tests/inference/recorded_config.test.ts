@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, it } from 'node:test';
 import { openCheckpoint, saveTorch } from '#src/checkpoint/index.js';
-import { useModel } from '#src/inference/index.js';
-import { captionModel } from '#src/models/index.js';
+import { loadCaptioner, useModel } from '#src/inference/index.js';
+import { type BlipCaption, captionModel } from '#src/models/index.js';
 import { tinySection } from '../models/tiny.js';
 import { fixture, temporaryFolder } from '../support.js';
 
@@ -52,4 +52,16 @@ it('what is asked goes before the record', async () => {
     { caller: 'lavis caption', arch: 'blip_caption', accept: captionModel },
   );
   await assert.rejects(asked, /the model writes no captions/);
+});
+
+it("a folder of transformers' says by its config.json which model it is, and which images it takes", async () => {
+  for (const place of ['hf_caption', 'hf_caption/model.safetensors']) {
+    const { model, processor } = await loadCaptioner(
+      { checkpoint: fixture(...place.split('/')) },
+      { caller: 'test', device: 'cpu' },
+    );
+    const { shape } = await processor.process(fixture('image_eval', 'cmyk.jpg'));
+    assert.deepEqual([(model as BlipCaption).tokenizer.length, shape], [284, [64, 64, 3]]);
+    model.dispose();
+  }
 });
