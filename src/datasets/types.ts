@@ -23,7 +23,7 @@ export interface SampleReader {
    * @throws DataError when an image of the record cannot be read.
    */
   read(record: SampleRecord, rng: Rng, kept?: KeptImages): Promise<Sample>;
-  /** What makes pixels of image files. */
+  /** The image processor, which turns image files into pixels. */
   readonly imageProcessor?: ImageProcessor;
   /** The keys of a record that name image files, and the folder that these are relative to; where it has some. */
   readonly images?: readonly string[];

@@ -1,6 +1,6 @@
 import type { RgbImage } from './rgb_image.js';
 
-/** The augmentations that look at a pixel's value alone: one table of 256 values a channel. */
+/** The augmentations that depend only on a pixel's value: one lookup table of 256 values per channel. */
 
 /**
  * Stretches each channel to the whole range 0 … 255; a channel of one value stays. What Pillow's
@@ -18,7 +18,7 @@ export function autoContrast(image: RgbImage, out?: Uint8Array): RgbImage {
   });
 }
 
-/** Spreads each channel's values so that all become about equally frequent. */
+/** Histogram equalisation of each channel. */
 export function equalize(image: RgbImage, out?: Uint8Array): RgbImage {
   return mapChannels(image, out, (histogram) => {
     const last = histogram.findLastIndex((count) => count > 0);

@@ -2,7 +2,7 @@ import type { Rng } from '../common/random.js';
 import { type Decoding, decodeImage } from './decode.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
 
-/** One number each for red, green and blue. */
+/** One number for each of red, green and blue. */
 export type Triple = readonly [number, number, number];
 
 export interface Scaling {
@@ -17,11 +17,11 @@ export type ProcessorSection = Readonly<Record<string, unknown>>;
 export abstract class ImageProcessor {
   /** How `process` takes the pixels of a file. */
   readonly decode: Decoding = 'as_shown';
-  /** How the colours were scaled, (value - mean) / std of values from 0 to 1, where it says so. */
+  /** The normalisation, (value - mean) / std of values from 0 to 1, if the processor states it. */
   readonly scaling?: Scaling;
 
   /**
-   * @param rng where a random processor draws from; one that is not random ignores it.
+   * @param rng the source of randomness; a deterministic processor ignores it.
    */
   abstract apply(image: RgbImage, rng?: Rng): ImageArray;
 
@@ -37,18 +37,18 @@ export abstract class ImageProcessor {
 
 /** Turns a caption or a question into what the tokenizer takes. */
 export abstract class TextProcessor {
-  /** What `apply` puts in front of every text. */
+  /** The prefix that `apply` adds to every text. */
   readonly prompt: string = '';
 
   abstract apply(text: string, rng?: Rng): string;
 
-  /** As `apply`, with a prompt of the text's own in front. */
+  /** Like `apply`, but with a prompt for this text. */
   applyBehind(prompt: string, text: string, rng?: Rng): string {
     return prompt + this.apply(text, rng).slice(this.prompt.length);
   }
 }
 
-/** What the registry holds. @throws ConfigError from `fromConfig` on unknown keys and wrong values. */
+/** A registered processor class. @throws ConfigError from `fromConfig` on unknown keys and wrong values. */
 export interface ProcessorClass {
   fromConfig(section?: ProcessorSection): ImageProcessor | TextProcessor;
 }

@@ -23,7 +23,7 @@ interface Header {
   /** Where the header ends: at the colour masks that follow an old one, or at the palette. */
   end: number;
   colours: number;
-  /** Bytes of a colour of the palette. */
+  /** Bytes per palette colour. */
   colourSize: 3 | 4;
   masks: readonly number[];
   pixelsAt: number;
@@ -32,13 +32,13 @@ interface Header {
 /**
  * Decodes a BMP of Windows or OS/2: 1, 2, 4, 8, 16, 24 or 32 bits, run-length encoded ones too.
  * @param maxPixels a larger one is refused before it takes memory
- * @throws DataError without a place, which the caller knows.
+ * @throws DataError without `where`, which the caller adds.
  */
 export function decodeBmp(file: Uint8Array, maxPixels = Number.POSITIVE_INFINITY): RgbaImage {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   const header = readHeader(bytes);
   const { width, height } = header;
-  if (width * height > maxPixels) throw fault(`${width} x ${height} pixels, more than the limit of pixels`);
+  if (width * height > maxPixels) throw fault(`${width} x ${height} pixels, more than the pixel limit`);
   if (header.bits > 8) return direct(bytes, header);
   const palette = readPalette(bytes, header);
   const encoded = header.compression === RLE8 || header.compression === RLE4;
@@ -46,14 +46,14 @@ export function decodeBmp(file: Uint8Array, maxPixels = Number.POSITIVE_INFINITY
   const data = new Uint8Array(width * height * 4);
   for (let i = 0; i < indices.length; i++) {
     const colour = indices[i] * 4;
-    // A number past the palette is black, as to other readers.
+    // An index past the palette is black, as in other decoders.
     for (let channel = 0; channel < 3; channel++) data[4 * i + channel] = palette[colour + channel] ?? 0;
     data[4 * i + 3] = 255;
   }
   return { data, width, height, opaque: true };
 }
 
-/** The size that a BMP's header says. @throws DataError without a place */
+/** The size in a BMP's header. @throws DataError without `where` */
 export function bmpSize(file: Uint8Array): Pick<Header, 'width' | 'height'> {
   return readHeader(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
 }
@@ -74,7 +74,7 @@ function readHeader(bytes: Buffer): Header {
       : (compression === RLE8 && bits === 8) ||
         (compression === RLE4 && bits === 4) ||
         ((compression === BITFIELDS || compression === ALPHA_BITFIELDS) && (bits === 16 || bits === 32));
-  if (!fits) throw fault(`${bits} bits a pixel, compression ${compression}, which is not read`);
+  if (!fits) throw fault(`${bits} bits per pixel with compression ${compression}, which is not supported`);
   if (width <= 0 || signedHeight === 0) throw fault(`a size of ${width} x ${signedHeight}`);
   const end = 14 + size;
   const masked = compression === BITFIELDS || compression === ALPHA_BITFIELDS;
@@ -112,11 +112,11 @@ function readPalette(bytes: Buffer, { end, colours, colourSize, pixelsAt }: Head
   return palette;
 }
 
-/** Calls for every row of the picture, from its top, with where the row's bytes begin. */
+/** Calls back for every row of the image, from the top, with the offset of its bytes. */
 function eachRow(bytes: Buffer, header: Header, row: (y: number, at: number) => void): void {
   const { width, height, bits, topDown, pixelsAt } = header;
   const stride = Math.ceil((width * bits) / 32) * 4;
-  // The last row may be stored without the bytes that fill it up.
+  // The last row may lack its padding.
   need(bytes, pixelsAt + stride * (height - 1) + Math.ceil((width * bits) / 8));
   for (let y = 0; y < height; y++) row(y, pixelsAt + stride * (topDown ? y : height - 1 - y));
 }
@@ -126,7 +126,7 @@ function packed(bytes: Buffer, header: Header): Uint8Array {
   const mask = (1 << bits) - 1;
   const perByte = 8 / bits;
   need(bytes, header.pixelsAt);
-  // Looked at before the pixels take memory: a header alone can claim any size.
+  // Checked before pixels are allocated: a header can claim any size.
   eachRow(bytes, header, () => {});
   const indices = new Uint8Array(width * height);
   eachRow(bytes, header, (y, at) => {
@@ -196,12 +196,12 @@ function direct(bytes: Buffer, header: Header): RgbaImage {
       least = Math.min(least, data[to + 3]);
     }
   });
-  // Many programs leave the alpha of every pixel at 0 and mean a picture that can be seen.
+  // Many programs leave every alpha at 0 but mean an opaque image.
   const opaque = parts.length === 0 || most === 0 || least === 255;
   return { data, width, height, opaque };
 }
 
-/** Takes a channel out of a pixel, scaled to 0..255. */
+/** Extracts a channel from a pixel, scaled to 0..255. */
 function part(mask: number): (pixel: number) => number {
   if (mask === 0) return () => 0;
   const shift = 31 - Math.clz32(mask & -mask);

@@ -7,24 +7,24 @@ import { ALLOWED_FORMATS, CONVERT, describeBytes, endsEarly, kindOf } from './im
 import type { RgbImage } from './rgb_image.js';
 
 /**
- * How the pixels of a file are taken.
+ * How a file is decoded.
  *
- * `as_shown`: as every viewer shows the picture. Turned and mirrored as its EXIF orientation says, what is
- * transparent on white, 16-bit grey scaled to 8 bits.
+ * `as_shown`: as image viewers show it. The EXIF orientation is applied, transparency is blended onto white, and
+ * 16-bit grey is scaled to 8 bits.
  *
  * `reference`: as LAVIS reads it with Pillow's `open(path).convert('RGB')`. The orientation is ignored, alpha is
- * dropped without blending, 16-bit grey is cut at 255. (Pixels of a GIF that are wholly transparent are black
- * here, as libvips keeps no colour for them.)
+ * dropped without blending, 16-bit grey is clipped at 255. (Fully transparent pixels of a GIF are black here, since
+ * libvips keeps no colour for them.)
  */
 export type Decoding = 'as_shown' | 'reference';
 export const DECODINGS = ['as_shown', 'reference'] as const satisfies readonly Decoding[];
 
-/** The size from which Pillow refuses a picture: a small file may claim any. */
+/** Pillow refuses larger images: even a small file can claim any size. */
 const MAX_PIXELS = 178_956_970;
 
 /**
- * Reads an image as 8-bit RGB. Colour profiles are ignored; grey becomes three equal channels; of an animation
- * the first frame is taken.
+ * Reads an image as 8-bit RGB. Colour profiles are ignored; grey becomes three equal channels; only
+ * the first frame of an animation is read.
  * @param source a path, or a file's bytes.
  * @throws DataError when the file is missing, is not an image, ends too early, or has more than `MAX_PIXELS`.
  */
@@ -34,12 +34,12 @@ export async function decodeImage(
 ): Promise<RgbImage> {
   const where = typeof source === 'string' ? source : `${source.length} bytes in memory`;
   const bytes = typeof source === 'string' ? await readBytes(source) : source;
-  // Only what is known to be an image is handed on: the library would also draw SVG, which can name other files.
+  // Only known image formats reach the library: it would also render SVG, which can reference other files.
   const kind = kindOf(bytes);
   if (!kind?.decoded) throw notDecoded(where, bytes);
   try {
     if (kind.name === 'a BMP') return fromBmp(bytes, decode);
-    // 'error' refuses what Pillow refuses: files cut short, broken streams; not mere oddities.
+    // 'error' refuses what Pillow refuses, truncated files and broken streams, but tolerates minor oddities.
     const autoOrient = decode === 'as_shown';
     const image = sharp(bytes, {
       failOn: 'error',
@@ -57,8 +57,8 @@ export async function decodeImage(
 }
 
 /**
- * Refuses a picture by its first bytes and the size that its header says, before any of it is decoded.
- * @throws DataError for what is not an image, and for one of more than `maxPixels`
+ * Checks an image's first bytes and the size in its header, before decoding it.
+ * @throws DataError if it is not an image, or has more than `maxPixels`
  */
 export async function checkImage(bytes: Uint8Array, maxPixels = MAX_PIXELS): Promise<void> {
   const where = `${bytes.length} bytes in memory`;
@@ -75,7 +75,7 @@ export async function checkImage(bytes: Uint8Array, maxPixels = MAX_PIXELS): Pro
   if (width * height > maxPixels) throw tooLarge(where, `${width} x ${height} pixels`, maxPixels);
 }
 
-/** The error for bytes that are not decoded: its help fits what they are. */
+/** The error for bytes that cannot be decoded, with help that fits their format. */
 function notDecoded(where: string, bytes: Uint8Array, cause?: unknown): DataError {
   const kind = kindOf(bytes);
   const described = describeBytes(bytes);
@@ -90,15 +90,15 @@ function notDecoded(where: string, bytes: Uint8Array, cause?: unknown): DataErro
       allowed: ALLOWED_FORMATS,
       help:
         bytes.length === 0
-          ? 'nothing was written to it: fetch or copy it again'
-          : 'this is not an image: check the name, and what the file came from',
+          ? 'the file is empty: fetch or copy it again'
+          : 'this is not an image: check its name and where it came from',
     });
   }
   const early = endsEarly(bytes) || /premature end/i.test(said);
   const why = early && !/premature end/i.test(said) ? 'premature end of the file' : said;
   return new DataError('an image cannot be decoded', {
     where,
-    // "Unknown error" is what the library says where another image failed in the same moment.
+    // The library reports "Unknown error" when another image failed at the same moment.
     found: cause ? `${described}: ${/^unknown error/i.test(why) ? 'its data is damaged' : why}` : described,
     allowed: ALLOWED_FORMATS,
     help: kind.help ?? helpFor(said, early),
@@ -112,14 +112,14 @@ function tooLarge(where: string, found: string, maxPixels: number, cause?: unkno
     where,
     found,
     allowed: `at most ${maxPixels} pixels (${side} x ${side})`,
-    help: 'make it smaller; a file that is small and claims such a size may be meant to exhaust the memory',
+    help: 'make it smaller; a small file that claims such a size may be meant to exhaust memory',
     cause,
   });
 }
 
 function helpFor(said: string, early: boolean): string {
-  if (early) return 'it was cut short on its way: fetch it again';
-  return /not read$/.test(said) ? CONVERT : 'it is damaged: fetch it again';
+  if (early) return 'the file was cut short: fetch it again';
+  return /not supported$/.test(said) ? CONVERT : 'the file is damaged: fetch it again';
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
@@ -164,19 +164,19 @@ function fromBmp(bytes: Uint8Array, decode: Decoding): RgbImage {
   return { data: rgb, width, height };
 }
 
-/** Whether a JPEG's frame has three components: most images have, and need not be opened twice. */
+/** Whether a JPEG's frame has three components: most do, and then need not be opened twice. */
 function isColourJpeg(bytes: Uint8Array): boolean {
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return false;
   for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff; ) {
     const marker = bytes[at + 1];
-    // All of C0 to CF but Huffman tables, extensions and arithmetic conditioning begin a frame.
+    // All of C0 to CF begin a frame, except Huffman tables, extensions and arithmetic conditioning.
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) return bytes[at + 9] === 3;
     at += 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
   }
   return false;
 }
 
-/** Without a colour profile, as Pillow does it: R = 255 - K - C * (255 - K) / 255, rounded, cut at 0. */
+/** Without a colour profile, as Pillow does it: R = 255 - K - C * (255 - K) / 255, rounded, clipped at 0. */
 async function fromCmyk(image: Sharp): Promise<RgbImage> {
   const { data, info } = await image
     .pipelineColourspace('cmyk')
@@ -195,7 +195,7 @@ async function fromCmyk(image: Sharp): Promise<RgbImage> {
   return { data: rgb, width, height };
 }
 
-/** Pillow cuts 16-bit grey at 255 where it is to be scaled; the reference sees that. */
+/** Pillow clips 16-bit grey at 255 instead of scaling it, and the reference does too. */
 async function fromGrey16(image: Sharp, decode: Decoding): Promise<RgbImage> {
   const { data, info } = await image
     .toColourspace('grey16')

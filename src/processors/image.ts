@@ -15,18 +15,22 @@ const scale = z.tuple([types.positive, types.positive, types.positive]);
 
 const commonKeys = {
   name: key(types.text, undefined, 'Which processor: one of `lavis zoo`.'),
-  image_size: key(types.natural, 384, 'Pixels a side of the square that the model sees.'),
-  mean: key(types.colour, CLIP_MEAN, 'Subtracted from red, green and blue, which go from 0 to 1.'),
-  std: key(scale, CLIP_STD, 'What they are divided by then.'),
+  image_size: key(types.natural, 384, 'Side length, in pixels, of the square image that the model sees.'),
+  mean: key(
+    types.colour,
+    CLIP_MEAN,
+    'Per-channel mean subtracted from red, green and blue values between 0 and 1.',
+  ),
+  std: key(scale, CLIP_STD, 'Per-channel standard deviation to divide by.'),
   decode: key(
     z.enum(DECODINGS),
     'as_shown',
-    'How a file is read: `as_shown` turns it by its EXIF orientation, puts what is transparent on white and scales 16-bit grey; `reference` gives the pixels that LAVIS sees.',
+    'How a file is read: `as_shown` applies the EXIF orientation, blends transparency onto white and scales 16-bit grey; `reference` gives the pixels that LAVIS sees.',
   ),
 };
 
 export interface BlipImageOptions {
-  /** Pixels a side of the square result. */
+  /** Side length of the square result, in pixels. */
   imageSize?: number;
   mean?: Triple;
   std?: Triple;
@@ -77,8 +81,8 @@ export interface BlipImageTrainOptions extends BlipImageOptions {
 }
 
 /**
- * A random crop resized to a square, mirrored half of the time, augmented by two random operations of
- * level 5, normalised. Source: lavis/processors/blip_processors.py.
+ * A random crop resized to a square, flipped horizontally with probability 0.5, augmented by two random operations
+ * of level 5, and normalised. Source: lavis/processors/blip_processors.py.
  */
 @registry.registerProcessor('blip_image_train')
 export class BlipImageTrainProcessor extends ImageProcessor {
@@ -105,7 +109,7 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     if (minScale > maxScale) {
       throw new ConfigError('the processor blip_image_train cannot be set up', {
         found: `min_scale ${minScale}, max_scale ${maxScale}`,
-        allowed: 'min_scale at most max_scale',
+        allowed: 'min_scale no greater than max_scale',
       });
     }
     this.imageSize = imageSize;
@@ -118,8 +122,8 @@ export class BlipImageTrainProcessor extends ImageProcessor {
 
   static readonly configSchema = z.strictObject({
     ...commonKeys,
-    min_scale: key(types.fraction, 0.5, "The smallest share of the picture's area that a crop takes."),
-    max_scale: key(types.fraction, 1, "The largest share of the picture's area that a crop takes."),
+    min_scale: key(types.fraction, 0.5, "The smallest fraction of the image's area that a crop covers."),
+    max_scale: key(types.fraction, 1, "The largest fraction of the image's area that a crop covers."),
   });
 
   /** @throws ConfigError */
@@ -136,7 +140,7 @@ export class BlipImageTrainProcessor extends ImageProcessor {
     });
   }
 
-  /** @throws TypeError without an rng: nothing random here comes from elsewhere. */
+  /** @throws TypeError without an rng: it is the only source of randomness. */
   apply(image: RgbImage, rng?: Rng): ImageArray {
     if (!rng) {
       throw new TypeError(

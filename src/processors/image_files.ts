@@ -3,19 +3,19 @@ import { extname, join } from 'node:path';
 import { fileSystemPath, pathText } from '../common/paths.js';
 import { isHidden, nameKind } from './image_format.js';
 
-/** What was passed over in folders, counted by kind: `.txt`, `hidden`. */
+/** Files skipped in folders, counted by kind: `.txt`, `hidden`. */
 export type LeftOut = Map<string, number>;
 
 export interface ImageFileOptions {
-  /** Whether folders in a folder are looked through too; true by default. */
+  /** Whether to search subfolders too; true by default. */
   recursive?: boolean;
-  /** Counts what is not taken. */
+  /** Receives the counts of skipped files. */
   leftOut?: LeftOut;
 }
 
 /**
- * Every image file in a folder, and in the folders in it, by name. Links to folders are followed, each folder
- * is looked through once; hidden files and those that systems make for themselves are not taken.
+ * Every image file in a folder and its subfolders, sorted by name. Links to folders are followed, but each folder is
+ * visited once; hidden files and those that operating systems create are skipped.
  */
 export async function imagesBelow(
   folder: string,
@@ -60,7 +60,7 @@ function kindInWords(kind: ReturnType<typeof nameKind>, name: string): string {
   return extname(name).toLowerCase() || 'without an ending';
 }
 
-/** What was left out, for a message: '2 .heic, 12 .txt, 1 hidden'. */
+/** The skipped files, for a message: '2 .heic, 12 .txt, 1 hidden'. */
 export function inWords(leftOut: LeftOut): string {
   return [...leftOut]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -70,6 +70,6 @@ export function inWords(leftOut: LeftOut): string {
 
 export const hasHeic = (leftOut: LeftOut) => [...leftOut.keys()].some((kind) => /^\.hei[cf]/.test(kind));
 
-/** Counts what was not taken. */
+/** Counts skipped files. */
 export const addLeftOut = (leftOut: LeftOut | undefined, kind: string, count = 1) =>
   leftOut?.set(kind, (leftOut.get(kind) ?? 0) + count);

@@ -1,28 +1,28 @@
 import { extname } from 'node:path';
 import sharp from 'sharp';
 
-/** What a file is by its first bytes. */
+/** A file's format, by its first bytes. */
 export interface FileKind {
   /** With its article, for messages: 'a JPEG'. */
   readonly name: string;
   /** Whether `decodeImage` reads it. */
   readonly decoded: boolean;
-  /** What to do with one that is not decoded. */
+  /** What to do with a file that cannot be decoded. */
   readonly help?: string;
 }
 
-/** Endings of file names that are taken for images, in the order that messages list them. */
+/** File extensions of images, in the order that messages list them. */
 const TAKEN = 'jpg jpeg jpe jfif png webp gif bmp dib tif tiff avif'.split(' ');
 
 const HEIC = /^hei[cfs]s?$/;
-/** sharp's ready-made libraries have no HEVC decoder; a libvips of the system's own may have one. */
+/** sharp's prebuilt binaries have no HEVC decoder; a system-wide libvips may have one. */
 const decodesHeic = sharp.format.heif?.input.fileSuffix?.some((suffix) => /hei[cf]/.test(suffix)) ?? false;
 
-export const ALLOWED_FORMATS = 'a whole JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file';
+export const ALLOWED_FORMATS = 'a complete JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file';
 export const HEIC_HELP =
-  'HEIC needs a decoder that is not freely distributed: make JPEGs of them (heif-convert IN.heic OUT.jpg; on macOS sips -s format jpeg IN.heic --out OUT.jpg)';
-export const CONVERT = 'make a PNG or JPEG of it';
-const NOT_AN_IMAGE = 'this is not an image: check the name, and what the file came from';
+  'HEIC needs a decoder that is not freely distributed: convert to JPEG (heif-convert IN.heic OUT.jpg; on macOS sips -s format jpeg IN.heic --out OUT.jpg)';
+export const CONVERT = 'convert it to PNG or JPEG';
+const NOT_AN_IMAGE = 'this is not an image: check its name and where it came from';
 
 const image = (name: string): FileKind => ({ name, decoded: true });
 const other = (name: string, help = NOT_AN_IMAGE): FileKind => ({ name, decoded: false, help });
@@ -41,22 +41,16 @@ const SIGNATURES: readonly (readonly [start: string, kind: FileKind])[] = [
   ['\0\0\0\x0cjP  ', other('a JPEG 2000', CONVERT)],
   [
     '\0\x05\x16\x07',
-    other(
-      'what macOS notes beside a file (AppleDouble)',
-      'delete it: the image is the file of the name without ._',
-    ),
+    other('macOS metadata (AppleDouble)', 'delete it: the image is the file without ._ in its name'),
   ],
   ['8BPS', other('a Photoshop file', CONVERT)],
   ['\0\0\x01\0', other('an icon', CONVERT)],
-  ['%PDF', other('a PDF', 'this is a document: save its pages as images')],
-  ['PK\x03\x04', other('a zip archive', 'unpack it, and name the folder')],
-  ['\x1f\x8b', other('a gzip archive', 'unpack it, and name the folder')],
-  ['7z\xbc\xaf', other('a 7z archive', 'unpack it, and name the folder')],
-  ['Rar!', other('a RAR archive', 'unpack it, and name the folder')],
-  [
-    'version https://git-lfs',
-    other('a pointer of Git LFS', 'the image itself was not fetched: git lfs pull'),
-  ],
+  ['%PDF', other('a PDF', 'this is a document: export its pages as images')],
+  ['PK\x03\x04', other('a zip archive', 'unpack it and name the folder')],
+  ['\x1f\x8b', other('a gzip archive', 'unpack it and name the folder')],
+  ['7z\xbc\xaf', other('a 7z archive', 'unpack it and name the folder')],
+  ['Rar!', other('a RAR archive', 'unpack it and name the folder')],
+  ['version https://git-lfs', other('a Git LFS pointer', 'the image itself was not fetched: git lfs pull')],
 ];
 
 const HEIF_BRANDS = /hei[cmsx]|hev[cmsx]/;
@@ -101,15 +95,15 @@ export function describeBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return 'an empty file';
   const start = Buffer.from(bytes.subarray(0, 24)).toString('latin1');
   const printable = /^[\t\r\n\x20-\x7e]*$/.test(start) && `text that starts with ${JSON.stringify(start)}`;
-  return `${kindOf(bytes)?.name ?? (printable || 'bytes of no known format')}, ${bytes.length} bytes`;
+  return `${kindOf(bytes)?.name ?? (printable || 'an unknown format')}, ${bytes.length} bytes`;
 }
 
-/** Whether the bytes of an image stop before the format's own end, as those of a broken transfer do. */
+/** Whether an image ends before its format's end marker, as after a broken transfer. */
 export function endsEarly(bytes: Uint8Array): boolean {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (kindOf(bytes)?.name) {
     case 'a JPEG':
-      // A picture within the file, such as a camera's preview, has an end of its own before the scan.
+      // An embedded image, such as a camera's preview, has its own end marker before the scan.
       return (
         buffer.lastIndexOf('\xff\xd9', undefined, 'latin1') <
         Math.max(2, buffer.lastIndexOf('\xff\xda', undefined, 'latin1'))
@@ -129,27 +123,27 @@ export function endsEarly(bytes: Uint8Array): boolean {
   }
 }
 
-/** Where the last of a media file's boxes ends by its own account. */
+/** Where the last box of a media file claims to end. */
 function boxesEnd(bytes: Buffer): number {
   let at = 0;
   while (at + 8 <= bytes.length) {
     const size = bytes.readUInt32BE(at);
-    if (size < 8) return bytes.length; // 0 reaches to the end, 1 has its size elsewhere
+    if (size < 8) return bytes.length; // 0 extends to the end, 1 stores its size elsewhere
     at += size;
   }
   return at;
 }
 
-/** What a file's name says of it, for those who look through folders. */
+/** The kind of a file by its name, for folder scans. */
 export type NameKind = 'image' | 'heic' | 'hidden' | 'other';
 
 /** The endings of an image's name, one or several: `.jpg`, `.jpg.png`. HEIC is an image here, decoded or not. */
 const ENDING = new RegExp(`(\\.(${[...TAKEN, 'hei[cf]s?'].join('|')}))+$`, 'i');
 
-/** A file's name without the endings that say that it is an image, in any case; as it is where it has none. */
+/** A file's name without its image extensions, in upper or lower case; unchanged if it has none. */
 export const withoutImageEnding = (name: string): string => name.replace(ENDING, '');
 
-/** Whether a name is an image's that can be decoded, by its ending, in any case of its letters. */
+/** Whether a name has the extension of an image that can be decoded, in upper or lower case. */
 export function nameKind(name: string): NameKind {
   if (isHidden(name)) return 'hidden';
   const ending = extname(name).slice(1).toLowerCase();
@@ -158,7 +152,7 @@ export function nameKind(name: string): NameKind {
   return 'other';
 }
 
-/** Files and folders that systems and programs make for themselves: `._photo.jpg`, `.ipynb_checkpoints`, `Thumbs.db`. */
+/** Files and folders that systems and programs create for their own use: `._photo.jpg`, `.ipynb_checkpoints`, `Thumbs.db`. */
 export function isHidden(name: string): boolean {
   return name.startsWith('.') || /^(thumbs\.db|ehthumbs\.db|desktop\.ini|__MACOSX|@eaDir)$/i.test(name);
 }

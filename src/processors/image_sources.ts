@@ -17,15 +17,15 @@ import {
 } from './image_files.js';
 import { HEIC_HELP } from './image_format.js';
 
-/** Names standard input among the images. */
+/** Stands for standard input in a list of images. */
 export const STDIN = '-';
 
 export const isUrl = (source: string) => /^https?:\/\//i.test(source);
 
 /**
- * The images that a command line names: files, folders with all below them, globs (for a shell that leaves
- * them), URLs, `-` for standard input. In the order given, folders and globs by name; none twice.
- * @throws DataError for what is not there, or a folder or glob without an image.
+ * The images that a command line names: files, folders (recursively), globs (for shells that do not expand them),
+ * URLs, and `-` for standard input. In the order given, folders and globs sorted by name, without duplicates.
+ * @throws DataError for a missing file, or a folder or glob without an image.
  */
 export async function imagesOf(
   sources: readonly string[],
@@ -59,7 +59,7 @@ async function expand(source: string, options: ImageFileOptions): Promise<string
   return orNone(below, source, options.leftOut);
 }
 
-/** The files that a name from the command line may stand for, whose bytes that are not UTF-8 it has lost. */
+/** The files that a command-line name may mean: it has lost any bytes that are not UTF-8. */
 async function oddlyNamed(source: string): Promise<string[]> {
   const below = await imagesBelow(dirname(source), { recursive: false }).catch(() => []);
   return below.filter((path) => lossyText(path) === join(source));
@@ -76,7 +76,7 @@ function orNone(images: string[], where: string, leftOut?: LeftOut): string[] {
 }
 
 /**
- * What to decode: a path as it is, the bytes of a URL or of standard input.
+ * What to decode: a path unchanged, or the bytes of a URL or of standard input.
  * @throws DataError when they cannot be fetched.
  */
 export async function imageBytes(source: string): Promise<string | Uint8Array> {
@@ -93,8 +93,8 @@ export async function imageBytes(source: string): Promise<string | Uint8Array> {
 }
 
 /**
- * The images that come into folders, those already there first, each once and when it is whole: when its size
- * is the same as a moment before. Looks again and again, as that works on network folders too.
+ * Watches folders for images and yields those already there first. Each is yielded once, when it is complete: its
+ * size has stopped changing. Polls, since that works on network folders too.
  */
 export async function* newImages(
   folders: readonly string[],

@@ -1,4 +1,4 @@
-/** Image and text processors: what lies between a file or a caption and the model. */
+/** Image and text processors: they turn files and captions into model input. */
 
 export {
   ImageProcessor,

@@ -4,17 +4,17 @@ import { registry } from '../common/registry.js';
 import { key, readSection, types } from '../config/index.js';
 import { ImageProcessor, type ProcessorSection, TextProcessor } from './base.js';
 
-/** A processor's section is checked against the class that `name` chooses. */
+/** A processor's section is checked against the schema of the class that `name` chooses. */
 const processorSchema = z.looseObject({ name: types.text });
 const sidesSchema = z.strictObject({
-  train: key(processorSchema, undefined, 'For `train_splits`: `name`, and keys of its own.'),
-  eval: key(processorSchema, undefined, 'For every other split: `name`, and keys of its own.'),
+  train: key(processorSchema, undefined, 'For `train_splits`: `name`, and the keys of that processor.'),
+  eval: key(processorSchema, undefined, 'For every other split: `name`, and the keys of that processor.'),
 });
 
 /** The keys of a section that names processors. */
 export const processorKeys = {
-  vis_processor: key(sidesSchema, undefined, 'What makes pixels of image files.'),
-  text_processor: key(sidesSchema, undefined, 'What cleans texts.'),
+  vis_processor: key(sidesSchema, undefined, 'The image processor, which turns image files into pixels.'),
+  text_processor: key(sidesSchema, undefined, 'The text processor, which cleans texts.'),
 };
 
 /** Which of a section's processors: `train` has its own, every other split takes `eval`. */
@@ -23,7 +23,7 @@ export const sideOf = (split: string): Side => (split === 'train' ? 'train' : 'e
 
 /** A section that may name processors: a dataset's, or a model's `preprocess`. */
 export interface ProcessorOwner {
-  /** As messages name it: `datasets.coco_caption`. */
+  /** Its name in messages: `datasets.coco_caption`. */
   name: string;
   section: unknown;
 }
@@ -53,14 +53,14 @@ export function loadProcessor(name: string, section?: ProcessorSection): ImagePr
   return registry.getProcessorClass(name).fromConfig(section);
 }
 
-/** `loadProcessor` where only an image processor will do. @throws ConfigError also when it is another kind. */
+/** `loadProcessor` for an image processor. @throws ConfigError also when it is another kind. */
 export function loadImageProcessor(name: string, section?: ProcessorSection): ImageProcessor {
   const processor = loadProcessor(name, section);
   if (processor instanceof ImageProcessor) return processor;
   throw wrongKind(name, 'vis_processor', 'an image processor');
 }
 
-/** `loadProcessor` where only a text processor will do. @throws ConfigError also when it is another kind. */
+/** `loadProcessor` for a text processor. @throws ConfigError also when it is another kind. */
 export function loadTextProcessor(name: string, section?: ProcessorSection): TextProcessor {
   const processor = loadProcessor(name, section);
   if (processor instanceof TextProcessor) return processor;

@@ -2,13 +2,13 @@ import { instantiate, loadModule, newMemory, reserve, type WasmMemory } from '..
 import type { Scaling, Triple } from './base.js';
 import type { ImageArray, RgbImage } from './rgb_image.js';
 
-/** src/assembly/pixels.ts for processors. */
+/** Runs the compiled loops of src/assembly/pixels.ts for processors. */
 
-/** Bytes past the end of its buffers that a loop may touch. */
+/** How many bytes past the end of its buffers a loop may touch. */
 export const OVERRUN = 16;
 /** Fraction bits of a weight: what 32 bits leave beside an 8-bit pixel and 2 bits for sums that overshoot. */
 export const PRECISION_BITS = 22;
-/** Bytes of four pixels, which `normalize` takes at a time. */
+/** Bytes of the four pixels that `normalize` processes at a time. */
 export const GROUP = 12;
 
 export interface PixelLoops {

@@ -7,7 +7,7 @@ import { type Affine, warpAffine } from './warp_affine.js';
 interface Augmentation {
   /** @returns its argument at a level of 0 … 10; the direction, where it has one, is drawn from `rng`. */
   argument(level: number, rng: Rng): number | undefined;
-  /** @param out where changed pixels go, as long as the image's; a new array if absent. */
+  /** @param out receives the changed pixels, as long as the image's; a new array if absent. */
   apply(image: RgbImage, argument: number, out?: Uint8Array): RgbImage;
 }
 
@@ -55,7 +55,7 @@ export const AUGMENTATIONS: Readonly<Record<string, Augmentation>> = {
   Rotate: moving(30, rotation),
 };
 
-/** Draws `operations` augmentations, with repetition, and applies each with probability one half. */
+/** Draws `operations` augmentations with replacement and applies each with probability 0.5. */
 export class RandAugment {
   readonly operations: number;
   readonly level: number;

@@ -2,13 +2,13 @@ import type { Rng } from '../common/random.js';
 import type { Box } from './rgb_image.js';
 import { roundHalfEven } from './warp_affine.js';
 
-/** Width over height of a training crop. */
+/** Aspect ratios (width / height) of a training crop. */
 const RATIO = { low: 3 / 4, high: 4 / 3 };
 const ATTEMPTS = 10;
 
 /**
  * A random part of the image: its share of the area is uniform in [minScale, maxScale], the logarithm of
- * its aspect ratio uniform too. After ten boxes that do not fit, the largest central one of a fair ratio.
+ * its aspect ratio uniform too. After ten boxes that do not fit, takes the largest central one within the ratio bounds.
  * Source: torchvision's RandomResizedCrop.
  */
 export function randomCrop(width: number, height: number, minScale: number, maxScale: number, rng: Rng): Box {

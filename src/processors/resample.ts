@@ -2,7 +2,7 @@ import { newMemory, reserve } from '../common/wasm.js';
 import { OVERRUN, type PixelLoops, PRECISION_BITS, pixelLoops } from './pixel_loops.js';
 import type { Box, RgbImage } from './rgb_image.js';
 
-/** Pixels, at scale 1, that the bicubic curve reaches to either side. */
+/** Radius of the bicubic kernel, in pixels at scale 1. */
 const REACH = 2;
 
 /**
@@ -14,10 +14,9 @@ export class Resampler {
   readonly #loops: PixelLoops = pixelLoops(this.#memory);
 
   /**
-   * The boxed part of an image at another size. Pixels outside the box play no part, as if it had been cut
-   * out first.
+   * Resizes a box of an image. Pixels outside the box are ignored, as with cropping first.
    * @param mirror also flips left and right.
-   * @throws DataError when the pixels are not width * height * 3.
+   * @throws RangeError when the pixels are not width * height * 3.
    */
   resize(image: RgbImage, box: Box, width: number, height: number, mirror = false): RgbImage {
     const { data } = this.resizeInScratch(image, box, width, height, mirror);
@@ -28,7 +27,7 @@ export class Resampler {
   resizeInScratch(image: RgbImage, box: Box, width: number, height: number, mirror = false): RgbImage {
     if (image.data.length !== image.width * image.height * 3) {
       throw new RangeError(
-        `an image of ${image.width} x ${image.height} has ${image.data.length} bytes, not three a pixel: red, green, blue`,
+        `an image of ${image.width} x ${image.height} has ${image.data.length} bytes, not three (red, green, blue) per pixel`,
       );
     }
     const across = computeWeights(box.width, width);

@@ -11,7 +11,7 @@ export interface ImageArray {
   readonly shape: [number, number, 3];
 }
 
-/** A part of an image, in pixels; the corner is its top left. */
+/** A rectangle of an image, in pixels, from its top left corner. */
 export interface Box {
   readonly x: number;
   readonly y: number;
@@ -23,7 +23,7 @@ export interface Box {
 export class Scratch {
   readonly #arrays = [new Uint8Array(0), new Uint8Array(0)];
 
-  /** As many bytes as `used` has, of any contents, and not `used` itself; the call after the next takes them again. */
+  /** A buffer as long as `used` but distinct from it, with arbitrary contents; the next call but one reuses it. */
   besides(used: Uint8Array): Uint8Array {
     const turn = this.#arrays[0] === used ? 1 : 0;
     if (this.#arrays[turn].length !== used.length) this.#arrays[turn] = new Uint8Array(used.length);

@@ -4,7 +4,7 @@ import { key, readSection, types } from '../config/index.js';
 import { type ProcessorSection, TextProcessor } from './base.js';
 
 const name = key(types.text, undefined, 'Which processor: one of `lavis zoo`.');
-const maxWords = key(types.natural, 50, 'Words after these are cut off.');
+const maxWords = key(types.natural, 50, 'Maximum number of words; longer texts are truncated.');
 
 /** `. ! " ( ) * # : ; ~` */
 const MARKS = /[.!"()*#:;~]/g;
@@ -12,7 +12,7 @@ const MARKS = /[.!"()*#:;~]/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are white space to Python
 const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]{2,}/g;
 
-/** Cleans a caption and puts the prompt in front. Source: lavis/processors/blip_processors.py. */
+/** Cleans a caption and prepends the prompt. Source: lavis/processors/blip_processors.py. */
 @registry.registerProcessor('blip_caption')
 export class BlipCaptionProcessor extends TextProcessor {
   override readonly prompt: string;
@@ -28,9 +28,9 @@ export class BlipCaptionProcessor extends TextProcessor {
 
   static readonly configSchema = z.strictObject({
     name,
-    prompt: key(types.words, '', 'Put in front of the caption.'),
+    prompt: key(types.words, '', 'Prefix added to each caption.'),
     max_words: maxWords,
-    lower_case: key(types.flag, true, 'Capitals become small letters; False with `model.lower_case: False`.'),
+    lower_case: key(types.flag, true, 'Lowercase the caption; set to False with `model.lower_case: False`.'),
   });
 
   /** @throws ConfigError */
@@ -72,7 +72,7 @@ export class BlipQuestionProcessor extends TextProcessor {
   }
 }
 
-/** Leaves the text as it is: what a dataset uses that names no text processor. */
+/** Leaves the text unchanged: the default for a dataset that names no text processor. */
 @registry.registerProcessor('base_processor')
 export class BaseTextProcessor extends TextProcessor {
   static readonly configSchema = z.strictObject({ name });
@@ -88,7 +88,7 @@ export class BaseTextProcessor extends TextProcessor {
   }
 }
 
-/** A word is what stands between single blanks. */
+/** Words are separated by single spaces. */
 function firstWords(text: string, most: number): string {
   const words = text.split(' ');
   return words.length > most ? words.slice(0, most).join(' ') : text;

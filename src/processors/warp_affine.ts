@@ -3,7 +3,7 @@ import type { RgbImage } from './rgb_image.js';
 /** Where a pixel (x, y) goes: (a x + b y + c, d x + e y + f). */
 export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
 
-/** What shows where the picture moved away. */
+/** The fill colour for pixels that the image no longer covers. */
 const FILL = 128;
 /** Coordinates are whole multiples of 1 / 32 pixel, reached by way of 1 / 1024. */
 const INTER_BITS = 5;
@@ -24,7 +24,7 @@ export function warpAffine(
   out: Uint8Array = new Uint8Array(image.data.length),
 ): RgbImage {
   const [a, b, c, d, e, f] = invert(forward);
-  // Whole pixels need no weighing: what level 5 makes of a translation.
+  // Whole-pixel shifts need no interpolation; translations at level 5 are of this kind.
   if (a === 1 && b === 0 && d === 0 && e === 1 && Number.isInteger(c) && Number.isInteger(f))
     return shift(image, c, f, out);
   const { data, width, height } = image;
@@ -103,7 +103,7 @@ function invert([a, b, c, d, e, f]: Affine): Affine {
   return [ia, ib, -ia * c - ib * f, id, ie, -id * c - ie * f];
 }
 
-/** Python's round: halves go to the even neighbour. */
+/** Rounds half to even, as Python does. */
 export function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;

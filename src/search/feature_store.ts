@@ -4,21 +4,21 @@ import { makeFolder, writeAside } from '../common/files.js';
 import { appendSynced, JsonLines } from '../common/json_lines.js';
 import { log } from '../common/logging.js';
 
-/** What is kept of a file. */
+/** The stored record of a file. */
 export interface Entry {
-  /** Below the folder, as `pathText` has it. */
+  /** Relative to the folder, as written by `pathText`. */
   path: string;
   size: number;
   mtime: number;
-  /** Of its bytes. */
+  /** Hash of its bytes. */
   hash: string;
-  /** Where its features are; undefined for a file that cannot be read as an image. */
+  /** The row of its features; undefined for a file that cannot be read as an image. */
   row?: number;
   /** Why it cannot be read. */
   broken?: string;
 }
 
-/** A line of the journal, behind the first. */
+/** A journal line after the first. */
 type Line = Entry & { gone?: true };
 
 /** The first line of the journal. */
@@ -26,7 +26,7 @@ interface Head {
   format: typeof FORMAT;
   /** The folder, for people who look into the cache. */
   folder: string;
-  /** Numbers of a row. */
+  /** Length of a row. */
   width: number;
   /** Name of the file with the rows. */
   rows: string;
@@ -36,9 +36,9 @@ const FORMAT = 'lavis-search-1';
 const JOURNAL = 'files.jsonl';
 
 /**
- * Features of a folder's images on disk: float32 rows in one flat file, and a journal that says which file has which
- * row. Both only grow, rows before the lines that name them, so that whatever was written when a process is killed
- * is used by the next. Rows that no file has any more are left out now and then, when the store is written anew.
+ * Image features on disk: float32 rows in one flat file, and a journal that maps files to rows. Both are append-only,
+ * and rows are written before the lines that name them, so that a killed process's work can be reused. The store is
+ * compacted now and then to drop rows that no longer belong to a file.
  */
 export class FeatureStore {
   readonly #entries = new Map<string, Entry>();
@@ -51,7 +51,7 @@ export class FeatureStore {
     this.#journal = new JsonLines(join(folder, JOURNAL));
   }
 
-  /** @param about the folder that is indexed @param width numbers of a row */
+  /** @param about the indexed folder @param width the length of a row */
   static async open(
     folder: string,
     { about, width }: { about: string; width: number },
@@ -74,15 +74,14 @@ export class FeatureStore {
     return this.#entries.values();
   }
 
-  /** The row of a file with these bytes, wherever it lies or lay. */
+  /** The row of a file with these bytes, whatever its path. */
   rowOf(hash: string): number | undefined {
     return this.#rowOf.get(hash);
   }
 
   /**
-   * Keeps entries and new rows.
-   * @param features of the entries that have no `row` and whose hash has none, in their order, one for each hash;
-   *   they get their rows here
+   * Appends entries and new rows.
+   * @param features one row for each new hash among the entries without a `row`, in order; the rows are assigned here
    */
   async add(entries: readonly Entry[], features: Float32Array): Promise<void> {
     const count = features.length / this.width;
@@ -96,13 +95,13 @@ export class FeatureStore {
     await this.#journal.append(entries);
   }
 
-  /** Forgets files that have gone. */
+  /** Removes the records of deleted files. */
   async remove(paths: readonly string[]): Promise<void> {
     for (const path of paths) this.#entries.delete(path);
     await this.#journal.append(paths.map((path) => ({ path, gone: true })));
   }
 
-  /** All rows, those of no file among them, [rows * width]. */
+  /** All rows, including those without a file, [rows * width]. */
   async features(): Promise<Float32Array> {
     if (this.#rows === 0) return new Float32Array(0);
     const values = new Float32Array(this.#rows * this.width);
@@ -120,7 +119,7 @@ export class FeatureStore {
     return values;
   }
 
-  /** Writes the store anew where most of it is of files that have changed or gone. */
+  /** Rewrites the store once most of its rows belong to changed or deleted files. */
   async tidy(): Promise<void> {
     const live = new Set([...this.entries()].flatMap(({ row }) => row ?? []));
     const [idleRows, idleLines] = [this.#rows - live.size, this.#journal.count - 1 - this.#entries.size];
@@ -153,13 +152,13 @@ export class FeatureStore {
     if (entry.row !== undefined) this.#rowOf.set(entry.hash, entry.row);
   }
 
-  /** Takes what is whole of the files; what a killed process left behind it is cut off. */
+  /** Reads the complete records; a partial one left by a killed process is truncated. */
   async #read(fresh: Head): Promise<void> {
     this.#entries.clear();
     this.#rowOf.clear();
     const [head, ...lines] = (await this.#journal.read()) as [Head?, ...(Line | undefined)[]];
     if (head?.format !== FORMAT || head.width !== fresh.width) {
-      if (this.#journal.count > 0) log.warn(`${this.#journal.path} cannot be used, and is begun anew`);
+      if (this.#journal.count > 0) log.warn(`${this.#journal.path} cannot be used and is rebuilt`);
       this.#head = fresh;
       this.#rows = 0;
       await writeAside(this.#rowsFile, async () => {});
@@ -179,7 +178,7 @@ export class FeatureStore {
   }
 }
 
-/** Floats as they lie in memory: little-endian wherever Node runs. */
+/** Floats in memory order: little-endian on every platform Node supports. */
 const asBytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 

@@ -22,57 +22,56 @@ import {
 import { type Entry, FeatureStore } from './feature_store.js';
 
 export interface IndexOptions {
-  /** What texts of queries go through first, such as `txtProcessors.eval`. */
+  /** The text processor for queries, such as `txtProcessors.eval`. */
   textProcessor?: TextProcessor;
-  /** Images at a time; 16 by default. */
+  /** The batch size; 16 by default. */
   batchSize?: number;
-  /** Whether folders in the folder are looked through too; true by default. */
+  /** Whether to search subfolders too; true by default. */
   recursive?: boolean;
-  /** false answers from what is kept, without a look at the folder. */
+  /** `false` answers from the cached features without reading the folder. */
   update?: boolean;
-  /** Hears how many of the images that are new or changed are done. */
+  /** Called with how many of the new or changed images are done. */
   onProgress?: (done: number, total: number) => void;
-  /** Hears of each image that cannot be read. */
+  /** Called for each image that cannot be read. */
   onBroken?: (path: string, reason: string) => void;
-  /** Hears that another process is indexing the folder, which is waited for. */
+  /** Called when another process is indexing the folder and this one has to wait. */
   onWait?: (holder: string) => void;
 }
 
-/** The features of a folder's images, and what they were made with: what `search` looks through. */
+/** The features of a folder's images, and the model that computed them: the input of `search`. */
 export interface ImageIndex {
   /** Absolute. */
   folder: string;
-  /** The images, below the folder, by name. */
+  /** Paths of the images, relative to the folder, sorted by name. */
   paths: readonly string[];
-  /** Where the features of each are. */
+  /** The row of each image's features. */
   rows: Int32Array;
-  /** [rows, width], each of length 1; some may belong to no image. */
+  /** [rows, width], each row of length 1; some rows may no longer belong to an image. */
   features: Float32Array;
   width: number;
-  /** How many features were made now; the others were kept. */
+  /** How many features were computed by this call; the others came from the cache. */
   made: number;
   model: FeatureModel;
   processor: ImageProcessor;
   textProcessor?: TextProcessor;
 }
 
-/** A folder's own path, for who wants to know before a model is loaded. @throws DataError where there is none */
+/** Resolves a folder's real path, before a model is loaded. @throws DataError if it does not exist or is a file */
 export async function searchedFolder(folder: string): Promise<string> {
   const root = await realpath(folder).catch((cause: unknown) => {
-    throw new DataError('the folder is not there', { where: resolve(folder), cause });
+    throw new DataError('the folder does not exist', { where: resolve(folder), cause });
   });
   if ((await stat(root)).isDirectory()) return root;
-  throw new DataError('what is searched is not a folder', { where: root, found: 'a file' });
+  throw new DataError('only a folder can be searched', { where: root, found: 'a file' });
 }
 
 /**
- * The features of all images of a folder. They are made once and kept in the cache, for these weights and this
- * processor; a file that is new or has changed (by its size and time, then by a hash of its bytes) is read again,
- * one that was moved or copied is not. What was made is kept as it is made: a process that is killed loses a second
- * of work.
- * @param model evaluated as it is: call `model.eval()` first
- * @param processor what prepares images for the model, such as `visProcessors.eval`
- * @throws DataError for a folder that is not there or without an image; ConfigError for a model without features
+ * Computes the features of all images in a folder. They are cached for these weights and this processor; a file
+ * that is new or has changed (by size and time, then by a hash of its bytes) is read again, a moved or copied one is
+ * not. Features are saved as they are computed: a process that is killed loses about a second of work.
+ * @param model used in its current mode: call `model.eval()` first
+ * @param processor the model's image processor, such as `visProcessors.eval`
+ * @throws DataError for a folder that does not exist or has no image; ConfigError for a model without features
  */
 export async function openIndex(
   model: Model,
@@ -111,7 +110,7 @@ export async function openIndex(
   };
 }
 
-/** Where in the cache the features of a folder lie. @param root its real path */
+/** The cache path of a folder's features. @param root its real path */
 export async function placeOf(root: string, maker: Maker): Promise<string> {
   const name = `${basename(root)}-${sha256(root).slice(0, 12)}`;
   return join(cacheRoot(), 'search', name, await keyOf(maker));
@@ -122,7 +121,7 @@ interface Maker {
   processor: ImageProcessor;
 }
 
-/** Brings a store up to date. @returns how many features were made */
+/** Brings a store up to date. @returns how many features were computed */
 async function brought(
   store: FeatureStore,
   root: string,
@@ -154,7 +153,7 @@ async function brought(
   let reading = read(0);
   for (let start = 0; start < waiting.length; start += batchSize) {
     const results = await reading;
-    reading = read(start + batchSize); // while the model is at work
+    reading = read(start + batchSize); // while the model is busy
     const fresh: ImageArray[] = [];
     for (const { entry, pixels, unreadable } of results) {
       if (unreadable !== undefined) onBroken?.(join(root, entry.path), unreadable);
@@ -177,7 +176,7 @@ async function brought(
 
 type File = Pick<Entry, 'path' | 'size' | 'mtime'>;
 
-/** Sizes and times, some at a time; a file that has gone meanwhile is left out. */
+/** Sizes and times, read in chunks; a file that was deleted meanwhile is left out. */
 async function statAll(found: readonly string[], root: string): Promise<File[]> {
   const files: File[] = [];
   const below = root.length + (root.endsWith(sep) ? 0 : 1);
@@ -191,7 +190,7 @@ async function statAll(found: readonly string[], root: string): Promise<File[]> 
   return files;
 }
 
-/** By the callback: the promise of node:fs takes twice as long, which counts over 100,000 files. */
+/** Uses the callback API: fs.promises takes twice as long, which matters for 100,000 files. */
 const infoOf = (path: string) =>
   new Promise<Stats | undefined>((done) => {
     statFile(fileSystemPath(path), (error, info) => done(error ? undefined : info));
@@ -199,9 +198,9 @@ const infoOf = (path: string) =>
 
 interface ReadOnce {
   entry: Entry;
-  /** Of an image whose features are to be made. */
+  /** Set for an image whose features must be computed. */
   pixels?: ImageArray;
-  /** Why a file could not be opened; nothing is kept of it. */
+  /** Why a file could not be opened; such files are not cached. */
   unreadable?: string;
 }
 
@@ -253,10 +252,10 @@ function joined(parts: readonly Float32Array[]): Float32Array {
 
 const sha256 = (data: string | Uint8Array) => createHash('sha256').update(data).digest('hex');
 
-/** Weights that by their names have no part in an image's features. */
+/** Weights that, by their names, do not affect an image's features. */
 const OF_OTHERS = /^(text_|itm_head\.|cls_head\.|temp$|\w+_m\.|\w+_queue$|queue_ptr$)/;
 
-/** Stands for what a picture's features come from: the weights, and what the processor makes of a picture. */
+/** Identifies what determines an image's features: the weights and the processor's output. */
 async function keyOf({ model, processor }: Maker): Promise<string> {
   const hash = createHash('sha256').update(model.constructor.name);
   await hashTensors(

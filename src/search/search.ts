@@ -2,35 +2,35 @@ import { join } from 'node:path';
 import { bestIndices, type ImageSource, matchImages, matchModel, stacked } from '../models/index.js';
 import type { ImageIndex } from './image_index.js';
 
-/** What is looked for: a text, an image, or both. */
+/** A query: a text, an image, or both. */
 export interface Query {
   text?: string;
   image?: ImageSource;
-  /** What the image counts where there is a text too, from 0 to 1; 0.5 by default. */
+  /** The weight of the image when there is also a text, from 0 to 1; 0.5 by default. */
   imageWeight?: number;
 }
 
 export interface SearchOptions {
-  /** Results at most; 12 by default. */
+  /** The maximum number of results; 12 by default. */
   top?: number;
-  /** Looks closely at so many of the best, `top` or more: reads the text beside them with the matching head. */
+  /** How many of the best to rerank with the image-text matching head; at least `top`. */
   rerank?: number;
 }
 
 export interface Found {
   /** Absolute. */
   path: string;
-  /** The cosine of the features; of a query of two, their weighted mean. */
+  /** Cosine similarity of the features; for a query of text and image, the weighted mean of both. */
   score: number;
-  /** That text and image belong together, from 0 to 1; of those that were looked at closely. */
+  /** Probability that text and image match, from 0 to 1; only for reranked results. */
   probability?: number;
 }
 
 /**
- * The images of an index that fit a query best, best first. Every image is compared: a product of a vector and a
- * matrix in plain JavaScript, 30 ms for 100,000 images.
- * @throws DataError for an image of the query that cannot be read; ConfigError for `rerank` with a model that has
- *   features alone; RangeError for a query without text and image, and for numbers out of range
+ * The images of an index that match a query best, best first. Every image is compared: a matrix-vector product in
+ * plain JavaScript, 30 ms for 100,000 images.
+ * @throws DataError for a query image that cannot be read; ConfigError for `rerank` with a model that has no matching
+ *   head; RangeError for a query with neither text nor image, and for numbers out of range
  */
 export async function search(
   index: ImageIndex,
@@ -38,10 +38,10 @@ export async function search(
   { top = 12, rerank }: SearchOptions = {},
 ): Promise<Found[]> {
   if (!Number.isInteger(top) || top < 1)
-    throw new RangeError(`top is a whole number, at least 1, not ${top}`);
+    throw new RangeError(`top must be a whole number of at least 1, not ${top}`);
   const { text, imageWeight: weight = 0.5 } = query;
-  if (!(weight >= 0 && weight <= 1)) throw new RangeError(`imageWeight is from 0 to 1, not ${weight}`);
-  if (rerank !== undefined && text === undefined) throw new RangeError('rerank needs a text to read');
+  if (!(weight >= 0 && weight <= 1)) throw new RangeError(`imageWeight must be from 0 to 1, not ${weight}`);
+  if (rerank !== undefined && text === undefined) throw new RangeError('rerank needs a text');
   const scores = similarities(index, await queryVector(index, query, weight));
   const best = bestIndices(scores, Math.max(top, rerank ?? 0)).map(
     (i): Found => ({ path: join(index.folder, index.paths[i]), score: scores[i] }),
@@ -49,7 +49,7 @@ export async function search(
   return (rerank === undefined ? best : await lookedAt(index, best, text!)).slice(0, top);
 }
 
-/** The query's features; of two, their mean by weight, so that a product is the mean of both cosines. */
+/** The query's features: for text and image the weighted mean, whose dot product is the mean of both cosines. */
 async function queryVector(
   { model, processor, textProcessor }: ImageIndex,
   { text, image }: Query,
@@ -68,17 +68,17 @@ async function queryVector(
     pixels.dispose();
     features.dispose();
   }
-  if (parts.length === 0) throw new RangeError('a query has a text, an image, or both');
+  if (parts.length === 0) throw new RangeError('a query needs a text, an image, or both');
   if (parts.length === 1) return parts[0].vector;
   return parts[0].vector.map((_, i) => parts.reduce((sum, { vector, weight: w }) => sum + w * vector[i], 0));
 }
 
-/** The product of each image's features and the query's. */
+/** The dot product of each image's features with the query's. */
 function similarities({ features, rows, width }: ImageIndex, query: Float32Array): Float32Array {
   const scores = new Float32Array(rows.length);
   for (let i = 0; i < rows.length; i++) {
     let at = rows[i] * width;
-    // Four sums: a single one would wait for each addition before the next.
+    // Four accumulators: with one, each addition would wait for the one before.
     let [a, b, c, d] = [0, 0, 0, 0];
     let k = 0;
     for (; k + 3 < width; k += 4, at += 4) {
@@ -93,7 +93,7 @@ function similarities({ features, rows, width }: ImageIndex, query: Float32Array
   return scores;
 }
 
-/** In the order of their probabilities; an image that has gone since is left out. */
+/** Sorted by match probability; an image deleted since indexing is left out. */
 async function lookedAt(index: ImageIndex, found: readonly Found[], text: string): Promise<Found[]> {
   const { model, processor, textProcessor } = index;
   const gone = new Set<number>();

@@ -11,14 +11,14 @@ import { evaluationId } from './captioning.js';
 import { type EvaluationResult, pythonJson, type ShownSamples } from './results.js';
 import { answersFile, commonFirst, VqaTask, vqaSettings, withQuestions } from './vqa.js';
 
-/** An answer beside those that people gave; null where they are kept secret. */
+/** A predicted answer with the human ones; null where those are withheld. */
 interface AokResult {
   question_id: QuestionId;
   pred_ans: string;
   gt_ans: string[] | null;
 }
 
-/** Questions that need knowledge, answered freely. Source: lavis/tasks/vqa.py, AOKVQATask. */
+/** Knowledge-based questions with open-ended answers. Source: lavis/tasks/vqa.py, AOKVQATask. */
 @registry.registerTask('aok_vqa')
 export class AokVqaTask extends VqaTask {
   override readonly shownMetrics: readonly string[] = [];
@@ -38,7 +38,7 @@ export class AokVqaTask extends VqaTask {
     }));
   }
 
-  /** People's answers come with the questions: there is no file to compare ids with. */
+  /** The human answers come with the questions: there is no separate file whose ids could differ. */
   override async checkEvaluation(_split: string, dataset: Dataset): Promise<void> {
     this.checkAnswerList(dataset);
   }
@@ -63,7 +63,7 @@ export class AokVqaTask extends VqaTask {
     if (scores.some((score) => score === undefined)) {
       const place = join(dirname(resultDir), 'result_leaderboard.json');
       await writeFileAtomic(place, pythonJson(forLeaderboard(results)));
-      log.info(`the answers of people to ${split} are not known: what the leaderboard takes is in ${place}`);
+      log.info(`${split} has no ground-truth answers: the leaderboard submission is in ${place}`);
       return undefined;
     }
     const acc = (100 * (scores as number[]).reduce((sum, score) => sum + score, 0)) / scores.length;
@@ -90,7 +90,7 @@ export class AokVqaTask extends VqaTask {
   }
 }
 
-/** Right where three people or more say just the same; unknown where their answers are. */
+/** A third for each person who gave exactly this answer, at most 1; undefined where the human answers are unknown. */
 function accuracyOf({ pred_ans, gt_ans }: AokResult): number | undefined {
   return gt_ans ? Math.min(1, gt_ans.filter((answer) => answer === pred_ans).length / 3) : undefined;
 }

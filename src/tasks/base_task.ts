@@ -11,11 +11,11 @@ import { type EvaluationResult, mergeResults, type ShownSamples } from './result
 /** Scores by name. `agg_metrics` chooses the best checkpoint. */
 export type Metrics = { agg_metrics: number } & Record<string, number>;
 
-/** The losses of one micro-batch: the one to minimise, and every one by its name in the log. */
+/** The losses of one micro-batch: the one to minimise, and each by its name in the log. */
 export interface StepLosses {
   loss: tf.Scalar;
   named: Record<string, tf.Scalar>;
-  /** Of how many terms the loss is the mean: what it counts beside other ranks' losses. */
+  /** How many terms the loss averages: its weight when losses are combined across ranks. */
   weight?: number;
 }
 
@@ -106,8 +106,8 @@ export abstract class BaseTask {
   }
 
   /**
-   * The results of a split on every rank: batch by batch, and then those of all ranks, each sample once. A task
-   * that compares samples with each other does it here.
+   * Evaluates a split on every rank, batch by batch, then gathers the results of all ranks, each sample once. A task
+   * that compares samples with each other overrides this.
    */
   async evaluation(model: Model, split: EvaluatedSplit): Promise<EvaluationResult[]> {
     const { dataset, batches, comm, onBatch } = split;
@@ -121,18 +121,18 @@ export abstract class BaseTask {
   }
 
   /**
-   * Looks at everything that evaluating a split will need, before a run's first step.
-   * @throws DataError for what would fail once the results are there
+   * Checks everything that evaluating a split will need, before a run's first step.
+   * @throws DataError for anything that would fail only after evaluation
    */
   async checkEvaluation(_split: string, _dataset: Dataset): Promise<void> {}
 
-  /** The scores that evaluating a split will give, for `run.monitor`; undefined where nobody knows before. */
+  /** The names of the scores of a split, for `run.monitor`; undefined if not known in advance. */
   async metricNames(_split: string, _dataset: Dataset): Promise<readonly string[] | undefined> {
     return undefined;
   }
 
   /**
-   * How the ids of a split go with what its results are scored against; undefined where no ids are compared.
+   * Compares the ids of a split with those of its ground truth; undefined where no ids are compared.
    * @throws DataError for ground truth that cannot be used
    */
   async compareIds(_split: string, _dataset: Dataset): Promise<IdComparison | undefined> {
@@ -183,7 +183,7 @@ export function setupTask(config: Config): BaseTask {
   return registry.getTaskClass(task).setupTask(config);
 }
 
-/** A batch as a model takes it: its numeric arrays as tensors, which `disposeSamples` gives back. */
+/** A batch as a model takes it, with its numeric arrays as tensors; free them with `disposeSamples`. */
 export function toSamples(batch: Batch): Samples {
   const onDevice = ([key, value]: [string, unknown]) => {
     if (!isNumericArray(value)) return [key, value];

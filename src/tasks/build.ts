@@ -10,7 +10,7 @@ export function buildDataset(config: Config, name: string, splits?: readonly str
   return registry.getBuilderClass(name).fromConfig(config.datasets[name]).buildDatasets(splits);
 }
 
-/** @throws ConfigError when the configuration names none. */
+/** @throws ConfigError when the configuration names no dataset. */
 export function datasetNames(config: Config): string[] {
   const names = Object.keys(config.datasets);
   if (names.length === 0) {
@@ -23,15 +23,15 @@ export function datasetNames(config: Config): string[] {
 }
 
 /**
- * The model that `model.arch` names, with the weights that its section asks for: all of them, unless it is to be
- * trained.
+ * The model that `model.arch` names, with the weights that its section names. Weights may be missing only for
+ * training.
  */
 export function buildModel(config: Config, { training }: { training: boolean }): Promise<Model> {
   const options = { seed: seedOf(config), training };
   return registry.getModelClass(String(config.model.arch)).fromConfig(config.model, options);
 }
 
-/** The splits that a run uses; without training, those it tests on. */
+/** The splits that a run uses; without training, only its test splits. */
 export function usedSplits(config: Config, { training }: { training: boolean }): string[] {
   const { run } = config;
   const listed = (key: string) => (Array.isArray(run[key]) ? (run[key] as string[]) : []);
@@ -54,9 +54,9 @@ export interface CheckedData {
 }
 
 /**
- * Looks at everything that can be known of a run's data before its first step: that every image is there,
- * and that what its evaluations will be scored against can be read and knows their images.
- * @throws LavisError for the first thing that would end the run later
+ * Checks a run's data before its first step: every image exists, and the ground truth of its evaluations can be read
+ * and covers their images.
+ * @throws LavisError for the first fault that would end the run later
  */
 export async function checkData({
   task,

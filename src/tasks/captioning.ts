@@ -46,20 +46,20 @@ const captioningSchema = z.strictObject({
 interface CaptionResult {
   image_id: number | string;
   caption: string;
-  /** The mean over the caption's tokens; a reader of COCO's results leaves it alone. */
+  /** The mean over the caption's tokens; readers of COCO results ignore it. */
   log_probability?: number;
 }
 
 /**
- * Image captioning. Repetition and length penalty are 1 unless the YAML says otherwise: what published BLIP
- * numbers come from, where the reference's task has 1.15 and 0. Source: lavis/tasks/captioning.py.
+ * Image captioning. Repetition and length penalty default to 1, as in the published BLIP results; the reference's
+ * task defaults to 1.15 and 0. Source: lavis/tasks/captioning.py.
  */
 @registry.registerTask('captioning')
 export class CaptionTask extends BaseTask {
   static readonly configSchema = captioningSchema;
   static readonly conflictsIn = generationConflicts;
   readonly resultKey = 'image_id';
-  /** CIDEr by image id, of the results that were scored last. */
+  /** CIDEr by image id, from the last scored results. */
   readonly #ciders = new WeakMap<EvaluationResult[], Map<string, number>>();
   override readonly primaryMetric = 'CIDEr';
   override readonly shownMetrics = ['Bleu_4', 'METEOR', 'ROUGE_L', 'SPICE'];
@@ -103,11 +103,11 @@ export class CaptionTask extends BaseTask {
     const file = resultFile(resultDir, split, epoch);
     await writeFileAtomic(file, pythonJson(results));
     log.info(`${results.length} captions of ${split} are in ${file}`);
-    // Not the reference's score of 0 for every epoch: the first would be the best, and be tested.
+    // The reference reports 0 for every epoch; then the first would count as the best checkpoint.
     if (!this.reportMetric) return undefined;
     const references = this.#givenTruth(split) ?? dataset.groundTruth?.();
     if (references === undefined) {
-      log.warnOnce(`there is no ground truth for ${split}: its captions are written, not scored`);
+      log.warnOnce(`${split} has no ground truth: its captions are written but not scored`);
       return undefined;
     }
     const { overall, evalImgs } = await cocoEvaluate(results, references);
@@ -167,22 +167,22 @@ export class CaptionTask extends BaseTask {
   }
 }
 
-/** @throws DataError for a prompt that has more words than captions have tokens, now, not after the first epoch */
+/** Checked up front, not after the first epoch. @throws DataError for a prompt with more words than `max_len` tokens */
 function refuseLongPrompts(dataset: Dataset, maxLength = Number.POSITIVE_INFINITY): void {
   for (let i = 0; dataset.job && i < dataset.length; i++) {
     const { prompt, source } = dataset.job(i).record;
     if (typeof prompt !== 'string') continue;
     const words = prompt.trim().split(/\s+/).length;
-    // [DEC] stands in front of it, and a word behind it.
+    // [DEC] precedes it, and at least one word follows.
     if (words + 2 <= maxLength) continue;
     throw new DataError('a prompt leaves no room for a caption', {
       where: String(source),
       found: `${words} words: ${prompt.slice(0, 160)}`,
-      help: `run.max_len, ${maxLength} tokens, counts the prompt: raise it`,
+      help: `run.max_len (${maxLength} tokens) includes the prompt: raise it`,
     });
   }
 }
 
-/** An id as result files hold it: a number where the text is one, '000000391895' -> 391895. */
+/** An id as written to result files: numeric text becomes a number, '000000391895' -> 391895. */
 export const evaluationId = (id: number | string | undefined) =>
   typeof id === 'string' ? numericId(id) : id;

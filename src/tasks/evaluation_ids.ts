@@ -3,26 +3,26 @@ import { counted, some } from '../common/words.js';
 import type { SampleSource } from '../datasets/index.js';
 import { idKey } from '../metrics/index.js';
 
-/** How the ids of an evaluation split go with what its captions are scored against. */
+/** The ids of an evaluation split compared with those of its ground truth. */
 export interface IdComparison {
-  /** Different ids of the split. */
+  /** The number of distinct ids in the split. */
   count: number;
-  /** Ids that several images share, and those images: all but the first caption would be dropped. */
+  /** Ids shared by several images, with those images: all captions but the first would be dropped. */
   repeated: Map<string, SampleSource[]>;
-  /** Images that the ground truth does not know, and those that it knows without a caption. */
+  /** Images missing from the ground truth, and those that it lists without a caption. */
   unreferenced: SampleSource[];
   bare: SampleSource[];
-  /** Ids of the ground truth that have no image here. */
+  /** Ground-truth ids without an image here. */
   unused: string[];
   /** How many images the ground truth has; undefined where there is nothing to score against. */
   references?: number;
 }
 
-/** What people said, by `idKey`. */
+/** The reference captions, by `idKey`. */
 export type ReferencesById = ReadonlyMap<string, { readonly captions: readonly string[] }>;
 
 /**
- * Compares a split's ids with each other, and with the references where there are some.
+ * Compares a split's ids with each other and, if there are any, with the references.
  * @param samples with the ids of their results
  */
 export function compareIds(samples: Iterable<SampleSource>, references?: ReferencesById): IdComparison {
@@ -61,14 +61,14 @@ export function compareIds(samples: Iterable<SampleSource>, references?: Referen
 export function refuseIds(name: string, { repeated, ...ids }: IdComparison, file?: string): void {
   const [shared] = repeated;
   if (shared) {
-    throw new DataError(`${counted(repeated.size, 'image id')} of ${name} with several images each`, {
+    throw new DataError(`${counted(repeated.size, 'image id')} of ${name} shared by several images`, {
       where: shared[1]
         .map(({ source }) => source)
         .slice(0, 5)
         .join('\n'),
       found: `${shared[0]} is the id of ${some(shared[1].map(({ image }) => image))}`,
-      allowed: 'an id an image: references find their image by it, and one caption an id is kept',
-      help: "give each image an 'image_id' of its own in the annotation file",
+      allowed: 'one id per image: references are matched by it, and only one caption per id is kept',
+      help: "give each image its own 'image_id' in the annotation file",
     });
   }
   if (ids.unreferenced.length > 0) {
@@ -82,9 +82,9 @@ export function refuseIds(name: string, { repeated, ...ids }: IdComparison, file
         found: `image ids ${some(own)}`,
         allowed: file
           ? `ids of the ground truth: ${some(ids.unused) || '(none)'}`
-          : 'one caption or more an image',
+          : 'at least one caption for each image',
         help: file
-          ? 'check that run.annotation_file is of this split; without it the references of the dataset are taken'
+          ? 'check that run.annotation_file belongs to this split; without it the references of the dataset are used'
           : 'run.report_metric=False writes captions without scoring them',
       },
     );
@@ -93,7 +93,7 @@ export function refuseIds(name: string, { repeated, ...ids }: IdComparison, file
     throw new DataError(`${counted(ids.bare.length, 'image')} of ${name} without a reference caption`, {
       where: file ?? placesOf(ids.bare),
       found: `image ids ${some(ids.bare.map(({ image_id }) => image_id!))}`,
-      allowed: 'one annotation or more an image',
+      allowed: 'at least one annotation for each image',
     });
   }
 }

@@ -4,8 +4,8 @@ import { BaseTask } from './base_task.js';
 import type { EvaluationResult } from './results.js';
 
 /**
- * Pretraining on images and their texts: losses, and a checkpoint after each epoch; what was learned shows in the
- * tasks that start from it. Source: lavis/tasks/image_text_pretrain.py.
+ * Image-text pretraining: logs the losses and saves a checkpoint after each epoch; quality shows in the downstream
+ * tasks. Source: lavis/tasks/image_text_pretrain.py.
  */
 @registry.registerTask('image_text_pretrain')
 export class ImageTextPretrainTask extends BaseTask {
@@ -18,7 +18,7 @@ export class ImageTextPretrainTask extends BaseTask {
     return new ImageTextPretrainTask();
   }
 
-  /** Its loss alone. */
+  /** The loss only. */
   override async metricNames(): Promise<readonly string[]> {
     return [];
   }

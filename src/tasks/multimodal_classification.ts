@@ -8,12 +8,12 @@ import type { Model, Predictions, Samples } from '../models/index.js';
 import { BaseTask, disposeSamples, type EvaluationContext, type Metrics, toSamples } from './base_task.js';
 import { type EvaluationResult, pythonJson, resultFile, type ShownSamples } from './results.js';
 
-/** A model that chooses a class. */
+/** A model that predicts a class. */
 interface Classifier extends Model {
   predict(samples: Samples): Predictions;
 }
 
-/** A class that was chosen, and the right one where it is known. */
+/** A predicted class, and the true one where it is known. */
 interface ClassResult {
   instance_id: string;
   prediction: number;
@@ -21,8 +21,8 @@ interface ClassResult {
 }
 
 /**
- * Texts about images put into classes: NLVR2's true and false, SNLI-VE's entailment. The accuracy is a fraction, 0 to
- * 1. Source: lavis/tasks/multimodal_classification.py.
+ * Classifies texts about images: NLVR2's true and false, SNLI-VE's entailment. Accuracy is a fraction from 0 to 1.
+ * Source: lavis/tasks/multimodal_classification.py.
  */
 @registry.registerTask('multimodal_classification')
 export class MultimodalClassificationTask extends BaseTask {
@@ -49,7 +49,7 @@ export class MultimodalClassificationTask extends BaseTask {
   override async checkEvaluation(_split: string, dataset: Dataset): Promise<void> {
     const first = dataset.job?.(0).record;
     if (!first || 'label' in first || 'classLabels' in dataset) return;
-    throw new DataError(`${dataset.name} has no texts to be put into classes`, {
+    throw new DataError(`${dataset.name} has no labels to predict`, {
       found: `samples of ${Object.keys(first).join(', ')}`,
       allowed: 'a dataset with labels: nlvr, snli_ve, shapes_nlvr',
     });
@@ -106,17 +106,17 @@ export class MultimodalClassificationTask extends BaseTask {
   }
 }
 
-/** @param logits [B, classes]; given back */
+/** @param logits [B, classes]; disposed */
 async function argmax(logits: Predictions['predictions']): Promise<number[]> {
   const rows = await logits.array();
   logits.dispose();
   return rows.map((row) => row.indexOf(Math.max(...row)));
 }
 
-/** @throws ConfigError for a model that knows no classes */
+/** @throws ConfigError for a model that does not classify */
 function classifier(model: Model): Classifier {
   if ('predict' in model) return model as Classifier;
-  throw new ConfigError('the model puts nothing into classes', {
+  throw new ConfigError('the model is not a classifier', {
     found: `${model.constructor.name}, without predict()`,
     allowed: 'blip_nlvr, blip_classification, or a model with predict(samples)',
   });

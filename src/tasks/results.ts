@@ -4,8 +4,8 @@ import { join } from 'node:path';
 export type EvaluationResult = Record<string, unknown>;
 
 /**
- * The results of all ranks in rank order; of entries with the same value of `removeDuplicate` the first is
- * kept (distributed sampling repeats some samples to divide evenly). Source: lavis/tasks/base_task.py.
+ * The results of all ranks in rank order; among entries with the same value of `removeDuplicate` only the first is
+ * kept (distributed samplers repeat some samples to divide evenly). Source: lavis/tasks/base_task.py.
  */
 export function mergeResults(perRank: EvaluationResult[][], removeDuplicate = ''): EvaluationResult[] {
   const all = perRank.flat();
@@ -17,7 +17,7 @@ export function mergeResults(perRank: EvaluationResult[][], removeDuplicate = ''
   });
 }
 
-/** The text that Python's `json.dump` writes: ", " and ": " between items, ASCII only. */
+/** JSON as Python's `json.dump` writes it: ", " and ": " between items, ASCII only. */
 export function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
   if (typeof value === 'object' && value !== null) {
@@ -40,25 +40,25 @@ const quote = (text: string) =>
 export const resultFile = (folder: string, split: string, epoch: string | number) =>
   join(folder, `${split}_epoch${epoch}.json`);
 
-/** A sample of an evaluation and what the model said of it, as reports and the live page show it. */
+/** An evaluated sample with the model's output, as reports and the live page show it. */
 export interface ShownSample {
   id: number | string;
-  /** Its pictures; none where they are not files of their own. */
+  /** Its image files; empty where images are not separate files. */
   files: readonly string[];
-  /** What was asked of the model: a question, a sentence. */
+  /** The text input: a question or a sentence. */
   asked?: string;
   said: string;
-  /** What would have been right. */
+  /** The ground truth. */
   references: string[];
-  /** How right it is, higher being better; absent where nothing can be scored. */
+  /** Its score, higher is better; absent where it cannot be scored. */
   score?: number;
-  /** How sure the model is: the mean log-probability of what it said; absent where it does not tell. */
+  /** The model's confidence: the mean log-probability of its output; absent where the model does not report it. */
   logProbability?: number;
 }
 
 /** The samples of an evaluation. */
 export interface ShownSamples {
-  /** What their score is called. */
+  /** The name of their score. */
   score?: string;
   samples: ShownSample[];
 }

@@ -20,34 +20,34 @@ const retrievalSchema = section({
   k_test: key(
     types.natural,
     undefined,
-    'How many texts of each image, and images of each text, are matched closely; has to be given.',
+    'How many texts for each image, and images for each text, are reranked with the matching head; required.',
   ),
 });
 
-/** A model that tells how well images and texts go together. */
+/** A model that scores how well images and texts match. */
 interface RetrievalModel extends Model {
   computeSimMatrix(samples: SimMatrixSamples, options: SimMatrixOptions): Promise<SimMatrices>;
 }
 
-/** How many images, and how many texts, are shown with what was found for them. */
+/** How many images, and how many texts, are shown with their results. */
 const SHOWN = 50;
-/** How many of what was found is listed. */
+/** How many results are listed for each. */
 const LISTED = 5;
 
 /**
- * Finding texts for images and images for texts: all of a split against each other.
+ * Image-to-text and text-to-image retrieval: every image of a split against every text.
  * Source: lavis/tasks/retrieval.py.
  */
 @registry.registerTask('retrieval')
 export class RetrievalTask extends BaseTask {
   static readonly configSchema = retrievalSchema;
   readonly resultKey = 'image_id';
-  /** Every rank compares with all images; the rows of the comparison are shared out. */
+  /** Every rank loads all images; the rows of the similarity matrix are divided among ranks. */
   override readonly sharesSamples = false;
   override readonly primaryMetric = 'txt_r_mean';
   override readonly shownMetrics = ['img_r_mean', 'txt_r1', 'img_r1'];
 
-  /** @param kTest how many of each row are matched closely; at most as many as there are */
+  /** @param kTest how many of each row are reranked, at most the row's length */
   constructor(readonly kTest: number) {
     super();
   }
@@ -57,7 +57,7 @@ export class RetrievalTask extends BaseTask {
     const { k_test } = config.read('run', retrievalSchema);
     if (k_test !== undefined) return new RetrievalTask(k_test);
     throw new ConfigError('run.k_test is missing', {
-      allowed: 'how many of each row are matched closely: LAVIS has 256 for COCO, 128 for Flickr30k',
+      allowed: 'how many candidates of each row to rerank: LAVIS uses 256 for COCO, 128 for Flickr30k',
       help: '--options run.k_test=128',
     });
   }
@@ -81,12 +81,12 @@ export class RetrievalTask extends BaseTask {
     const without = Array.from({ length }, (_, image) => image).filter((image) => !img2txt[image]?.length);
     if (without.length === 0) return;
     const sources = [...(dataset.sources?.() ?? [])];
-    throw new DataError(`${without.length} of the ${length} images of ${name} have no text to be found`, {
+    throw new DataError(`${without.length} of the ${length} images of ${name} have no text`, {
       where: without
         .slice(0, 5)
         .map((image) => sources[image]?.source ?? `image ${image}`)
         .join('\n'),
-      allowed: 'one caption or more an image',
+      allowed: 'at least one caption for each image',
     });
   }
 
@@ -100,7 +100,7 @@ export class RetrievalTask extends BaseTask {
     return metrics;
   }
 
-  /** For some images the texts, and for some texts the images, that were found for them. */
+  /** The texts found for some images, and the images found for some texts. */
   override async show(
     [scores]: EvaluationResult[],
     { dataset }: Pick<EvaluationContext, 'dataset'>,
@@ -153,12 +153,12 @@ function retrievalDataset(dataset: Dataset): RetrievalDataset {
   if (Array.isArray((dataset as Partial<RetrievalDataset>).text) && 'img2txt' in dataset) {
     return dataset as RetrievalDataset;
   }
-  throw new DataError(`${dataset.name} has no images and texts to be found by each other`, {
+  throw new DataError(`${dataset.name} is not a retrieval dataset`, {
     allowed: 'a retrieval dataset: coco_retrieval, flickr30k, custom_retrieval, shapes_retrieval',
   });
 }
 
-/** @throws ConfigError for a model that compares nothing */
+/** @throws ConfigError for a model that does not compare images with texts */
 function retrievalModel(model: Model): RetrievalModel {
   if ('computeSimMatrix' in model) return model as RetrievalModel;
   throw new ConfigError('the model does not compare images with texts', {
@@ -167,7 +167,7 @@ function retrievalModel(model: Model): RetrievalModel {
   });
 }
 
-/** What each image is called, and its file. */
+/** The name and file of each image. */
 function imageNames(dataset: Dataset): { id: number | string; files: string[] }[] {
   const sources = [...(dataset.sources?.() ?? [])];
   return Array.from({ length: dataset.length }, (_, place) => {
@@ -176,11 +176,11 @@ function imageNames(dataset: Dataset): { id: number | string; files: string[] }[
   });
 }
 
-/** Places in a row, best first; of equal scores the higher place, as the recalls count. */
+/** Indices of a row, best first; among equal scores the higher index first, as in the recall metric. */
 const bestOf = (row: readonly number[]) =>
   row.map((_, place) => place).sort((a, b) => row[b] - row[a] || b - a);
 
-/** '1. a red car  2. …', and the place of the right one where it is further down. */
+/** '1. a red car  2. …', and the rank of the right one if it is further down. */
 function listed(best: readonly number[], rank: number, nameOf: (place: number) => string): string {
   const first = best
     .slice(0, LISTED)
@@ -188,6 +188,6 @@ function listed(best: readonly number[], rank: number, nameOf: (place: number) =
   return [...first, ...(rank < LISTED ? [] : [`… the right one is number ${rank + 1}`])].join('\n');
 }
 
-/** Some places of many, evenly spread. */
+/** Some indices out of many, evenly spaced. */
 const evenly = (count: number) =>
   Array.from({ length: Math.min(count, SHOWN) }, (_, i) => Math.floor((i * count) / Math.min(count, SHOWN)));

@@ -36,24 +36,24 @@ const vqaSchema = section({
   num_ans_candidates: key(
     types.natural,
     128,
-    'Ranking: how many answers, those that begin likeliest, are compared as a whole.',
+    'Ranking: how many answers, those with the likeliest first token, are scored in full.',
   ),
-  num_beams: key(types.natural, 3, 'Writing: beams of the search; 1 is greedy.'),
-  max_len: key(types.natural, 10, 'Writing: most tokens of an answer, [DEC] counted.'),
-  min_len: key(types.count, 1, 'Writing: fewest tokens of an answer, [DEC] counted.'),
+  num_beams: key(types.natural, 3, 'Generation: number of beams; 1 is greedy search.'),
+  max_len: key(types.natural, 10, 'Generation: maximum tokens of an answer, including [DEC].'),
+  min_len: key(types.count, 1, 'Generation: minimum tokens of an answer, including [DEC].'),
   prompt: key(types.words, '', 'Accepted for LAVIS; BLIP reads questions as they are.'),
   anno_files: key(
     files,
     undefined,
-    "The answers of people in place of the dataset's: a file as VQA's, or one for each split.",
+    "Ground-truth answers in place of the dataset's: a file in VQA's format, or one for each split.",
   ),
-  ques_files: key(files, undefined, 'And the questions that are scored; all that have answers by default.'),
+  ques_files: key(files, undefined, 'The questions to score; by default all that have answers.'),
   sample_id_key: key(types.text, undefined, 'Accepted for LAVIS; questions have `question_id`.'),
 });
 
 type VqaKeys = z.output<typeof vqaSchema>;
 
-/** What a task of questions is made with. */
+/** Options of a VQA task. */
 export interface VqaSettings extends Omit<AnswerOptions, 'answerList'> {
   annotationFiles?: string | Record<string, string>;
   questionFiles?: string | Record<string, string>;
@@ -65,15 +65,15 @@ interface VqaTruth {
 }
 
 /**
- * Questions about images, scored as the VQA challenge scores them. Every split that has ground truth is scored; the
- * reference scores those of `valid_splits` alone. Source: lavis/tasks/vqa.py.
+ * Visual question answering, scored as in the VQA challenge. Every split with ground truth is scored; the reference
+ * scores only `valid_splits`. Source: lavis/tasks/vqa.py.
  */
 @registry.registerTask('vqa')
 export class VqaTask extends BaseTask {
   static readonly configSchema = vqaSchema;
   readonly resultKey: string = 'question_id';
   override readonly shownMetrics: readonly string[] = ['yes/no', 'number', 'other'];
-  /** Accuracy by question, of the results that were scored last. */
+  /** Accuracy by question, from the last scored results. */
   readonly #accuracies = new WeakMap<EvaluationResult[], Map<string, number>>();
 
   constructor(readonly settings: VqaSettings = {}) {
@@ -90,7 +90,7 @@ export class VqaTask extends BaseTask {
     return answers.map((answer, i) => ({ question_id: evaluationId(ids[i]), answer }));
   }
 
-  /** An answer to each question of a batch. */
+  /** Answers each question of a batch. */
   protected async answer(model: Model, batch: Batch, dataset: Dataset): Promise<string[]> {
     const samples = toSamples(batch);
     const { annotationFiles: _, questionFiles: __, ...options } = this.settings;
@@ -124,12 +124,12 @@ export class VqaTask extends BaseTask {
     return compareIds(questionSources(dataset), references && new Map(references));
   }
 
-  /** @throws DataError for ranking without answers to choose from */
+  /** @throws DataError for ranking without an answer list */
   protected checkAnswerList(dataset: Dataset): void {
     if (this.settings.inferenceMethod === 'generate' || answersOf(dataset)?.length) return;
-    throw new DataError(`${dataset.name} has no list of answers to choose from`, {
+    throw new DataError(`${dataset.name} has no answer list to rank`, {
       allowed: "a list of answers with the split's annotations, as answer_list.json of coco_vqa",
-      help: 'run.inference_method=generate writes answers instead',
+      help: 'run.inference_method=generate generates answers instead',
     });
   }
 
@@ -142,7 +142,7 @@ export class VqaTask extends BaseTask {
     log.info(`${results.length} answers of ${split} are in ${file}`);
     const truth = await this.#truthOf(split, dataset);
     if (!truth) {
-      log.warnOnce(`there is no ground truth for ${split}: its answers are written, not scored`);
+      log.warnOnce(`${split} has no ground truth: its answers are written but not scored`);
       return undefined;
     }
     const scores = vqaEvaluate(results as unknown as VqaResult[], truth.annotations, truth.questions);
@@ -194,7 +194,7 @@ export class VqaTask extends BaseTask {
 export function vqaSettings(config: Config): VqaSettings {
   const keys: VqaKeys = config.read('run', vqaSchema);
   if (keys.min_len > keys.max_len) {
-    throw new ConfigError('run.min_len is more than run.max_len', {
+    throw new ConfigError('run.min_len is greater than run.max_len', {
       found: `${keys.min_len} and ${keys.max_len}`,
     });
   }
@@ -209,10 +209,10 @@ export function vqaSettings(config: Config): VqaSettings {
   };
 }
 
-/** Where the answers of a split are written; those of the next evaluation take their place, as in LAVIS. */
+/** Where the answers of a split are written; the next evaluation overwrites them, as in LAVIS. */
 export const answersFile = (resultDir: string, split: string) => join(resultDir, `${split}_vqa_result.json`);
 
-/** Samples with the questions and pictures that a dataset has of their ids. */
+/** Adds each sample's question and image, looked up by id in the dataset. */
 export function withQuestions(
   samples: readonly Omit<ShownSample, 'files'>[],
   dataset: Dataset,
@@ -230,7 +230,7 @@ export function withQuestions(
   }));
 }
 
-/** Each answer once, what most people said first. */
+/** Distinct answers, most frequent first. */
 export function commonFirst(answers: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1);
@@ -246,7 +246,7 @@ function* questionIds(dataset: Dataset): Generator<QuestionId> {
   }
 }
 
-/** Where each question comes from, under its id. */
+/** The source of each question, by id. */
 function* questionSources(dataset: Dataset): Generator<SampleSource> {
   let place = 0;
   for (const source of dataset.sources?.() ?? []) {

@@ -265,7 +265,7 @@ describe('lavis search', () => {
       [[photos, 'a cat', '--image-weight', '2', '--image', images.files[0]], 2, /from 0 to 1, not '2'/],
       [[photos, 'a cat', '--top', '0'], 2, /--top is a whole number, at least 1/],
       [[empty, 'a cat'], 1, /there is no image[\s\S]*an empty folder/],
-      [[join(folder, 'nowhere'), 'a cat'], 1, /the folder is not there/],
+      [[join(folder, 'nowhere'), 'a cat'], 1, /the folder does not exist/],
       [[images.files[0], 'a cat'], 1, /not a folder/],
       [[empty, 'a cat', '--update=false'], 1, /not indexed yet/],
     ];
@@ -275,7 +275,7 @@ describe('lavis search', () => {
       assert.equal(outcome.code, code, outcome.stderr);
     }
     const early = await lavis('search', join(folder, 'nowhere'), 'a cat', '--model-type', 'large');
-    assert.match(early.stderr, /^DataError: the folder is not there/); // and not that there are no weights
+    assert.match(early.stderr, /^DataError: the folder does not exist/); // and not that there are no weights
     const [, , , ...others] = images.common;
     const yaml = images.common.slice(0, 2);
     const foreign = await lavis(

@@ -212,9 +212,9 @@ test('the help fits what the file is', async () => {
     ['phone.jpg', '\0\0\0\x18ftypheic\0\0\0\0mif1heic', /^a HEIC/, /heif-convert/],
     ['empty.jpg', '', /^an empty file$/, /nothing was written/],
     ['archive.jpg', 'PK\x03\x04rest', /^a zip archive/, /unpack/],
-    ['drawing.png', '<svg xmlns="http://www.w3.org/2000/svg"/>', /^an SVG drawing/, /make a PNG/],
+    ['drawing.png', '<svg xmlns="http://www.w3.org/2000/svg"/>', /^an SVG drawing/, /convert it to PNG/],
     ['notes.jpg', 'BM is how this text begins', /^text that starts with/, /not an image/],
-    ['lfs.jpg', 'version https://git-lfs.github.com/spec/v1', /^a pointer of Git LFS/, /git lfs pull/],
+    ['lfs.jpg', 'version https://git-lfs.github.com/spec/v1', /^a Git LFS pointer/, /git lfs pull/],
     ['cut.jpg', jpeg.subarray(0, 400), /premature end/, /cut short/],
     ['cut.png', png.subarray(0, 400), /premature end/, /cut short/],
   ];

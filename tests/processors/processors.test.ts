@@ -96,7 +96,7 @@ test('wrong values are told all at once', () => {
   const swapped = { min_scale: 0.9, max_scale: 0.5 };
   assert.match(
     complaint(() => loadProcessor('blip_image_train', swapped)),
-    /min_scale at most max_scale/,
+    /min_scale no greater than max_scale/,
   );
 });
 

@@ -141,7 +141,7 @@ describe('the task vqa', () => {
     const check = async (run: object, dataset: Dataset) => (await vqa(run)).checkEvaluation('val', dataset);
     await assert.rejects(
       check({}, await questions({ answerList: undefined })),
-      /no list of answers to choose from/,
+      /no answer list to rank/,
     );
     await check({ inference_method: 'generate' }, await questions({ answerList: undefined }));
     const truth = truthOf(all.answers.slice(1));
