@@ -139,10 +139,7 @@ describe('the task vqa', () => {
 
   it('says before the first step what an evaluation would fail with', async () => {
     const check = async (run: object, dataset: Dataset) => (await vqa(run)).checkEvaluation('val', dataset);
-    await assert.rejects(
-      check({}, await questions({ answerList: undefined })),
-      /no answer list to rank/,
-    );
+    await assert.rejects(check({}, await questions({ answerList: undefined })), /no answer list to rank/);
     await check({ inference_method: 'generate' }, await questions({ answerList: undefined }));
     const truth = truthOf(all.answers.slice(1));
     await assert.rejects(
