@@ -62,7 +62,7 @@ export async function searchedFolder(folder: string): Promise<string> {
     throw new DataError('the folder does not exist', { where: resolve(folder), cause });
   });
   if ((await stat(root)).isDirectory()) return root;
-  throw new DataError('only a folder can be searched', { where: root, found: 'a file' });
+  throw new DataError('the search path is not a folder', { where: root, found: 'a file' });
 }
 
 /**

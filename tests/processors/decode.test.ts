@@ -63,11 +63,11 @@ test('a PNG that is cut or damaged is an error', async () => {
   await failure('damaged.png', damaged);
 });
 
-test('what is no image is described', async () => {
+test('a file that is not an image is described', async () => {
   assert.match((await failure('page.jpg', 'HTTP/1.1 404')).details.found!, /text that starts with "HTTP/);
   assert.match((await failure('empty.jpg', '')).details.found!, /an empty file/);
   assert.match((await failure('archive.jpg', 'PK\x03\x04rest')).details.found!, /a zip archive/);
-  assert.match((await failure('noise.jpg', Uint8Array.of(1, 2, 3, 250))).details.found!, /no known format/);
+  assert.match((await failure('noise.jpg', Uint8Array.of(1, 2, 3, 250))).details.found!, /unknown format/);
 });
 
 /** A picture of other bytes of pixels, saved by sharp. */
