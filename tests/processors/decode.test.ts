@@ -210,7 +210,7 @@ test('the help fits what the file is', async () => {
     ['page.jpg', '\n<!DOCTYPE html><html>', /^a web page, 22 bytes$/, /address of a page/],
     ['paper.png', '%PDF-1.7 and so on', /^a PDF/, /document/],
     ['phone.jpg', '\0\0\0\x18ftypheic\0\0\0\0mif1heic', /^a HEIC/, /heif-convert/],
-    ['empty.jpg', '', /^an empty file$/, /nothing was written/],
+    ['empty.jpg', '', /^an empty file$/, /the file is empty/],
     ['archive.jpg', 'PK\x03\x04rest', /^a zip archive/, /unpack/],
     ['drawing.png', '<svg xmlns="http://www.w3.org/2000/svg"/>', /^an SVG drawing/, /convert it to PNG/],
     ['notes.jpg', 'BM is how this text begins', /^text that starts with/, /not an image/],

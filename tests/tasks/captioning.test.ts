@@ -84,7 +84,7 @@ describe('the captioning task', () => {
     const prompts = ['say: ', null, 'word '.repeat(18)].map((prompt) => ({ prompt, source: 'c.csv:3' }));
     await assert.rejects(
       (await taskOf({ max_len: 19, report_metric: false })).checkEvaluation('val', memoryDataset(prompts)),
-      /a prompt leaves no room[\s\S]*c\.csv:3[\s\S]*18 words[\s\S]*run\.max_len, 19/,
+      /a prompt leaves no room[\s\S]*c\.csv:3[\s\S]*18 words[\s\S]*run\.max_len \(19/,
     );
   });
 

@@ -100,7 +100,7 @@ test('ids of nocaps that several images share are refused with the images, and w
     entry('dog/img_0.jpg', { img_id: '03' }),
   ]);
   const message =
-    /1 image id of nocaps val with several images each[\s\S]*3 is the id of cat\/img_0\.jpg, dog\/img_0\.jpg/;
+    /1 image id of nocaps val shared by several images[\s\S]*3 is the id of cat\/img_0\.jpg, dog\/img_0\.jpg/;
   await assert.rejects(check(datasets), says(message));
   await assert.rejects(check(datasets, new CaptionTask({}, false)), says(message));
 });

@@ -71,7 +71,7 @@ describe('the task vqa', () => {
       ...{ inferenceMethod: 'rank', numAnsCandidates: 128, numBeams: 3, maxLength: 10, minLength: 1 },
       ...{ annotationFiles: undefined, questionFiles: undefined },
     });
-    await assert.rejects(vqa({ min_len: 11 }), /run\.min_len is more than run\.max_len/);
+    await assert.rejects(vqa({ min_len: 11 }), /run\.min_len is greater than run\.max_len/);
   });
 
   it('answers as the reference by choosing and by writing, and scores them as the challenge does', async () => {
