@@ -70,7 +70,7 @@ export interface Dataset {
    * @param keptOf what was kept of an image file, by its path; undefined for images again
    */
   remember?(keptOf: ((file: string) => KeptImage) | undefined): void;
-  /** The first samples alone, with whatever belongs to them; one batch is enough where there is no such part. */
+  /** Only the first samples, with whatever belongs to them; without it, one batch is read. */
   head?(count: number): Dataset;
   /** What makes the readers that jobs name. */
   readonly readers?: Readers;
@@ -80,7 +80,7 @@ export interface Dataset {
   sources?(): Iterable<SampleSource>;
   /** What an evaluation split is scored against; undefined where there is nothing. */
   groundTruth?(): GroundTruth | undefined;
-  /** Samples that are known to be unreadable, besides those whose image is missing. */
+  /** Samples known to be unreadable, in addition to those whose image is missing. */
   faults?(): Promise<SampleFault[]>;
   /**
    * An evaluation split as training would see it, nothing augmented: for its loss. Those whose samples are fit for
@@ -106,7 +106,7 @@ export interface SampleSource {
   image: string;
   /** What it is relative to. */
   folder?: string;
-  /** The file of its image, where it has one of its own. */
+  /** Its image file, if the image is a separate file. */
   file?: string;
   /** The annotation it comes from. */
   source: string;

@@ -66,7 +66,7 @@ export abstract class BaseModel extends Module implements Model {
     return optimizerGroups(this, weightDecay);
   }
 
-  /** Starts the generator of dropout and stochastic depth anew. */
+  /** Reseeds the generator of dropout and stochastic depth. */
   seed(seed: number): void {
     this.#rng.restore(Rng.of(seed, 'model').state());
   }

@@ -149,7 +149,7 @@ export interface Model {
   hold?(held: boolean): void;
   /** What a training step of so many samples takes through the model; unknown where it does not say. */
   passes?(batch: number): ForwardPasses;
-  /** Starts the generator of dropout and drop path anew. */
+  /** Reseeds the generator of dropout and drop path. */
   seed(seed: number): void;
   /** The generator's state, plain numbers. */
   rngState(): number[];

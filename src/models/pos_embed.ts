@@ -9,7 +9,7 @@ const A = -0.75;
  * The same tensor where the size is the same.
  * @param posEmbed [1, 1 + side², D]
  * @param tokens 1 + side² wanted
- * @throws CheckpointError when a number of patches is no square.
+ * @throws CheckpointError when a number of patches is not a square.
  * Source: lavis/models/vit.py, interpolate_pos_embed; bicubic, align_corners=False.
  */
 export function interpolatePosEmbed(posEmbed: HostTensor, tokens: number): HostTensor {

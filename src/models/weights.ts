@@ -66,7 +66,7 @@ export interface LoadableModel {
   readonly vocabularyGrowth?: VocabularyGrowth;
   /** Whether a checkpoint of these names is to have a weight: it may hold adapters alone, or their base. */
   expects?(name: string, given: ReadonlySet<string>): boolean;
-  /** Gives the second name of a tied weight numbers of its own; false where it cannot. */
+  /** Unties a weight's second name, giving it its own values; false if that is impossible. */
   untie?(name: string): boolean;
   /**
    * Compares the model with the config.json beside Hugging Face's weights, in what their shapes do not show.
@@ -84,7 +84,7 @@ const isMomentumCopy = (name: string) => /^\w+_m\./.test(name);
  * the model's image size. All is looked at before the first weight is changed.
  * @param place a path or a URL, which is downloaded once into the cache
  * @throws CheckpointError when it is not a checkpoint, lacks what it may not lack, or is of another architecture
- * @throws DataError when it cannot be had: the message names the URL, the cache path and the option
+ * @throws DataError when it cannot be downloaded: the message names the URL, the cache path and the option
  */
 export async function loadWeights(
   model: LoadableModel,
@@ -185,7 +185,7 @@ async function holdUntied(
         help: 'the model was trained with the two apart, which cannot be loaded here',
       });
     }
-    log.info(`${other} is not tied to ${first} in ${path}: it is kept as a weight of its own`);
+    log.info(`${other} is not tied to ${first} in ${path}: it is kept as a separate weight`);
   }
 }
 
@@ -204,7 +204,7 @@ async function valueFor(name: string, variable: tf.Variable, ref: TensorRef, gro
 
 /**
  * The file of a path, or of a URL: downloaded into the cache where it is not there yet.
- * @throws CheckpointError for a path that is not there; DataError when a URL's file cannot be had: the
+ * @throws CheckpointError for a missing file; DataError when a URL cannot be downloaded: the
  * message names the URL, the cache path and the option
  */
 export async function locateWeights(place: string, option: string): Promise<string> {

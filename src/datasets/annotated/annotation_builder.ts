@@ -37,7 +37,7 @@ export interface Prepared {
  * itself, its dataset classes and its default configuration; a kind of samples has a base of its own.
  */
 export abstract class AnnotationBuilder implements DatasetBuilder {
-  /** The keys that a section has; a subclass with keys of its own extends it. */
+  /** The keys of a section; subclasses extend it with their own. */
   static readonly configSchema: z.ZodObject = annotatedSchema;
   abstract readonly name: string;
   protected readonly trainDataset?: DatasetClass;
@@ -105,7 +105,7 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
     return { annotations, missing };
   }
 
-  /** @throws DataError for a file that cannot be used, or when there is no entry at all. */
+  /** @throws DataError for a file that cannot be used or has no entries. */
   protected async readFiles(split: Split, files: AnnotationFile[]): Promise<Annotation[]> {
     const annotations = await readAnnotations(files.map(({ path }) => path));
     if (annotations.length > 0) return annotations;
@@ -138,7 +138,7 @@ export abstract class AnnotationBuilder implements DatasetBuilder {
 
   #unnamed(key: string, allowed: string): ConfigError {
     const where = `datasets.${this.name}.build_info.${key}`;
-    return new ConfigError(`${where} does not say where the data lies`, {
+    return new ConfigError(`${where} does not say where the data is`, {
       where,
       allowed: `storage: ${allowed}`,
     });

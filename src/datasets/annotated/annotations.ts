@@ -8,7 +8,7 @@ export interface Annotation {
   file: string;
   /** Position in the file, from 0. */
   index: number;
-  /** The line it begins on, from 1, where it has lines of its own. */
+  /** The line it begins on, counted from 1, in a file with one entry per line. */
   line?: number;
 }
 
@@ -61,7 +61,7 @@ function entriesOf(
   throw new DataError('an annotation file holds no list', {
     where: file,
     found: JSON.stringify(root).slice(0, 80),
-    allowed: 'a JSON list with one object an entry',
+    allowed: 'a JSON list with one object per entry',
   });
 }
 
@@ -134,7 +134,7 @@ export const hasWords = (text: string): boolean => /[\p{L}\p{N}]/u.test(text);
 /** What pandas and others write where there is nothing. */
 const NOTHING = /^\s*(|nan|none|null|n\/a|#n\/a|<na>|na|undefined)\s*$/i;
 
-/** Whether a value is no caption at all: absent, blank, or the word that a program writes for that. */
+/** Whether a value stands for a missing caption: absent, blank, or a placeholder such as NaN. */
 export const isNothing = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === 'string' && NOTHING.test(value));
 

@@ -12,7 +12,7 @@ const annotationSchema = z.strictObject({
     undefined,
     'Where the file is downloaded from if it is missing; a list for several files.',
   ),
-  md5: key(textOrTexts, undefined, 'Checked after fetching.'),
+  md5: key(textOrTexts, undefined, 'MD5 checksum, verified after download.'),
   storage: key(textOrTexts, undefined, 'The file; a relative path is under the cache root.'),
 });
 
@@ -20,13 +20,13 @@ const annotationSchema = z.strictObject({
 export const annotationsKey = key(
   z.record(z.string(), annotationSchema.nullable()),
   undefined,
-  'By split; a split set to null is left out.',
+  'Annotation files by split; set a split to null to omit it.',
 );
 
 const mediaSchema = z.strictObject({
   storage: key(t.text, undefined, 'The folder of the images; a relative path is under the cache root.'),
   url: key(textOrTexts, undefined, 'Archives that `lavis download` fetches.'),
-  md5: key(textOrTexts, undefined, 'Checked after fetching.'),
+  md5: key(textOrTexts, undefined, 'MD5 checksum, verified after download.'),
 });
 
 /** `build_info.images`, or what `data_type` names. */
@@ -40,7 +40,7 @@ export const datasetSchema = (own: z.ZodRawShape = {}) =>
   z.strictObject({
     type: key(t.text, 'default', 'Which default file: a type that `lavis zoo` lists.'),
     dataset_card: key(t.text, undefined, 'Accepted for LAVIS: where the dataset is described.'),
-    data_type: key(t.text, 'images', 'The key of `build_info` that tells the folder.'),
+    data_type: key(t.text, 'images', 'The key of `build_info` that names the folder.'),
     ...processorKeys,
     build_info: key(
       z.strictObject({

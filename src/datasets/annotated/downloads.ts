@@ -34,7 +34,7 @@ export function annotationItems(
   );
   return wanted.flatMap(([split, files]) =>
     files.flatMap(({ url, md5, path, option }) =>
-      // A path of somebody's machine is no address.
+      // A path on somebody's machine is not a URL.
       url && /^https?:/.test(url)
         ? { what: `the ${split} annotations`, url, md5, path, option: `--options ${option}` }
         : [],

@@ -4,7 +4,7 @@ import { ensureFile } from '../../fetch/index.js';
 import type { Split } from '../types.js';
 import type { AnnotationFile } from './build_info.js';
 
-/** Something a dataset needs that is not there. */
+/** A file that a dataset needs and that is missing. */
 export interface Missing {
   path: string;
   /** The URL and what went wrong, where there is one. */
@@ -16,7 +16,7 @@ export interface Missing {
 
 /**
  * Downloads the annotation files that are absent; a URL that is a local file is read in place.
- * @returns those that cannot be had, for one message about all.
+ * @returns the files that are unavailable, so that one message can list them all.
  */
 export async function fetchAnnotations(
   dataset: string,

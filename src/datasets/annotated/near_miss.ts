@@ -22,8 +22,8 @@ export function nearMiss(folder: string, image: string): NearMiss | undefined {
   if (ADDRESS.test(image)) return anAddress(folder, image);
   if (image.startsWith('data:')) {
     return {
-      found: 'the picture itself stands in the file (data:…)',
-      help: 'write it to a file, and name that',
+      found: 'the image itself is embedded in the file (data:…)',
+      help: 'write it to a file and name that file',
     };
   }
   const plain = cleaned(image);

@@ -99,5 +99,5 @@ export function countBatches(
 
 export function checkCount(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new RangeError(`${name} is a whole number, at least ${least}, not ${value}`);
+  throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}`);
 }

@@ -74,14 +74,14 @@ export abstract class OwnBuilder extends AnnotationBuilder {
 
 /** The key that names the column of a role. */
 export const columnKey = (role: string) =>
-  key(types.text, undefined, `The column of the ${role}; the usual names are found.`);
+  key(types.text, undefined, `The column with the ${role}; usual names are recognised.`);
 
 /** Keys of every dataset that is read from tables of one's own. */
 export const tableKeys = {
   image_key: columnKey('image'),
-  split_key: key(types.text, undefined, 'The column that names the split of an image, where there is one.'),
-  splits: key(z.record(z.string(), types.size), {}, 'The share of images for each split.'),
-  seed: key(types.count, 42, 'Seed of the split: another one divides the images differently.'),
+  split_key: key(types.text, undefined, 'The column that names the split of each image, if any.'),
+  splits: key(z.record(z.string(), types.size), {}, 'The fraction of images for each split.'),
+  seed: key(types.count, 42, 'Random seed of the split.'),
 };
 
 /**

@@ -93,7 +93,7 @@ async function readEntries(
 const OTHER_FILES = [
   {
     start: /^version https:\/\/git-lfs/,
-    found: 'a pointer of Git LFS, not the file itself',
+    found: 'a Git LFS pointer, not the file itself',
     help: 'git lfs pull fetches it',
   },
   {
@@ -220,7 +220,7 @@ class Faults {
       {
         where: [...shown, ...(count > 10 ? [`and ${count - 10} more in ${file}`] : [])].join('\n'),
         found: `${first.found === undefined ? 'nothing' : JSON.stringify(first.found)} ${count > 1 ? `(${first.what}) ` : ''}in ${JSON.stringify(first.entry.values).slice(0, 160)}`,
-        help: 'take these entries out, or write what they lack',
+        help: 'remove these entries or fill in what is missing',
       },
     );
   }

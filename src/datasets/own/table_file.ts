@@ -24,7 +24,7 @@ export function readTable(
   keys: TableKeys,
   note: (text: string) => void,
 ): Annotation[] {
-  // Excel writes what divides cells into a line of its own; an empty line keeps the numbers of the others.
+  // Excel names the delimiter in a first line (sep=;); an empty line in its place keeps line numbers right.
   const table = text.replace(/^sep=([,;\t|])(?=\r|\n)/, '');
   const delimiter = delimiterOf(table, file, form, keys);
   const rows = parseDelimited(table, delimiter, file);

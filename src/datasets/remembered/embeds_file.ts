@@ -95,7 +95,7 @@ async function open(place: EmbedsPlace): Promise<HostTensor> {
     throw new DataError('remembered embeddings of an image cannot be read', {
       where: path,
       found: messageOf(cause).split('\n')[0],
-      help: 'lavis train --resume goes on: what is damaged or gone is computed anew',
+      help: 'run lavis train --resume: damaged or missing embeddings are computed again',
       cause,
     });
   }

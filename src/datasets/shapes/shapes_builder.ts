@@ -12,10 +12,10 @@ import { type Drawing, drawShapes, type ShapesOptions } from './draw.js';
 import { SHAPES_SPLITS, type ShapesSplit } from './scene.js';
 
 const scenesKeys = {
-  seed: key(types.count, 42, 'Draws other scenes.'),
-  train: key(types.count, 3000, 'Scenes to train on; where a sample has two, pairs of them.'),
-  val: key(types.count, 100, 'Scenes that choose the best checkpoint.'),
-  test: key(types.count, 200, 'Scenes for the last evaluation.'),
+  seed: key(types.count, 42, 'Random seed of the scenes.'),
+  train: key(types.count, 3000, 'Number of training scenes; of pairs where a sample has two.'),
+  val: key(types.count, 100, 'Number of validation scenes, which select the best checkpoint.'),
+  test: key(types.count, 200, 'Number of test scenes.'),
   image_size: key(z.number().int().min(16), 96, 'Size of a scene in pixels.'),
 };
 
@@ -64,7 +64,7 @@ export abstract class ShapesBuilder extends AnnotationBuilder {
     return join(this.#root, 'images');
   }
 
-  /** A folder of its own for every set of numbers, so that none is taken for another. */
+  /** A separate folder for each set of parameters, so that they cannot be mixed up. */
   get #root(): string {
     const { seed, train, val, test, imageSize } = this.#options();
     const { storage } = this.#buildInfo();

@@ -72,7 +72,7 @@ export class BlipCaption extends BlipBase implements CaptionModel {
 
   readonly visualEncoder: VisionTransformer;
   readonly textDecoder: TextDecoder;
-  /** Every caption begins with it; it is no part of the loss nor of what `generate` returns. */
+  /** The prefix of every caption; excluded from the loss and from what `generate` returns. */
   readonly prompt: string;
   /** Tokens of the prompt, [DEC] included. */
   readonly promptLength: number;

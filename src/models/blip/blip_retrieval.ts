@@ -24,7 +24,7 @@ const blipRetrievalSchema = blipContrastiveSchema.extend({
 });
 
 export interface RetrievalSamples extends CaptionSamples, TrainingProgress {
-  /** Which image each pair is of: pairs of one image are no negatives of each other. A whole number each. */
+  /** The image id of each pair, an integer: pairs of the same image are not negatives of each other. */
   image_id?: ArrayLike<number>;
   /** In place of the draw of hard negatives; places among the pairs of all ranks, where they come from those. */
   negatives?: Negatives;
@@ -65,7 +65,7 @@ interface ReadPairs {
 }
 
 /**
- * Finding images by texts and texts by images: contrast to choose from many, matching to look closely at the best.
+ * Image-text retrieval: the contrastive head ranks all candidates, the matching head reranks the best.
  * Source: arXiv:2201.12086, section 5.1; lavis/models/blip_models/blip_retrieval.py.
  */
 @registry.registerModel('blip_retrieval')

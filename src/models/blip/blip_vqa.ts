@@ -39,7 +39,7 @@ export interface BlipVqaOutput {
   intermediateOutput: {
     /** [B, N, D] */
     imageEmbeds: tf.Tensor3D;
-    /** What the questions became, [B, T, D]. */
+    /** The encoded questions, [B, T, D]. */
     encoderOutput: tf.Tensor3D;
     /** [answers, T, V] */
     decoderLogits: tf.Tensor3D;

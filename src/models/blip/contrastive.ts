@@ -18,7 +18,7 @@ export const featureOf = (states: tf.Tensor, projection: Linear): tf.Tensor2D =>
 export const softCrossEntropy = (logits: tf.Tensor, targets: tf.Tensor): tf.Scalar =>
   tf.logSoftmax(logits).mul(targets).sum(-1).mean().neg() as tf.Scalar;
 
-/** Where training is; a task tells it with every batch. */
+/** Training progress; a task passes it with every batch. */
 export interface TrainingProgress {
   epoch?: number;
   iters?: number;

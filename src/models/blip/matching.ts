@@ -14,7 +14,7 @@ export interface Comparer {
   readonly textProj: Linear;
 }
 
-/** What compares by features and looks closely with a matching head. */
+/** A model that compares by features and reranks with a matching head. */
 export interface Matcher extends Comparer {
   readonly itmHead: Linear;
 }

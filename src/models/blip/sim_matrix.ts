@@ -13,7 +13,7 @@ export interface SimMatrixSamples {
 }
 
 export interface SimMatrixOptions {
-  /** How many of each row are looked at closely; at most as many as there are. */
+  /** How many of each row to rerank, at most the row's length. */
   kTest: number;
   /** The ranks share the rows, and each ends with all of them. */
   comm?: Communicator;
@@ -21,7 +21,7 @@ export interface SimMatrixOptions {
   onRow?(done: number, rows: number): void | Promise<void>;
 }
 
-/** Rows of scores, -100 where a pair was not looked at closely. */
+/** Rows of scores, -100 where a pair was not reranked. */
 export interface SimMatrices {
   /** [images][texts] */
   scoreI2t: number[][];
@@ -32,7 +32,7 @@ export interface SimMatrices {
 /** Texts are padded and cut to so many tokens, whatever max_txt_len says. */
 const TEXT_LENGTH = 35;
 const TEXTS_AT_ONCE = 256;
-/** Pairs of an image and a text that are looked at closely at once. */
+/** Image-text pairs per reranking batch. */
 const PAIRS_AT_ONCE = 64;
 /** The score of the others. */
 const NOT_MATCHED = -100;

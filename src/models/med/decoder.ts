@@ -174,7 +174,7 @@ export class TextDecoder extends Module {
 
   /**
    * Reads one more word of each of T continuations of B texts.
-   * @param ids [B][T]: the T words stand at the same position, each in a continuation of its own
+   * @param ids [B][T]: the T words stand at the same position, each in its own continuation
    * @param places [B][T]: which cached words, itself included, each continuation consists of
    * @param cached words in the cache, these T included
    * @returns logits [B, T, V]

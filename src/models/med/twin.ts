@@ -5,7 +5,7 @@ import type { MedConfig } from './config.js';
 import { MedModel } from './encoder.js';
 import { type CrossAttention, MedAttention, MedLayer, MedSelfAttention } from './layers.js';
 
-/** From this layer on, what the images say is merged by a layer of its own; before it, averaged. */
+/** From this layer on, a linear layer merges the outputs for both images; before it, they are averaged. */
 const FIRST_MERGED = 6;
 
 /** The tensors of a plain cross-attention that a twin has twice: name before, part, name after. */
@@ -42,7 +42,7 @@ class TwinOutput extends Module {
   }
 }
 
-/** Cross-attention to two images, each with keys and values of its own. */
+/** Cross-attention to two images, each with its own keys and values. */
 export class TwinCrossAttention extends Module implements CrossAttention {
   readonly self0: MedSelfAttention;
   readonly self1: MedSelfAttention;

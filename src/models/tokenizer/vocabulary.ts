@@ -27,7 +27,7 @@ export const vocabularyItem = () => ({
 
 /**
  * The tokenizer of a vocabulary file, or of `bert-base-uncased`, which is downloaded once into the cache.
- * @throws DataError when the file cannot be had: the message names the URL, the cache path and the option.
+ * @throws DataError when the file cannot be downloaded: the message names the URL, the cache path and the option.
  */
 export async function loadTokenizer(
   nameOrPath = DEFAULT_TOKENIZER,
@@ -57,7 +57,7 @@ export const tokenizerKeys = {
   added_words: key(
     types.text,
     undefined,
-    'A file of words, one a line (pieces begin with ##), that the vocabulary has besides: each starts from the mean of the pieces that it had.',
+    'A file of additional words, one per line (subwords begin with ##): each starts from the mean of its former subword embeddings.',
   ),
 };
 

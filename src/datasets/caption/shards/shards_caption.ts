@@ -18,7 +18,11 @@ const buildInfoSchema = z.strictObject({
     'shards/*.tar',
     'Tar archives: {a..b} counts, {a,b} lists, * matches; relative: under the cache root.',
   ),
-  samples: key(types.natural, undefined, 'Samples in all archives; absent: they are counted at the start.'),
+  samples: key(
+    types.natural,
+    undefined,
+    'Total number of samples; if absent, they are counted at the start.',
+  ),
   shuffle_buffer: key(types.natural, 1000, 'Size of the shuffle buffer, in samples.'),
 });
 
@@ -27,7 +31,7 @@ const buildInfoSchema = z.strictObject({
 export class ShardsCaptionBuilder implements DatasetBuilder {
   static readonly defaultConfigs = { default: 'configs/datasets/shards/defaults_cap.yaml' };
   static readonly configSchema = annotatedSchema.extend({
-    build_info: key(buildInfoSchema, undefined, 'Which archives.'),
+    build_info: key(buildInfoSchema, undefined, 'The archives to read.'),
   });
   readonly name = 'shards_caption';
 

@@ -23,7 +23,7 @@ const LONGEST = 1 << 20;
  * The members of a tar archive, from its headers alone: the contents of large ones are skipped, not read
  * (tar-stream would read every byte). Knows ustar, GNU long names, pax paths and sizes, and archives that
  * were written one behind the other.
- * @throws DataError when it is no tar, is compressed, or ends too early: with the member and the byte
+ * @throws DataError when it is not a tar, is compressed, or ends too early: with the member and the byte
  */
 export async function* tarEntries(path: string): AsyncGenerator<TarEntry> {
   const file = await open(path, 'r').catch((cause: unknown) => {
@@ -180,6 +180,6 @@ function broken(path: string, at: number, found: string): DataError {
   return new DataError('a shard is broken', {
     where: `${path}, byte ${at}`,
     found,
-    help: 'it was cut short or damaged: fetch or write it again',
+    help: 'it was cut short or damaged: fetch it or write it again',
   });
 }
