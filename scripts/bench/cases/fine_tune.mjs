@@ -167,6 +167,7 @@ function chart(curves) {
     )
     .join('\n');
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * (width + left) + 40} ${top + height + 60}" font-family="sans-serif" font-size="13">
+<title>Fine-tuning in five ways for equal seconds: validation loss and CIDEr over time</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${panel('val_loss', 'validation loss', 0)}
 ${panel('CIDEr', 'CIDEr', width + left + 20)}
