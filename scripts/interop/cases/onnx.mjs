@@ -57,12 +57,12 @@ const inPage = (count, about) => `(async () => {
   const { env } = library;
   env.allowRemoteModels = false;
   env.allowLocalModels = true;
-  env.localModelPath = '/work/';
+  env.localModelPath = '/files/';
   env.useBrowserCache = false;
   env.backends.onnx.wasm.wasmPaths = '/js/node_modules/onnxruntime-web/dist/';
   const planes = [];
   for (let i = 0; i < ${count}; i++) {
-    const bytes = await fetch('/work/' + i + '.pixels').then((answer) => answer.arrayBuffer());
+    const bytes = await fetch('/files/' + i + '.pixels').then((answer) => answer.arrayBuffer());
     planes.push(new Float32Array(bytes));
   }
   const ids = await (${greedyIds})(library, planes, ${JSON.stringify(about)});
@@ -73,14 +73,14 @@ const inPage = (count, about) => `(async () => {
 const beamsInPage = (count) => `(async () => {
   const ort = await import('/js/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs');
   ort.env.wasm.wasmPaths = '/js/node_modules/onnxruntime-web/dist/';
-  const { loadCaptioner } = await import('/work/web/captioner.js');
-  const read = (name) => fetch('/work/web/' + name).then((answer) => answer.arrayBuffer());
+  const { loadCaptioner } = await import('/files/web/captioner.js');
+  const read = (name) => fetch('/files/web/' + name).then((answer) => answer.arrayBuffer());
   const captioner = await loadCaptioner(ort, read);
   const { size } = captioner.config.image;
   const canvas = new OffscreenCanvas(size, size).getContext('2d', { willReadFrequently: true });
   const said = [];
   for (let i = 0; i < ${count}; i++) {
-    const picture = await createImageBitmap(await fetch('/work/' + i + '.png').then((answer) => answer.blob()));
+    const picture = await createImageBitmap(await fetch('/files/' + i + '.png').then((answer) => answer.blob()));
     canvas.drawImage(picture, 0, 0);
     const { data } = canvas.getImageData(0, 0, size, size);
     said.push(await captioner.caption(captioner.pixels(data), ${JSON.stringify(BEAMS)}));
@@ -129,7 +129,7 @@ try {
   console.log(`transformers.js ${library.env.version}, ${planes.length} pictures`);
   must(same(inNode, wanted), 'in Node greedy ids are equal');
 
-  served = await servePage({ js, work });
+  served = await servePage({ js, files: work });
   const { product } = await browser.send('Browser.getVersion');
   console.log(product);
   const page = await browser.open(served.url);
